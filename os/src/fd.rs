@@ -1,0 +1,213 @@
+//! Descriptors: waiting with a deadline, inheritance, the guard of 0 to 2.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Waits until `fd` has bytes, is at its end, or is broken; `false` at the deadline.
+pub fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+    wait(fd, PollFlags::POLLIN, deadline)
+}
+
+/// Waits until `fd` takes bytes or is broken; `false` at the deadline.
+pub fn wait_writable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+    wait(fd, PollFlags::POLLOUT, deadline)
+}
+
+fn wait(fd: BorrowedFd<'_>, what: PollFlags, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Rounded up, or the last millisecond would be a busy loop.
+        let left = left + Duration::from_nanos(999_999);
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(fd, what)], timeout) {
+            Ok(0) if Instant::now() >= deadline => return Ok(false),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Reads what is there, at most `buffer.len()` bytes, after waiting for it until `deadline`.
+///
+/// 0 is the end of the stream; `ErrorKind::TimedOut` means the deadline passed. The descriptor
+/// may be a socket, a pipe or a terminal, blocking or not.
+pub fn read_until(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    loop {
+        if !wait_readable(fd, deadline)? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match nix::unistd::read(fd, buffer) {
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Writes all of `bytes`, waiting for room until `deadline` at the latest.
+///
+/// `ErrorKind::TimedOut` means the deadline passed with bytes left. On a blocking descriptor each
+/// write is small enough (PIPE_BUF) not to wait after the poll has said that there is room.
+pub fn write_all_until(fd: BorrowedFd<'_>, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    let blocking = !is_nonblocking(fd)?;
+    let is_socket = blocking && crate::socket::is_socket(fd);
+    let mut left = bytes;
+    while !left.is_empty() {
+        let written = if is_socket {
+            // A send that does not wait makes the usual case one system call.
+            crate::socket::send_nowait(fd, left)
+        } else if blocking {
+            if !wait_writable(fd, deadline)? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            nix::unistd::write(fd, &left[..left.len().min(libc::PIPE_BUF)]).map_err(Into::into)
+        } else {
+            nix::unistd::write(fd, left).map_err(Into::into)
+        };
+        match written {
+            Ok(count) => left = &left[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !wait_writable(fd, deadline)? {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn is_nonblocking(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let flags = OFlag::from_bits_truncate(fcntl(fd, FcntlArg::F_GETFL)?);
+    Ok(flags.contains(OFlag::O_NONBLOCK))
+}
+
+/// Switches the open file description of `fd` to non-blocking. It is shared with every duplicate.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = OFlag::from_bits_truncate(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Lets `fd` through to exec'd programs, or not.
+pub fn set_close_on_exec(fd: BorrowedFd<'_>, close: bool) -> io::Result<()> {
+    let flag = if close {
+        FdFlag::FD_CLOEXEC
+    } else {
+        FdFlag::empty()
+    };
+    fcntl(fd, FcntlArg::F_SETFD(flag))?;
+    Ok(())
+}
+
+/// A second descriptor for the same open file, close-on-exec, numbered 3 or above.
+pub fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let new = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    // SAFETY: the number was just returned by the kernel as a new descriptor and nothing else
+    // knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
+/// Points descriptor 0, 1 or 2 at `/dev/null`, whatever it was.
+pub fn point_at_null(number: RawFd) -> io::Result<()> {
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    // SAFETY: dup2 replaces the descriptor `number` atomically; the three standard descriptors
+    // are owned by nobody (std only borrows them), so no owner is left with a wrong file.
+    let done = unsafe { libc::dup2(null.as_raw_fd(), number) };
+    if done == number {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Sees to it that 0, 1 and 2 are open, so that no socket can get one of these numbers.
+///
+/// Rust's runtime does the same before `main` on Linux; this states it and does not rely on it.
+pub fn guard_standard() -> io::Result<()> {
+    for number in 0..=2 {
+        // SAFETY: F_GETFD reads a flag and cannot change anything; a bad number is an error value.
+        let open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
+        if !open {
+            point_at_null(number)?;
+        }
+    }
+    Ok(())
+}
+
+/// Descriptor 0 as a value to borrow.
+pub fn standard_input() -> impl AsFd {
+    std::io::stdin()
+}
+
+/// Takes over descriptor `number`, which this process was started with.
+///
+/// `None` where it is not open. Only for the start of a program that was promised the descriptor
+/// by its caller, once for each number.
+pub fn inherited(number: RawFd) -> Option<OwnedFd> {
+    if number < 3 {
+        return None;
+    }
+    // SAFETY: F_GETFD reads a flag and cannot change anything; a bad number is an error value.
+    let open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
+    // SAFETY: the descriptor is open and came from outside, so nothing in this process owns it.
+    open.then(|| unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn reading_from_a_silent_pipe_ends_at_the_deadline() {
+        let (reader, _writer) = io::pipe().expect("a pipe");
+        let start = Instant::now();
+        let deadline = start + Duration::from_millis(30);
+        let error = read_until(reader.as_fd(), &mut [0; 8], deadline).expect_err("nothing came");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(start.elapsed() >= Duration::from_millis(30));
+    }
+
+    #[test]
+    fn reading_gives_what_is_there_and_then_the_end() {
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        writer.write_all(b"abc").expect("room");
+        drop(writer);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut buffer = [0; 8];
+        assert_eq!(
+            read_until(reader.as_fd(), &mut buffer, deadline).expect("bytes"),
+            3
+        );
+        assert_eq!(
+            read_until(reader.as_fd(), &mut buffer, deadline).expect("the end"),
+            0
+        );
+    }
+
+    #[test]
+    fn writing_into_a_pipe_or_socket_that_nobody_reads_ends_at_the_deadline() {
+        let (_reader, writer) = io::pipe().expect("a pipe");
+        let (_peer, socket) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        for fd in [writer.as_fd(), socket.as_fd()] {
+            let deadline = Instant::now() + Duration::from_millis(30);
+            let error = write_all_until(fd, &[0; 1 << 22], deadline).expect_err("nobody reads");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_above_the_standard_descriptors() {
+        let copy = duplicate_high(standard_input().as_fd()).expect("a descriptor");
+        assert!(copy.as_raw_fd() >= 3);
+    }
+}

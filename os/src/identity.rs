@@ -1,0 +1,157 @@
+//! Becoming somebody else for good, and proving it.
+
+use std::fmt;
+use std::io;
+
+use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
+
+/// A user and the one group that a program is to run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user id.
+    pub uid: u32,
+    /// The group id; also the only member of the group list.
+    pub gid: u32,
+}
+
+/// Which step of the change of identity failed.
+#[derive(Debug)]
+pub enum DropError {
+    /// setgroups or setgid.
+    Group(io::Error),
+    /// setuid.
+    User(io::Error),
+    /// The calls succeeded and yet the old identity is there or can be had again.
+    NotProved(&'static str),
+}
+
+impl fmt::Display for DropError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DropError::Group(error) => write!(f, "unable to set gid: {}", crate::reason(error)),
+            DropError::User(error) => write!(f, "unable to set uid: {}", crate::reason(error)),
+            DropError::NotProved(what) => write!(f, "unable to give up privileges: {what}"),
+        }
+    }
+}
+
+/// The effective user id of this process.
+pub fn effective_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// The effective group id of this process.
+pub fn effective_gid() -> u32 {
+    nix::unistd::getegid().as_raw()
+}
+
+/// Makes `gid` the group and the whole group list, keeping the user.
+pub fn set_group(gid: u32) -> Result<(), DropError> {
+    let group = Gid::from_raw(gid);
+    setgroups(&[group]).map_err(|error| DropError::Group(error.into()))?;
+    setresgid(group, group, group).map_err(|error| DropError::Group(error.into()))
+}
+
+/// Becomes `who` with no way back: group list, group, user, in this order; then asks the kernel
+/// for what it made of that and tries to return.
+///
+/// A process that has threads must not call this: the proof covers the calling thread only.
+pub fn become_user(who: Identity) -> Result<(), DropError> {
+    set_group(who.gid)?;
+    let user = Uid::from_raw(who.uid);
+    setresuid(user, user, user).map_err(|error| DropError::User(error.into()))?;
+    prove(who)
+}
+
+/// Becomes `uid` where there is no privilege to change groups with; only the present user's own
+/// number can succeed. Kept for `-u` with one's own number, which the originals allow.
+pub fn keep_user(uid: u32) -> Result<(), DropError> {
+    let user = Uid::from_raw(uid);
+    setresuid(user, user, user).map_err(|error| DropError::User(error.into()))
+}
+
+fn prove(who: Identity) -> Result<(), DropError> {
+    let (uid, gid) = (Uid::from_raw(who.uid), Gid::from_raw(who.gid));
+    let users = getresuid().map_err(|error| DropError::User(error.into()))?;
+    if users.real != uid || users.effective != uid || users.saved != uid {
+        return Err(DropError::NotProved("the user id is not the one asked for"));
+    }
+    let groups = getresgid().map_err(|error| DropError::Group(error.into()))?;
+    if groups.real != gid || groups.effective != gid || groups.saved != gid {
+        return Err(DropError::NotProved(
+            "the group id is not the one asked for",
+        ));
+    }
+    let list = getgroups().map_err(|error| DropError::Group(error.into()))?;
+    if list.iter().any(|&group| group != gid) {
+        return Err(DropError::NotProved("supplementary groups are left"));
+    }
+    let root = Uid::from_raw(0);
+    if who.uid != 0 && setresuid(root, root, root).is_ok() {
+        return Err(DropError::NotProved("the superuser's id can be had again"));
+    }
+    let wheel = Gid::from_raw(0);
+    if who.uid != 0 && who.gid != 0 && setresgid(wheel, wheel, wheel).is_ok() {
+        return Err(DropError::NotProved(
+            "the superuser's group can be had again",
+        ));
+    }
+    Ok(())
+}
+
+/// The unprivileged user for what reads the network on behalf of a root process: `named`
+/// (`$SUPERD_UNPRIV`), else `superd-null` where it exists, else `nobody`.
+///
+/// The error is a sentence without the program's name.
+pub fn unprivileged(named: Option<&[u8]>) -> Result<Identity, String> {
+    let candidates: &[&[u8]] = match named {
+        Some(name) => &[name],
+        None => &[b"superd-null", b"nobody"],
+    };
+    for name in candidates {
+        match crate::names::passwd::user_by_name(name) {
+            Ok(Some(user)) if user.uid != 0 => {
+                return Ok(Identity {
+                    uid: user.uid,
+                    gid: user.gid,
+                });
+            }
+            Ok(Some(_)) => {
+                let name = name.escape_ascii();
+                return Err(format!(
+                    "unable to use {name} as unprivileged user: it has uid 0"
+                ));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                return Err(format!(
+                    "unable to read /etc/passwd: {}",
+                    crate::reason(&error)
+                ));
+            }
+        }
+    }
+    Err(match named {
+        Some(name) => format!("no such user: {} ($SUPERD_UNPRIV)", name.escape_ascii()),
+        None => "no unprivileged user: neither superd-null nor nobody exists, \
+                 and SUPERD_UNPRIV is not set"
+            .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_superuser_is_never_the_unprivileged_user() {
+        let error = unprivileged(Some(b"root")).expect_err("root is refused");
+        assert!(error.contains("uid 0"), "{error}");
+    }
+
+    #[test]
+    fn an_unprivileged_user_that_does_not_exist_is_named_in_the_error() {
+        let error = unprivileged(Some(b"no-such-user-here")).expect_err("nobody of that name");
+        assert!(error.contains("no-such-user-here"), "{error}");
+    }
+}

@@ -1,0 +1,22 @@
+//! The conversation with the operating system, and the only crate that may contain `unsafe`.
+//!
+//! Everything here is small: one system call a function, a `SAFETY` sentence for each `unsafe`
+//! block. The rest of the house speaks to descriptors, processes, users and the clock through
+//! these rooms and never through `libc` or `nix` itself.
+
+pub mod args;
+pub mod error;
+pub mod exit;
+pub mod fd;
+pub mod file;
+pub mod identity;
+pub mod log;
+pub mod names;
+pub mod process;
+pub mod programs;
+pub mod signals;
+pub mod socket;
+pub mod spawn;
+
+pub use error::reason;
+pub use exit::Exit;

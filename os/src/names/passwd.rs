@@ -1,0 +1,169 @@
+//! passwd(5) and group(5).
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{find_line, number};
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
+
+/// A line of the passwd file, without the password field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The login name.
+    pub name: Vec<u8>,
+    /// The numerical user id.
+    pub uid: u32,
+    /// The id of the primary group.
+    pub gid: u32,
+    /// The home directory.
+    pub home: PathBuf,
+    /// The shell; empty where the file leaves it out.
+    pub shell: Vec<u8>,
+}
+
+/// A line of the group file, without the password field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The group's name.
+    pub name: Vec<u8>,
+    /// The numerical group id.
+    pub gid: u32,
+    /// Names of the users who have it as a supplementary group.
+    pub members: Vec<Vec<u8>>,
+}
+
+/// Reads one line; `None` for anything but seven fields with two numbers and a name.
+pub fn parse_user(line: &[u8]) -> Option<User> {
+    let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
+    let [name, _, uid, gid, _, home, shell] = fields[..] else {
+        return None;
+    };
+    if name.is_empty() || line.contains(&0) || matches!(name[0], b'#' | b'+' | b'-') {
+        return None;
+    }
+    Some(User {
+        name: name.to_vec(),
+        uid: number(uid)?,
+        gid: number(gid)?,
+        home: PathBuf::from(OsStr::from_bytes(home)),
+        shell: shell.to_vec(),
+    })
+}
+
+/// Reads one line; `None` for anything but four fields with a number and a name.
+pub fn parse_group(line: &[u8]) -> Option<Group> {
+    let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
+    let [name, _, gid, members] = fields[..] else {
+        return None;
+    };
+    if name.is_empty() || line.contains(&0) || matches!(name[0], b'#' | b'+' | b'-') {
+        return None;
+    }
+    let members = members
+        .split(|&byte| byte == b',')
+        .filter(|member| !member.is_empty());
+    Some(Group {
+        name: name.to_vec(),
+        gid: number(gid)?,
+        members: members.map(<[u8]>::to_vec).collect(),
+    })
+}
+
+/// The first user of that name.
+pub fn user_by_name(name: &[u8]) -> io::Result<Option<User>> {
+    user_in(Path::new(PASSWD), |user| user.name == name)
+}
+
+/// The first user with that id.
+pub fn user_by_id(uid: u32) -> io::Result<Option<User>> {
+    user_in(Path::new(PASSWD), |user| user.uid == uid)
+}
+
+/// The first group of that name.
+pub fn group_by_name(name: &[u8]) -> io::Result<Option<Group>> {
+    group_in(Path::new(GROUP), |group| group.name == name)
+}
+
+/// The first group with that id.
+pub fn group_by_id(gid: u32) -> io::Result<Option<Group>> {
+    group_in(Path::new(GROUP), |group| group.gid == gid)
+}
+
+/// The first user in a file of passwd's layout that `wanted` accepts.
+pub fn user_in(path: &Path, wanted: impl Fn(&User) -> bool) -> io::Result<Option<User>> {
+    find_line(path, |line| parse_user(line).filter(&wanted))
+}
+
+/// The first group in a file of group's layout that `wanted` accepts.
+pub fn group_in(path: &Path, wanted: impl Fn(&Group) -> bool) -> io::Result<Option<Group>> {
+    find_line(path, |line| parse_group(line).filter(&wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passwd_line_gives_its_user() {
+        let user =
+            parse_user(b"qmaild:x:7791:2108:q:/var/qmail:/usr/sbin/nologin").expect("a user");
+        assert_eq!((user.uid, user.gid), (7791, 2108));
+        assert_eq!(user.home, Path::new("/var/qmail"));
+    }
+
+    #[test]
+    fn lines_of_another_shape_are_no_user() {
+        for line in [
+            "",
+            "a:b",
+            "a:x:x:0:::",
+            "a:x:0:-1:::",
+            ":x:0:0:::",
+            "+::::::",
+            "a:x:0:0::::",
+        ] {
+            assert_eq!(parse_user(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_group_line_gives_its_members() {
+        let group = parse_group(b"adm:x:4:syslog,joe").expect("a group");
+        assert_eq!(group.members, [b"syslog".to_vec(), b"joe".to_vec()]);
+        assert!(
+            parse_group(b"adm:x:4:")
+                .expect("a group")
+                .members
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_first_of_two_lines_with_one_name_is_taken() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "joe:x:1:1::/a:\njoe:x:2:2::/b:\n").expect("written");
+        let user = user_in(file.path(), |user| user.name == b"joe").expect("readable");
+        assert_eq!(user.expect("joe").uid, 1);
+    }
+
+    #[test]
+    fn the_superuser_is_found_by_name_and_by_number() {
+        assert_eq!(
+            user_by_name(b"root").expect("readable").expect("root").uid,
+            0
+        );
+        assert_eq!(
+            user_by_id(0).expect("readable").expect("root").name,
+            b"root"
+        );
+        assert_eq!(group_by_id(0).expect("readable").expect("root").gid, 0);
+        assert_eq!(
+            group_by_name(b"root").expect("readable").expect("root").gid,
+            0
+        );
+    }
+}

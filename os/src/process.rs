@@ -1,0 +1,245 @@
+//! Processes: fork, wait, and the small facts of this one.
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::sys::wait::WaitPidFlag;
+use nix::unistd::{ForkResult, Pid};
+
+use crate::Exit;
+
+/// How a child ended, in the raw form of wait(2): exit code times 256, or the number of the signal
+/// (plus 128 with a core dump).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub i32);
+
+impl Status {
+    /// The exit code, `None` after a signal.
+    pub fn code(self) -> Option<u8> {
+        libc::WIFEXITED(self.0).then(|| libc::WEXITSTATUS(self.0).to_le_bytes()[0])
+    }
+
+    /// The signal that ended it, `None` after an exit.
+    pub fn signal(self) -> Option<i32> {
+        libc::WIFSIGNALED(self.0).then(|| libc::WTERMSIG(self.0))
+    }
+}
+
+/// Waits until `child` has ended, and takes its status; `None` at the deadline.
+pub fn wait_child_until(
+    child: &mut std::process::Child,
+    deadline: std::time::Instant,
+) -> io::Result<Option<std::process::ExitStatus>> {
+    use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+    if let Some(status) = child.try_wait()? {
+        return Ok(Some(status));
+    }
+    // The child is not waited for yet, so its pid cannot be anybody else's.
+    let pid = child.id().cast_signed();
+    // SAFETY: the call takes two numbers and returns a new descriptor or an error. It goes by
+    // number because not every C library has a wrapper for it.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let Ok(fd) = i32::try_from(fd) else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just returned this number as a new descriptor; nothing else knows it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    if crate::fd::wait_readable(fd.as_fd(), deadline)? {
+        return child.wait().map(Some);
+    }
+    Ok(None)
+}
+
+/// Takes one ended child of any kind without waiting: its pid and status, `None` where no child
+/// has ended or there is none.
+pub fn reap_any() -> io::Result<Option<(i32, Status)>> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is a local that lives through the call.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        match pid {
+            0 => return Ok(None),
+            1.. => return Ok(Some((pid, Status(status)))),
+            _ => match Errno::last() {
+                Errno::EINTR => {}
+                Errno::ECHILD => return Ok(None),
+                error => return Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Waits for the child `pid` to end.
+pub fn wait(pid: i32) -> io::Result<Status> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is a local that lives through the call.
+        let found = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        if found == pid {
+            return Ok(Status(status));
+        }
+        match Errno::last() {
+            Errno::EINTR => {}
+            error => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether the child `pid` has ended; it stays to be waited for.
+pub fn has_ended(pid: i32) -> io::Result<bool> {
+    use nix::sys::wait::{Id, WaitStatus, waitid};
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let status = waitid(Id::Pid(Pid::from_raw(pid)), flags)?;
+    Ok(!matches!(status, WaitStatus::StillAlive))
+}
+
+/// Forks a child that runs `f` and ends with its exit code; the parent gets the child's pid.
+///
+/// Refused with EDEADLK in a process that has more than one thread: the child would have only the
+/// calling one, with every lock of the others shut for ever.
+pub fn fork(f: impl FnOnce() -> Exit) -> io::Result<i32> {
+    if threads()? != 1 {
+        return Err(io::Error::from_raw_os_error(libc::EDEADLK));
+    }
+    // SAFETY: this process has one thread, as was just seen, and only a running thread could have
+    // started another; so the child may do whatever the parent might have done.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child.as_raw()),
+        ForkResult::Child => {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+            // 101 is the code of a panic in this family, as in Rust.
+            exit_now(outcome.unwrap_or(Exit(101)))
+        }
+    }
+}
+
+/// Ends this process at once, without running anything that was registered for its end.
+pub fn exit_now(exit: Exit) -> ! {
+    // SAFETY: _exit only ends the process; nothing of it is used afterwards.
+    unsafe { libc::_exit(i32::from(exit.0)) }
+}
+
+/// The number of threads of this process.
+fn threads() -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    // Each thread is a folder, which counts as one link beside `.` and the entry itself.
+    Ok(std::fs::metadata("/proc/self/task")?
+        .nlink()
+        .saturating_sub(2))
+}
+
+/// Sends `signal` to process `pid`.
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    let signal = nix::sys::signal::Signal::try_from(signal)?;
+    nix::sys::signal::kill(Pid::from_raw(pid), signal)?;
+    Ok(())
+}
+
+/// Sets the file mode creation mask; the old one is returned.
+pub fn umask(mask: u32) -> u32 {
+    let mask = nix::sys::stat::Mode::from_bits_truncate(mask);
+    nix::sys::stat::umask(mask).bits()
+}
+
+/// No program that this process or its children start can gain privileges from its file any more.
+pub fn no_new_privileges() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_no_new_privs()?)
+}
+
+/// No core file is written of this process and nobody of the same user may trace it.
+pub fn not_dumpable() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_dumpable(false)?)
+}
+
+/// Fills `buffer` with random bytes that nobody can guess.
+pub fn random(buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let rest = &mut buffer[filled..];
+        // SAFETY: the pointer and the length describe `rest`, which the call fills in part.
+        let count = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        match usize::try_from(count) {
+            Ok(count) => filled += count,
+            Err(_) => match Errno::last() {
+                Errno::EINTR => {}
+                error => return Err(error.into()),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The name of this host, as uname(2) tells it.
+pub fn host_name() -> Vec<u8> {
+    use std::os::unix::ffi::OsStringExt;
+    nix::unistd::gethostname()
+        .map(OsStringExt::into_vec)
+        .unwrap_or_default()
+}
+
+/// The largest number that the kernel gives to a process, from /proc; Linux's greatest where that
+/// cannot be read.
+pub fn greatest_pid() -> u32 {
+    const GREATEST: u32 = 1 << 22;
+    std::fs::read_to_string("/proc/sys/kernel/pid_max")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(GREATEST)
+}
+
+/// Takes the process's limits of open descriptors: soft and hard.
+pub fn descriptor_limits() -> io::Result<(u64, u64)> {
+    use nix::sys::resource::{Resource, getrlimit};
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_threads_may_not_fork() {
+        // The test runner itself has at least two threads.
+        let error = fork(|| Exit::OK).expect_err("refused");
+        assert_eq!(error.raw_os_error(), Some(libc::EDEADLK));
+    }
+
+    #[test]
+    fn statuses_are_read_as_wait_gives_them() {
+        assert_eq!(Status(25_600).code(), Some(100));
+        assert_eq!((Status(9).code(), Status(9).signal()), (None, Some(9)));
+        assert_eq!(Status(139).signal(), Some(libc::SIGSEGV));
+    }
+
+    #[test]
+    fn a_child_is_waited_for_until_it_ends_or_the_deadline_comes() {
+        use std::time::{Duration, Instant};
+        let mut child = std::process::Command::new("/bin/cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("started");
+        let soon = Instant::now() + Duration::from_millis(30);
+        assert!(
+            wait_child_until(&mut child, soon)
+                .expect("waited")
+                .is_none()
+        );
+        drop(child.stdin.take());
+        let later = Instant::now() + Duration::from_secs(20);
+        let status = wait_child_until(&mut child, later)
+            .expect("waited")
+            .expect("an end");
+        assert!(status.success());
+    }
+
+    #[test]
+    fn random_bytes_differ() {
+        let (mut one, mut other) = ([0; 16], [0; 16]);
+        random(&mut one).expect("random bytes");
+        random(&mut other).expect("random bytes");
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,106 @@
+//! Signals as something to read, and the dispositions that programs are to get back.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// The signals that superd itself acts upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A child has ended (or several have).
+    Child,
+    /// The service is to end.
+    Terminate,
+}
+
+/// Child and terminate signals, to be read instead of interrupting anything.
+///
+/// The signals are blocked in the calling thread and in every thread that it starts later; the
+/// mask as it was before is kept for the programs. A signalfd costs one read where a handler costs
+/// an interrupted call, a pipe write and a pipe read.
+#[derive(Debug)]
+pub struct Signals {
+    fd: SignalFd,
+    inherited: SigSet,
+}
+
+impl Signals {
+    /// Blocks the signals and opens the descriptor. Call it before the first thread is started.
+    ///
+    /// SIGTERM that was blocked when this process was started stays without effect, as it would
+    /// under the original.
+    pub fn watch() -> io::Result<Signals> {
+        let mut inherited = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut inherited))?;
+        let mut watched = SigSet::empty();
+        watched.add(Signal::SIGCHLD);
+        if !inherited.contains(Signal::SIGTERM) {
+            watched.add(Signal::SIGTERM);
+        }
+        // An ignored signal is thrown away even while it is blocked: give both a disposition.
+        default_disposition(Signal::SIGCHLD)?;
+        default_disposition(Signal::SIGTERM)?;
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&watched), None)?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Signals {
+            fd: SignalFd::with_flags(&watched, flags)?,
+            inherited,
+        })
+    }
+
+    /// The next signal that has come; `None` where there is none now.
+    pub fn take(&mut self) -> io::Result<Option<Event>> {
+        match self.fd.read_signal()? {
+            None => Ok(None),
+            Some(info) if info.ssi_signo == Signal::SIGTERM as u32 => Ok(Some(Event::Terminate)),
+            Some(_) => Ok(Some(Event::Child)),
+        }
+    }
+
+    /// The mask for programs: as this process was started, but with SIGCHLD let through.
+    pub fn mask_for_programs(&self) -> Mask {
+        let mut mask = self.inherited;
+        mask.remove(Signal::SIGCHLD);
+        Mask(mask)
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A signal mask that a program is to start with.
+#[derive(Clone, Copy, Debug)]
+pub struct Mask(pub(crate) SigSet);
+
+fn default_disposition(signal: Signal) -> io::Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default disposition runs no code of this process.
+    unsafe { sigaction(signal, &default) }?;
+    Ok(())
+}
+
+/// Ignores SIGPIPE, so that a write to a closed pipe is an error value. (std's `Command` gives a
+/// child the default back.)
+pub fn ignore_pipe() -> io::Result<()> {
+    ignore(Signal::SIGPIPE)
+}
+
+/// Ignores SIGXFSZ, so that a write over the limit of file sizes is the error EFBIG and the writer
+/// can clean up. Programs that are started later inherit this.
+pub fn ignore_file_size() -> io::Result<()> {
+    ignore(Signal::SIGXFSZ)
+}
+
+fn ignore(signal: Signal) -> io::Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: ignoring a signal runs no code of this process.
+    unsafe { sigaction(signal, &ignore) }?;
+    Ok(())
+}

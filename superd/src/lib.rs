@@ -1,0 +1,26 @@
+//! The super-server: listens, asks the rules about each client, and starts a program for it.
+//!
+//! The way of a start is [`main`], read from top to bottom: the command line, the place to listen,
+//! the drop of privileges, then the loop in [`server`]. The decisions are pure and stand apart
+//! from what touches descriptors: [`cli`] (words to options), [`numbers`], [`environment`]
+//! (variables of a program), [`lines`] (the log to the byte), [`children`] (who runs and who has
+//! ended). The exact behaviour of tcpserver 0.88 is the rule wherever the man page is silent.
+
+#![forbid(unsafe_code)]
+
+pub mod children;
+pub mod cli;
+pub mod connection;
+pub mod environment;
+pub mod gate;
+pub mod lines;
+pub mod listen;
+pub mod log;
+pub mod names;
+pub mod numbers;
+pub mod privilege;
+pub mod server;
+pub mod spawners;
+pub mod start;
+
+pub use start::main;

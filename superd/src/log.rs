@@ -1,0 +1,264 @@
+//! superd's own lines on descriptor 2, which nobody may be reading.
+//!
+//! A line is written at once where there is room. Where there is none, it goes into a bounded
+//! buffer that a thread of its own empties, waiting as long as it must. When the buffer is full, lines are
+//! dropped and counted, and the count is told when there is room again. So a log that nobody reads
+//! never stops the service, and a log that is read gets every line in order.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use os::log::{Said, Sink};
+
+use crate::cli::Verbosity;
+
+/// How many bytes may wait for a reader of the log.
+pub const BUFFER_LIMIT: usize = 64 * 1024;
+
+/// A handle to the log; every clone writes to the same one.
+#[derive(Clone)]
+pub struct Log {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("name", &self.shared.name)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    name: String,
+    verbosity: Verbosity,
+    sink: Sink,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<u8>,
+    /// The writer has taken lines that are not written yet, so later ones must queue up.
+    writing: bool,
+    dropped: u64,
+}
+
+impl Log {
+    /// A log on `sink` whose lines begin with `name` and a colon. Starts the writing thread, so
+    /// privileges must have been dropped.
+    pub fn start(name: &str, verbosity: Verbosity, sink: Sink) -> std::io::Result<Log> {
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            verbosity,
+            sink,
+            queue: Mutex::new(Queue::default()),
+            changed: Condvar::new(),
+        });
+        let writer = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.write_for_ever())?;
+        Ok(Log { shared })
+    }
+
+    /// Whether lines of this level are wanted; spares the making of them.
+    pub fn wants(&self, level: Verbosity) -> bool {
+        self.shared.verbosity >= level
+    }
+
+    /// Says one or several lines of `level`; each is prefixed with the program's name.
+    pub fn say(&self, level: Verbosity, lines: &[&str]) {
+        if !self.wants(level) {
+            return;
+        }
+        let mut text = Vec::with_capacity(256);
+        for line in lines {
+            text.extend_from_slice(self.shared.name.as_bytes());
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+        }
+        self.shared.put(&text, lines.len());
+    }
+
+    /// Waits until everything said is written, for `patience` at most.
+    pub fn flush(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut queue = self.shared.lock();
+        while queue.writing || !queue.waiting.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let (back, _) = self
+                .shared
+                .changed
+                .wait_timeout(queue, left)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue = back;
+        }
+    }
+}
+
+impl Shared {
+    /// A poisoned lock only means that a thread died of a bug; the text in it is still good.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, text: &[u8], lines: usize) {
+        let mut queue = self.lock();
+        let idle = !queue.writing && queue.waiting.is_empty() && queue.dropped == 0;
+        if idle && write_at_once(&self.sink, text) {
+            return;
+        }
+        if queue.waiting.len() + text.len() > BUFFER_LIMIT {
+            queue.dropped += lines as u64;
+            return;
+        }
+        queue.waiting.extend_from_slice(text);
+        self.changed.notify_all();
+    }
+
+    fn write_for_ever(&self) {
+        loop {
+            let mut queue = self.lock();
+            while queue.waiting.is_empty() {
+                queue = self
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            let text = std::mem::take(&mut queue.waiting);
+            queue.writing = true;
+            drop(queue);
+            write_whole_lines(&self.sink, &text);
+            let mut queue = self.lock();
+            queue.writing = false;
+            if queue.dropped > 0 {
+                let (name, count) = (&self.name, queue.dropped);
+                let note =
+                    format!("{name}: warning: {count} log lines dropped: nobody read them\n");
+                queue.dropped = 0;
+                queue.waiting.extend_from_slice(note.as_bytes());
+            }
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// `false` where the text must wait. A log that is broken takes it and throws it away.
+fn write_at_once(sink: &Sink, text: &[u8]) -> bool {
+    sink.write(text) != Said::Full
+}
+
+/// Waits for room as long as it takes. Each write ends at the end of a line and is short enough
+/// not to be mixed with another writer's.
+fn write_whole_lines(sink: &Sink, text: &[u8]) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let window = &rest[..rest.len().min(os::log::LINE_LIMIT)];
+        let end = match window.iter().rposition(|&byte| byte == b'\n') {
+            Some(newline) => newline + 1,
+            None => window.len(),
+        };
+        // A broken log is no reason to stop serving.
+        let _ = sink.write_waiting(&rest[..end]);
+        rest = &rest[end..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    fn pipe() -> (std::io::PipeReader, Sink) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        (reader, Sink::of(writer.as_fd()).expect("a sink"))
+    }
+
+    fn start(sink: Sink) -> Log {
+        Log::start("superd", Verbosity::All, sink).expect("a thread")
+    }
+
+    #[test]
+    fn a_line_arrives_with_the_name_in_front() {
+        let (mut reader, writer) = pipe();
+        start(writer).say(Verbosity::All, &["status: 0/40", "pid 1 from x"]);
+        let expected = b"superd: status: 0/40\nsuperd: pid 1 from x\n";
+        let mut text = vec![0; expected.len()];
+        reader.read_exact(&mut text).expect("two lines");
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn quiet_means_nothing_at_all() {
+        let (reader, writer) = pipe();
+        let log = Log::start("superd", Verbosity::Quiet, writer).expect("a thread");
+        log.say(Verbosity::Errors, &["warning: x"]);
+        assert!(!log.wants(Verbosity::Errors));
+        let readable = os::fd::wait_readable(reader.as_fd(), Instant::now());
+        assert!(!readable.expect("a poll"), "something was said");
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_holds_nobody_up_and_the_lost_lines_are_counted() {
+        let (mut reader, writer) = pipe();
+        let log = start(writer);
+        let total = 20_000;
+        let begin = Instant::now();
+        for number in 0..total {
+            log.say(Verbosity::All, &[&format!("line {number}")]);
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "it waited for a reader"
+        );
+        let collector = std::thread::spawn(move || {
+            let mut text = String::new();
+            let mut chunk = [0; 65536];
+            while !text.contains("dropped") {
+                let count = reader.read(&mut chunk).expect("lines");
+                text.push_str(std::str::from_utf8(&chunk[..count]).expect("ASCII"));
+            }
+            text
+        });
+        let text = collector.join().expect("the text");
+        let seen: Vec<u64> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("superd: line ")?.parse().ok())
+            .collect();
+        assert!(seen.is_sorted() && seen.first() == Some(&0), "out of order");
+        let told = text
+            .lines()
+            .find(|line| line.contains("dropped"))
+            .expect("the count");
+        let dropped: u64 = told
+            .split(' ')
+            .nth(2)
+            .expect("a word")
+            .parse()
+            .expect("a number");
+        assert_eq!(seen.len() as u64 + dropped, total);
+    }
+
+    #[test]
+    fn flushing_a_log_that_nobody_reads_ends_when_patience_does() {
+        let (_reader, writer) = pipe();
+        let log = start(writer);
+        for _ in 0..20_000 {
+            log.say(
+                Verbosity::All,
+                &["a line of some length that fills the pipe"],
+            );
+        }
+        let begin = Instant::now();
+        log.flush(Duration::from_millis(50));
+        assert!(begin.elapsed() < Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,359 @@
+//! superd's side of the look-up process: what is asked, what is waited for, what is remembered.
+//!
+//! The process is started when it is first needed and again when it has died; questions that are
+//! open then count as answered with nothing. The local name is asked once for each local address.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lookup::{Answer, DNS_DEADLINE, Family, HostAnswer, HostRequest, MESSAGE_LIMIT, Name, Request};
+use os::signals::Mask;
+use os::socket::{message_pair, receive_nowait, send_nowait};
+use os::spawn::{Environment, Program, Spawner};
+
+use crate::cli::Options;
+use crate::connection::Names;
+
+/// The name under which the executable acts as look-up process.
+pub const PROGRAM: &str = "superd-lookup";
+/// How long after the process's own deadline superd stops waiting for it.
+const GRACE: Duration = Duration::from_secs(2);
+/// A look-up process that cannot be started is tried again after this time.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// A local name that could not be found out is asked for again after this time.
+const LOCAL_RETRY: Duration = Duration::from_secs(60);
+/// More local addresses than this are not remembered.
+const LOCAL_LIMIT: usize = 1024;
+
+/// A look-up process that runs.
+#[derive(Debug)]
+pub struct Process {
+    /// Our end of the conversation, one message a question or an answer.
+    pub socket: OwnedFd,
+    /// Its pid.
+    pub pid: i32,
+}
+
+impl Process {
+    /// Starts one. The executable is started anew under its look-up name: a file that replaced it
+    /// meanwhile would speak another version of the conversation.
+    pub fn start(mask: Mask, shared: &Arc<Vec<CString>>) -> io::Result<Process> {
+        let (ours, theirs) = message_pair()?;
+        let word = CString::new(PROGRAM)?;
+        let program = Program::new(c"/proc/self/exe".to_owned(), vec![word]);
+        let environment = Environment {
+            shared: Arc::clone(shared),
+            own: Vec::new(),
+            pid: None,
+        };
+        let started = Spawner::new(mask).spawn(&program, &environment, theirs.as_fd());
+        match started {
+            Ok(pid) => Ok(Process { socket: ours, pid }),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        }
+    }
+}
+
+/// What the options want to know about each connection.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    remote_name: bool,
+    paranoid: bool,
+    ident: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Local {
+    /// `-l`, or found out.
+    Known(Option<Vec<u8>>),
+    /// Could not be found out; to be asked again then.
+    Failed(Instant),
+}
+
+/// The questions of a service.
+#[derive(Debug)]
+pub struct NameDesk {
+    wanted: Wanted,
+    local_given: Option<Vec<u8>>,
+    local: HashMap<IpAddr, Local>,
+    mask: Mask,
+    shared: Arc<Vec<CString>>,
+    process: Option<Process>,
+    not_before: Option<Instant>,
+    open: HashMap<u64, Open>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    local: IpAddr,
+    deadline: Instant,
+}
+
+/// What happens to a connection whose names are wanted.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Everything is known already.
+    Known(Names),
+    /// The answer will come under this number.
+    Waiting(u64),
+}
+
+impl NameDesk {
+    /// For a service with these options.
+    pub fn new(options: &Options, mask: Mask, shared: Arc<Vec<CString>>) -> NameDesk {
+        NameDesk {
+            wanted: Wanted {
+                remote_name: options.remote_name,
+                paranoid: options.paranoid,
+                ident: options.ident.then_some(options.ident_timeout),
+            },
+            local_given: options.local_name.clone(),
+            local: HashMap::new(),
+            mask,
+            shared,
+            process: None,
+            not_before: None,
+            open: HashMap::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Whether a service with these options needs the look-up process at all.
+    pub fn is_needed(options: &Options) -> bool {
+        options.remote_name || options.ident || options.local_name.is_none()
+    }
+
+    /// Asks for what is not known about the connection between `local` and `remote`.
+    ///
+    /// The flag says that a process was just started, whose socket is to be watched.
+    pub fn ask(&mut self, local: SocketAddr, remote: SocketAddr) -> (Asked, bool) {
+        let now = Instant::now();
+        let local_name = match (&self.local_given, self.local.get(&local.ip())) {
+            (Some(given), _) => Some(Some(given.clone())),
+            (None, Some(Local::Known(name))) => Some(name.clone()),
+            (None, Some(Local::Failed(again))) if now < *again => Some(None),
+            _ => None,
+        };
+        let nothing_to_ask = !self.wanted.remote_name && self.wanted.ident.is_none();
+        if let (Some(name), true) = (&local_name, nothing_to_ask) {
+            return (
+                Asked::Known(Names {
+                    local: name.clone(),
+                    ..Names::default()
+                }),
+                false,
+            );
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let request = Request {
+            id,
+            remote_name: self.wanted.remote_name,
+            paranoid: self.wanted.paranoid,
+            local_name: local_name.is_none(),
+            ident: self.wanted.ident,
+            local,
+            remote,
+        };
+        let started = self.ensure_process(now);
+        let sent = match &self.process {
+            Some(process) => send_nowait(process.socket.as_fd(), &request.encode()).is_ok(),
+            None => false,
+        };
+        if !sent {
+            let local = local_name.flatten();
+            return (
+                Asked::Known(Names {
+                    local,
+                    ..Names::default()
+                }),
+                started,
+            );
+        }
+        let longest = self.wanted.ident.unwrap_or_default().max(DNS_DEADLINE);
+        let deadline = now + longest + GRACE;
+        self.open.insert(
+            id,
+            Open {
+                local: local.ip(),
+                deadline,
+            },
+        );
+        (Asked::Waiting(id), started)
+    }
+
+    fn ensure_process(&mut self, now: Instant) -> bool {
+        if self.process.is_some() || self.not_before.is_some_and(|time| now < time) {
+            return false;
+        }
+        self.not_before = Some(now + RESTART_PAUSE);
+        match Process::start(self.mask, &self.shared) {
+            Ok(process) => {
+                self.process = Some(process);
+                true
+            }
+            Err(error) => {
+                ::log::error!("unable to start the look-up process: {error}");
+                false
+            }
+        }
+    }
+
+    /// The socket to watch, while there is a process.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.process.as_ref().map(|process| process.socket.as_fd())
+    }
+
+    /// Whether `pid` is the look-up process.
+    pub fn is_process(&self, pid: i32) -> bool {
+        self.process
+            .as_ref()
+            .is_some_and(|process| process.pid == pid)
+    }
+
+    /// Takes the answers that have come.
+    pub fn take_answers(&mut self) -> Vec<(u64, Names)> {
+        let mut answers = Vec::new();
+        let mut buffer = [0; MESSAGE_LIMIT];
+        while let Some(process) = &self.process {
+            match receive_nowait(process.socket.as_fd(), &mut buffer) {
+                Ok(0) => {
+                    answers.extend(self.give_up());
+                    break;
+                }
+                Ok(count) => match Answer::decode(&buffer[..count]) {
+                    Ok(answer) => answers.extend(self.settle(answer)),
+                    // Whatever speaks there is not what we started.
+                    Err(_) => {
+                        answers.extend(self.give_up());
+                        break;
+                    }
+                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    answers.extend(self.give_up());
+                    break;
+                }
+            }
+        }
+        answers
+    }
+
+    fn settle(&mut self, answer: Answer) -> Option<(u64, Names)> {
+        let open = self.open.remove(&answer.id)?;
+        match &answer.local_name {
+            Name::NotAsked => {}
+            Name::None => self.remember(open.local, Local::Known(None)),
+            Name::Known(name) => self.remember(open.local, Local::Known(Some(name.clone()))),
+            Name::Failed => {
+                self.remember(open.local, Local::Failed(Instant::now() + LOCAL_RETRY));
+            }
+        }
+        let names = Names {
+            local: self.local_name(open.local),
+            remote: match answer.remote_name {
+                Name::Known(name) => Some(name),
+                Name::NotAsked | Name::None | Name::Failed => None,
+            },
+            info: answer.info,
+        };
+        Some((answer.id, names))
+    }
+
+    fn remember(&mut self, address: IpAddr, local: Local) {
+        if self.local.len() < LOCAL_LIMIT || self.local.contains_key(&address) {
+            self.local.insert(address, local);
+        }
+    }
+
+    fn local_name(&self, address: IpAddr) -> Option<Vec<u8>> {
+        if self.local_given.is_some() {
+            return self.local_given.clone();
+        }
+        match self.local.get(&address) {
+            Some(Local::Known(name)) => name.clone(),
+            _ => None,
+        }
+    }
+
+    /// The process is gone or not to be trusted: every open question is answered with nothing.
+    fn give_up(&mut self) -> Vec<(u64, Names)> {
+        self.process = None;
+        let open = std::mem::take(&mut self.open);
+        let answer = |(id, open): (u64, Open)| (id, self.nothing(&open));
+        open.into_iter().map(answer).collect()
+    }
+
+    fn nothing(&self, open: &Open) -> Names {
+        Names {
+            local: self.local_name(open.local),
+            ..Names::default()
+        }
+    }
+
+    /// Answers with nothing what the process should have answered by `now`.
+    pub fn take_overdue(&mut self, now: Instant) -> Vec<(u64, Names)> {
+        let overdue = |(&id, open): (&u64, &Open)| (open.deadline <= now).then_some(id);
+        let ids: Vec<u64> = self.open.iter().filter_map(overdue).collect();
+        let mut answers = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(open) = self.open.remove(&id) {
+                answers.push((id, self.nothing(&open)));
+            }
+        }
+        answers
+    }
+
+    /// When [`NameDesk::take_overdue`] is to be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.open.values().map(|open| open.deadline).min()
+    }
+}
+
+/// Asks for the address of the host on the command line: the hosts file, then DNS, which is read
+/// by a look-up process, since nothing of the network is read by the root process.
+///
+/// The error is a sentence without the program's name, as the original has it.
+pub fn resolve_host(name: &[u8], mask: Mask) -> Result<Ipv4Addr, String> {
+    let shown = name.escape_ascii();
+    match os::names::hosts::host_address(name) {
+        Ok(Some(IpAddr::V4(address))) => return Ok(address),
+        Ok(_) => {}
+        Err(error) => return Err(format!("unable to read /etc/hosts: {}", os::reason(&error))),
+    }
+    let temporarily =
+        |why: &str| format!("temporarily unable to figure out IP address for {shown}: {why}");
+    let shared = crate::environment::shared(std::env::vars_os(), false);
+    let process =
+        Process::start(mask, &shared).map_err(|error| temporarily(&os::reason(&error)))?;
+    let request = HostRequest { id: 0, word: name.to_vec(), family: Family::V4 };
+    let Some(request) = request.encode() else { return Err(format!("no IP address for {shown}")) };
+    send_nowait(process.socket.as_fd(), &request)
+        .map_err(|error| temporarily(&os::reason(&error)))?;
+    let mut buffer = [0; MESSAGE_LIMIT];
+    let deadline = Instant::now() + DNS_DEADLINE + GRACE;
+    let answer = os::fd::read_until(process.socket.as_fd(), &mut buffer, deadline);
+    // The end of the socket ends the process.
+    drop(process.socket);
+    let _ = os::process::wait(process.pid);
+    let count = answer.map_err(|error| temporarily(&os::reason(&error)))?;
+    match HostAnswer::decode(&buffer[..count]) {
+        Ok(HostAnswer { outcome: Ok(addresses), .. }) => addresses
+            .into_iter()
+            .find_map(|address| match address {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            })
+            .ok_or_else(|| format!("no IP address for {shown}")),
+        Ok(HostAnswer { outcome: Err(failure), .. }) => {
+            Err(String::from_utf8_lossy(&failure.message(name)).into_owned())
+        }
+        Err(_) => Err(temporarily("the look-up process has failed")),
+    }
+}

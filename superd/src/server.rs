@@ -1,0 +1,500 @@
+//! The event loop: accept, count, ask, decide, hand over, reap.
+//!
+//! The loop reads nothing from the network. It waits for four things: connections, signals,
+//! answers of the look-up process, and spawners that have something to say. What can wait in it is
+//! bounded by `-c`: at the limit nothing is accepted, and clients wait in the kernel's queue.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use os::process::{Status, reap_any};
+use os::signals::{Event, Signals};
+use os::socket::{self, Peer};
+use rules::search::Client;
+
+use crate::children::Ended;
+use crate::cli::{Options, Verbosity};
+use crate::connection::{Ends, Names, ip_text};
+use crate::environment::{self, Variable};
+use crate::gate::{Gate, Judgement};
+use crate::lines;
+use crate::listen::{Bound, Listener};
+use crate::log::Log;
+use crate::names::{Asked, NameDesk};
+use crate::spawners::{Job, Service, Spawners};
+
+const LISTENER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const NAMES: Token = Token(2);
+const SPAWNERS: Token = Token(3);
+
+/// So many connections are accepted before the loop looks at signals and answers again.
+const BATCH: usize = 64;
+/// The first pause after accept failed for want of descriptors or memory; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What the end waits for a log that is not read.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The raw status of a connection that was denied (exit 100) and of one that failed (exit 111).
+const DENIED: Status = Status(100 << 8);
+const FAILED: Status = Status(111 << 8);
+
+/// A running service.
+#[derive(Debug)]
+pub struct Server {
+    options: Options,
+    log: Log,
+    poll: Poll,
+    listener: Listener,
+    signals: Signals,
+    spawners: Spawners,
+    gate: Option<Gate>,
+    desk: NameDesk,
+    shared: Arc<Vec<CString>>,
+    /// Connections that wait for their names, by the number of the question.
+    parked: HashMap<u64, Connection>,
+    /// Programs and connections that take up a place.
+    running: u32,
+    /// For connections without a process: numbers that no process can have.
+    numbers: Numbers,
+    /// The listener has not yet said "would block" since it last woke us.
+    more: bool,
+    pause: Option<Pause>,
+}
+
+/// A connection that has no program yet.
+#[derive(Debug)]
+struct Connection {
+    socket: OwnedFd,
+    ends: Ends,
+}
+
+/// A pause in accepting.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: Instant,
+    length: Duration,
+}
+
+/// Counts through the numbers above the greatest pid.
+#[derive(Debug)]
+struct Numbers {
+    first: i64,
+    next: i64,
+}
+
+impl Numbers {
+    fn above(greatest_pid: u32) -> Numbers {
+        let first = i64::from(greatest_pid) + 1;
+        Numbers { first, next: first }
+    }
+
+    fn take(&mut self) -> i64 {
+        let number = self.next;
+        self.next = if number == i64::from(i32::MAX) {
+            self.first
+        } else {
+            number + 1
+        };
+        number
+    }
+}
+
+impl Server {
+    /// Puts the service together and starts the spawner threads. Privileges must have been dropped.
+    pub fn new(
+        options: Options,
+        log: Log,
+        listener: Listener,
+        signals: Signals,
+        service: Service,
+    ) -> io::Result<Server> {
+        let poll = Poll::new()?;
+        let registry = poll.registry();
+        registry.register(
+            &mut SourceFd(&listener.socket.as_raw_fd()),
+            LISTENER,
+            Interest::READABLE,
+        )?;
+        let signal_fd = signals.as_fd().as_raw_fd();
+        registry.register(&mut SourceFd(&signal_fd), SIGNALS, Interest::READABLE)?;
+        let waker = Waker::new(registry, SPAWNERS)?;
+        let unix = matches!(listener.bound, Bound::Unix(_));
+        let shared = environment::shared(std::env::vars_os(), unix);
+        let mask = signals.mask_for_programs();
+        let spawners = Spawners::start(service, mask, log.clone(), waker)?;
+        let gate = options
+            .rules
+            .clone()
+            .map(|path| Gate::new(path, options.without_rules));
+        let desk = NameDesk::new(&options, mask, Arc::clone(&shared));
+        Ok(Server {
+            options,
+            log,
+            poll,
+            listener,
+            signals,
+            spawners,
+            gate,
+            desk,
+            shared,
+            parked: HashMap::new(),
+            running: 0,
+            numbers: Numbers::above(os::process::greatest_pid()),
+            more: true,
+            pause: None,
+        })
+    }
+
+    /// Serves until SIGTERM. Programs that run then go on by themselves.
+    pub fn run(mut self) -> io::Result<()> {
+        self.say_status();
+        let mut events = Events::with_capacity(64);
+        loop {
+            self.accept_some();
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => other?,
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.more = true,
+                    SIGNALS => {
+                        if self.take_signals()? {
+                            self.finish();
+                            return Ok(());
+                        }
+                    }
+                    NAMES => {
+                        let answers = self.desk.take_answers();
+                        self.take_names(answers);
+                    }
+                    _ => self.take_settled(),
+                }
+            }
+            let overdue = self.desk.take_overdue(Instant::now());
+            self.take_names(overdue);
+        }
+    }
+
+    /// How long the loop may sleep.
+    fn patience(&self) -> Option<Duration> {
+        let now = Instant::now();
+        if self.may_accept() {
+            return match self.pause {
+                None => Some(Duration::ZERO),
+                Some(pause) => Some(self.earlier(pause.until, now)),
+            };
+        }
+        self.desk
+            .next_deadline()
+            .map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    fn earlier(&self, until: Instant, now: Instant) -> Duration {
+        let deadline = self
+            .desk
+            .next_deadline()
+            .map_or(until, |other| until.min(other));
+        deadline.saturating_duration_since(now)
+    }
+
+    fn may_accept(&self) -> bool {
+        self.more && self.running < self.options.limit
+    }
+
+    fn accept_some(&mut self) {
+        if self.pause.is_some_and(|pause| Instant::now() < pause.until) {
+            return;
+        }
+        for _ in 0..BATCH {
+            if !self.may_accept() {
+                return;
+            }
+            match socket::accept(self.listener.socket.as_fd()) {
+                Ok((socket, peer)) => {
+                    self.pause = None;
+                    self.admit(socket, peer);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.more = false,
+                Err(error) if is_exhaustion(&error) => return self.back_off(&error),
+                // The client is gone again (ECONNABORTED and its kin); the next one may be there.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Descriptors or memory are used up: wait a little, and say so once.
+    fn back_off(&mut self, error: &io::Error) {
+        let length = match self.pause {
+            None => {
+                let why = os::reason(error);
+                let line = format!("warning: unable to accept: {why}; waiting");
+                self.log.say(Verbosity::Errors, &[&line]);
+                FIRST_PAUSE
+            }
+            Some(pause) => (pause.length * 2).min(LONGEST_PAUSE),
+        };
+        self.pause = Some(Pause {
+            until: Instant::now() + length,
+            length,
+        });
+    }
+
+    /// Counts a new connection in and sees it to its names.
+    fn admit(&mut self, socket: OwnedFd, peer: Peer) {
+        self.running += 1;
+        self.say_status();
+        let ends = match self.ends_of(&socket, peer) {
+            Ok(ends) => ends,
+            Err(error) => {
+                let why = format!("unable to get local address: {}", os::reason(&error));
+                return self.drop_unseen(&why);
+            }
+        };
+        let connection = Connection { socket, ends };
+        if let Err(error) = self.prepare(&connection) {
+            let why = format!("unable to print banner: {}", os::reason(&error));
+            return self.drop_connection(connection, &why);
+        }
+        let Ends::Tcp { local, remote } = connection.ends else {
+            return self.decide(connection, Names::default());
+        };
+        let (asked, started) = self.desk.ask(local, remote);
+        if started {
+            self.watch_desk();
+        }
+        match asked {
+            Asked::Known(names) => self.decide(connection, names),
+            Asked::Waiting(id) => {
+                self.parked.insert(id, connection);
+            }
+        }
+    }
+
+    fn ends_of(&self, socket: &OwnedFd, peer: Peer) -> io::Result<Ends> {
+        match (&self.listener.bound, peer) {
+            (Bound::Unix(path), _) => Ok(Ends::Unix {
+                path: Arc::clone(path),
+                peer: socket::peer_credentials(socket.as_fd()).ok(),
+            }),
+            (Bound::Tcp(bound), Peer::Tcp(remote)) => {
+                let local = if bound.ip().is_unspecified() {
+                    socket::local_address(socket.as_fd())?
+                } else {
+                    *bound
+                };
+                Ok(Ends::Tcp { local, remote })
+            }
+            (Bound::Tcp(_), Peer::Unix) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Socket options and the banner, which goes out before the rules are asked.
+    fn prepare(&self, connection: &Connection) -> io::Result<()> {
+        let socket = connection.socket.as_fd();
+        if let Ends::Tcp { .. } = connection.ends {
+            // Neither is worth losing a client for.
+            if !self.options.keep_ip_options {
+                let _ = socket::drop_ip_options(socket);
+            }
+            if self.options.nodelay {
+                let _ = socket::set_nodelay(socket);
+            }
+        }
+        let banner = &self.options.banner;
+        if !banner.is_empty() && socket::send_nowait(socket, banner)? < banner.len() {
+            // A new socket has room for many times the longest banner.
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(())
+    }
+
+    fn watch_desk(&self) {
+        if let Some(socket) = self.desk.socket() {
+            let fd = socket.as_raw_fd();
+            let registry = self.poll.registry();
+            if let Err(error) = registry.register(&mut SourceFd(&fd), NAMES, Interest::READABLE) {
+                ::log::error!("unable to watch the look-up process: {error}");
+            }
+        }
+    }
+
+    fn take_names(&mut self, answers: Vec<(u64, Names)>) {
+        for (id, names) in answers {
+            if let Some(connection) = self.parked.remove(&id) {
+                self.decide(connection, names);
+            }
+        }
+    }
+
+    /// Asks the rules, and either hands the connection to a spawner or closes it.
+    fn decide(&mut self, connection: Connection, names: Names) {
+        let judgement = match (&mut self.gate, &connection.ends) {
+            (Some(gate), Ends::Tcp { remote, .. }) => {
+                let ip = ip_text(remote.ip());
+                let client = Client {
+                    ip: ip.as_bytes(),
+                    host: names.remote.as_deref(),
+                    info: names.info.as_deref(),
+                };
+                let (judgement, complaint) = gate.judge(&client);
+                if let Some(complaint) = complaint {
+                    self.log.say(Verbosity::Errors, &[&complaint]);
+                }
+                judgement
+            }
+            _ => Judgement::Allow(Vec::new()),
+        };
+        match judgement {
+            Judgement::Allow(variables) => self.launch(connection, names, &variables),
+            Judgement::Deny => {
+                let number = self.numbers.take();
+                if self.log.wants(Verbosity::All) {
+                    let pid = lines::pid(number, &connection.ends);
+                    let deny = lines::verdict(false, number, &connection.ends, &names);
+                    self.log.say(Verbosity::All, &[&pid, &deny]);
+                }
+                drop(connection);
+                self.end(number, DENIED, true);
+            }
+            Judgement::Unreadable(reason) => {
+                let path = self
+                    .gate
+                    .as_ref()
+                    .map(|gate| gate.path().display().to_string());
+                let why = format!("unable to read {}: {reason}", path.unwrap_or_default());
+                self.drop_connection(connection, &why);
+            }
+        }
+    }
+
+    fn launch(&self, connection: Connection, names: Names, variables: &[Variable]) {
+        let Connection { socket, ends } = connection;
+        let environment = environment::for_connection(&self.shared, &ends, &names, variables);
+        self.spawners.submit(Job {
+            socket,
+            ends,
+            names,
+            environment,
+        });
+    }
+
+    /// Closes a connection that failed before it had a process.
+    fn drop_connection(&mut self, connection: Connection, why: &str) {
+        let number = self.numbers.take();
+        let pid = lines::pid(number, &connection.ends);
+        self.log.say(Verbosity::All, &[&pid]);
+        self.log.say(Verbosity::Errors, &[&lines::dropping(why)]);
+        drop(connection);
+        self.end(number, FAILED, true);
+    }
+
+    /// The same where not even the ends are known.
+    fn drop_unseen(&mut self, why: &str) {
+        let number = self.numbers.take();
+        self.log.say(Verbosity::Errors, &[&lines::dropping(why)]);
+        self.end(number, FAILED, true);
+    }
+
+    /// `true` where the service is to end.
+    fn take_signals(&mut self) -> io::Result<bool> {
+        let mut terminate = false;
+        while let Some(event) = self.signals.take()? {
+            terminate |= event == Event::Terminate;
+        }
+        while let Some((pid, status)) = reap_any()? {
+            if self.desk.is_process(pid) {
+                let answers = self.desk.take_answers();
+                self.take_names(answers);
+                continue;
+            }
+            let ended = self.spawners.children().ended(pid, status);
+            if let Some(ended) = ended {
+                self.take_end(ended);
+            }
+        }
+        Ok(terminate)
+    }
+
+    /// Children that ended before their spawner had reported them, and lost connections.
+    fn take_settled(&mut self) {
+        let settled = self.spawners.children().take_settled();
+        for ended in settled {
+            self.take_end(ended);
+        }
+        for _ in 0..self.spawners.take_lost() {
+            self.running = self.running.saturating_sub(1);
+            self.say_status();
+        }
+    }
+
+    fn take_end(&mut self, ended: Ended) {
+        self.end(ended.pid.into(), ended.status, ended.ours);
+    }
+
+    fn end(&mut self, number: i64, status: Status, ours: bool) {
+        if ours {
+            self.running = self.running.saturating_sub(1);
+        }
+        if self.log.wants(Verbosity::All) {
+            let end = lines::end(number, status);
+            let now = lines::status(self.running, self.options.limit);
+            self.log.say(Verbosity::All, &[&end, &now]);
+        }
+    }
+
+    fn say_status(&self) {
+        if self.log.wants(Verbosity::All) {
+            self.log.say(
+                Verbosity::All,
+                &[&lines::status(self.running, self.options.limit)],
+            );
+        }
+    }
+
+    fn finish(&self) {
+        if let Bound::Unix(path) = &self.listener.bound {
+            // After the drop of privileges this may not be permitted; the next start replaces it.
+            let _ = std::fs::remove_file(&**path);
+        }
+        self.log.flush(LAST_WORDS);
+    }
+}
+
+/// Whether accept failed because something is used up that comes back by itself.
+fn is_exhaustion(error: &io::Error) -> bool {
+    os::socket::is_exhausted(error)
+}
+
+/// For the loop's benefit: the bound address of a TCP listener.
+pub fn bound_port(listener: &Listener) -> Option<u16> {
+    match &listener.bound {
+        Bound::Tcp(address) => Some(SocketAddr::port(address)),
+        Bound::Unix(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_connections_without_a_process_stay_above_every_pid() {
+        let mut numbers = Numbers::above(4_194_304);
+        assert_eq!((numbers.take(), numbers.take()), (4_194_305, 4_194_306));
+        numbers.next = i64::from(i32::MAX);
+        assert_eq!(
+            (numbers.take(), numbers.take()),
+            (i64::from(i32::MAX), 4_194_305)
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! The threads that start programs.
+//!
+//! Starting a program stops the thread that does it until exec is done, so the event loop hands
+//! its connections to a few threads. Four were the best of 0, 1, 2, 4 and 8 where this was
+//! measured, on two cores. A spawner says the `pid` and `ok` lines itself, right after the start,
+//! and enters the child into the book; the loop is woken only for the rare child that ended first.
+
+use std::collections::VecDeque;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use mio::Waker;
+use os::signals::Mask;
+use os::spawn::{Environment, Program, SpawnError, Spawner};
+
+use crate::children::Children;
+use crate::cli::Verbosity;
+use crate::connection::{Ends, Names};
+use crate::lines;
+use crate::log::Log;
+
+/// How many threads start programs.
+const THREADS: usize = 4;
+
+/// One connection that is to get its program.
+#[derive(Debug)]
+pub struct Job {
+    /// The connection; closed here once the program has it.
+    pub socket: OwnedFd,
+    /// For the log lines.
+    pub ends: Ends,
+    /// For the log lines.
+    pub names: Names,
+    /// What the program gets.
+    pub environment: Environment,
+}
+
+/// The program of a service, and where it was found.
+#[derive(Debug)]
+pub struct Service {
+    words: Vec<OsString>,
+    /// The value of PATH when superd was started; a rule's PATH does not change the search.
+    path: Option<OsString>,
+    found: Option<Program>,
+}
+
+impl Service {
+    /// `words` are the program's name and its arguments.
+    pub fn new(words: Vec<OsString>, path: Option<OsString>) -> Service {
+        let found = locate(&words, path.as_deref());
+        let found = found.and_then(|file| image(&file, &words));
+        Service { words, path, found }
+    }
+
+    /// The file that will be run; `None` where there is none at present.
+    pub fn file(&self) -> Option<PathBuf> {
+        locate(&self.words, self.path.as_deref())
+    }
+
+    fn name(&self) -> String {
+        self.words
+            .first()
+            .map_or_else(String::new, |name| name.display().to_string())
+    }
+
+    /// Looks again for a program that was not there at the start.
+    fn find_again(&self) -> Option<Program> {
+        image(&self.file()?, &self.words)
+    }
+}
+
+fn locate(words: &[OsString], path: Option<&OsStr>) -> Option<PathBuf> {
+    os::programs::resolve(words.first()?, path)
+}
+
+fn image(file: &std::path::Path, words: &[OsString]) -> Option<Program> {
+    let file = CString::new(file.as_os_str().as_bytes()).ok()?;
+    let words: Result<_, _> = words
+        .iter()
+        .map(|word| CString::new(word.clone().into_vec()))
+        .collect();
+    Some(Program::new(file, words.ok()?))
+}
+
+/// What the spawners and the loop share.
+struct Shared {
+    jobs: Mutex<VecDeque<Job>>,
+    more: Condvar,
+    children: Mutex<Children>,
+    /// Connections whose program could not be forked; each gives its place back.
+    lost: Mutex<u32>,
+    service: Service,
+    log: Log,
+    waker: Waker,
+}
+
+/// The loop's side of the spawner threads.
+pub struct Spawners {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Spawners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spawners")
+            .field("service", &self.shared.service)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Spawners {
+    /// Starts the threads. `waker` wakes the loop where it has to call [`Spawners::take_lost`] and
+    /// look at the settled children.
+    pub fn start(service: Service, mask: Mask, log: Log, waker: Waker) -> io::Result<Spawners> {
+        let shared = Arc::new(Shared {
+            jobs: Mutex::new(VecDeque::new()),
+            more: Condvar::new(),
+            children: Mutex::new(Children::default()),
+            lost: Mutex::new(0),
+            service,
+            log,
+            waker,
+        });
+        for number in 0..THREADS {
+            let shared = Arc::clone(&shared);
+            let work = move || shared.work(&mut Spawner::new(mask));
+            std::thread::Builder::new()
+                .name(format!("spawn {number}"))
+                .spawn(work)?;
+        }
+        Ok(Spawners { shared })
+    }
+
+    /// Hands a connection over.
+    pub fn submit(&self, job: Job) {
+        self.children().starting();
+        lock(&self.shared.jobs).push_back(job);
+        self.shared.more.notify_one();
+    }
+
+    /// The book of children.
+    pub fn children(&self) -> MutexGuard<'_, Children> {
+        lock(&self.shared.children)
+    }
+
+    /// How many connections were lost for want of a process since the last call.
+    pub fn take_lost(&self) -> u32 {
+        std::mem::take(&mut *lock(&self.shared.lost))
+    }
+}
+
+/// A poisoned lock only means that a thread died of a bug; the value behind it is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn work(&self, spawner: &mut Spawner) {
+        loop {
+            let mut jobs = lock(&self.jobs);
+            let job = loop {
+                match jobs.pop_front() {
+                    Some(job) => break job,
+                    None => jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner),
+                }
+            };
+            drop(jobs);
+            self.launch(spawner, &job);
+        }
+    }
+
+    fn launch(&self, spawner: &mut Spawner, job: &Job) {
+        let started = match &self.service.found {
+            Some(program) => spawner.spawn(program, &job.environment, job.socket.as_fd()),
+            None => match self.service.find_again() {
+                Some(program) => spawner.spawn(&program, &job.environment, job.socket.as_fd()),
+                // exec says why there is no such program.
+                None => spawner.spawn(
+                    &Program::new(c"".to_owned(), Vec::new()),
+                    &job.environment,
+                    job.socket.as_fd(),
+                ),
+            },
+        };
+        match started {
+            Ok(pid) => self.report(job, pid, None),
+            Err(SpawnError::Fork(error)) => {
+                let why = lines::dropping(&format!("unable to fork: {}", os::reason(&error)));
+                self.log.say(Verbosity::Errors, &[&why]);
+                *lock(&self.lost) += 1;
+                self.settle(None);
+                self.wake();
+            }
+            Err(SpawnError::Descriptors { pid, error }) => {
+                let why = format!("unable to set up descriptors: {}", os::reason(&error));
+                self.report(job, pid, Some(lines::dropping(&why)));
+            }
+            Err(SpawnError::Exec { pid, error }) => {
+                let name = self.service.name();
+                let why = format!("unable to run {name}: {}", os::reason(&error));
+                self.report(job, pid, Some(lines::dropping(&why)));
+            }
+        }
+    }
+
+    fn report(&self, job: &Job, pid: i32, trouble: Option<String>) {
+        if self.log.wants(Verbosity::All) {
+            let pid_line = lines::pid(pid.into(), &job.ends);
+            let ok_line = lines::verdict(true, pid.into(), &job.ends, &job.names);
+            match &trouble {
+                None => self.log.say(Verbosity::All, &[&pid_line, &ok_line]),
+                Some(trouble) => self
+                    .log
+                    .say(Verbosity::All, &[&pid_line, &ok_line, trouble]),
+            }
+        } else if let Some(trouble) = &trouble {
+            self.log.say(Verbosity::Errors, &[trouble]);
+        }
+        self.settle(Some(pid));
+    }
+
+    fn settle(&self, pid: Option<i32>) {
+        if lock(&self.children).started(pid) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        // An eventfd that cannot be written to is one that is already readable.
+        let _ = self.waker.wake();
+    }
+}
