@@ -12,8 +12,8 @@ type Program = fn(&str, Vec<OsString>) -> Exit;
 /// All programs under their own names, in the order of the README.
 const PROGRAMS: &[(&str, Program)] = &[
     ("superd", superd),
-    ("superd-rules", rules::compile_main),
-    ("superd-rulescheck", rules::check_main),
+    ("superd-rules", rules::superd_rules::main),
+    ("superd-rulescheck", rules::superd_rulescheck::main),
     ("smtpd", smtpd::main),
     ("maildir-queue", queue::main),
 ];
@@ -22,21 +22,26 @@ const PROGRAMS: &[(&str, Program)] = &[
 /// and the one that superd calls itself by.
 const OTHER_NAMES: &[(&str, Program)] = &[
     ("tcpserver", superd),
-    ("tcprules", rules::compile_main),
-    ("tcprulescheck", rules::check_main),
-    (server::names::PROGRAM, lookup::main),
+    ("tcprules", rules::superd_rules::main),
+    ("tcprulescheck", rules::superd_rulescheck::main),
+    (lookup::PROGRAM, lookup::main),
 ];
 
 fn superd(name: &str, args: Vec<OsString>) -> Exit {
-    let links: Vec<&str> =
-        PROGRAMS.iter().map(|(program, _)| *program).filter(|program| *program != "superd").collect();
+    let links: Vec<&str> = PROGRAMS
+        .iter()
+        .map(|(program, _)| *program)
+        .filter(|program| *program != "superd")
+        .collect();
     server::main(name, args, &links)
 }
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let called = words.next().unwrap_or_default();
-    let name = Path::new(&called).file_name().unwrap_or(OsStr::new("superd"));
+    let name = Path::new(&called)
+        .file_name()
+        .unwrap_or(OsStr::new("superd"));
     let name = name.to_string_lossy();
     let all = PROGRAMS.iter().chain(OTHER_NAMES);
     let program = all.clone().find(|(program, _)| *program == name);

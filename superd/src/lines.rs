@@ -8,7 +8,7 @@ use os::process::Status;
 
 use crate::connection::{Ends, Names, ip_text};
 
-/// The longest that one part of an `ok` or `deny` line may be before it is cut.
+/// How much of one part an `ok` or `deny` line shows.
 const PART_LIMIT: usize = 100;
 
 /// `status: RUNNING/LIMIT`: follows the start, every accept and every end.
@@ -62,8 +62,8 @@ pub fn dropping(why: &str) -> String {
     format!("warning: dropping connection, {why}")
 }
 
-/// Bytes below 33, above 126, `%` and `:` become `?`; what is longer than 100 bytes is cut to 100
-/// and gets `...`. Observed.
+/// Bytes below 33, above 126, `%` and `:` become `?`; a part of 100 bytes or more is cut to 100 and
+/// gets `...`. Observed: also one of exactly 100 is marked.
 fn push_part(line: &mut String, part: &[u8]) {
     let shown = &part[..part.len().min(PART_LIMIT)];
     line.extend(shown.iter().map(|&byte| match byte {
@@ -71,7 +71,7 @@ fn push_part(line: &mut String, part: &[u8]) {
         33..=126 => byte as char,
         _ => '?',
     }));
-    if part.len() > PART_LIMIT {
+    if part.len() >= PART_LIMIT {
         line.push_str("...");
     }
 }
@@ -118,23 +118,21 @@ mod tests {
 
     #[test]
     fn parts_are_cleaned_and_cut_at_a_hundred_bytes() {
-        let hundred = [b'x'; 100];
+        let just_under = [b'x'; 99];
         let line = verdict(
             true,
             1,
             &ends(),
-            &names(b"a b%c:d\x7f\xff\n", &hundred, b""),
+            &names(b"a b%c:d\x7f\xff\n", &just_under, b""),
         );
         assert!(line.starts_with("ok 1 a?b?c?d???:127.0.0.1"), "{line}");
-        assert!(
-            line.contains(&format!(" {}:127.0.0.2", "x".repeat(100))),
-            "{line}"
-        );
-        let line = verdict(true, 1, &ends(), &names(b"", &[b'x'; 101], b""));
-        assert!(
-            line.contains(&format!(" {}...:127.0.0.2", "x".repeat(100))),
-            "{line}"
-        );
+        let shown = format!(" {}:127.0.0.2", "x".repeat(99));
+        assert!(line.contains(&shown), "{line}");
+        for length in [100, 101] {
+            let line = verdict(true, 1, &ends(), &names(b"", &vec![b'x'; length], b""));
+            let shown = format!(" {}...:127.0.0.2", "x".repeat(100));
+            assert!(line.contains(&shown), "{line}");
+        }
     }
 
     #[test]

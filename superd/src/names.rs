@@ -11,7 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lookup::{Answer, DNS_DEADLINE, Family, HostAnswer, HostRequest, MESSAGE_LIMIT, Name, Request};
+use lookup::settings::{HOST_DEADLINE, NAMES_DEADLINE};
+use lookup::{Answer, Family, HostRequest, MESSAGE_LIMIT, Name, Reply, Request};
 use os::signals::Mask;
 use os::socket::{message_pair, receive_nowait, send_nowait};
 use os::spawn::{Environment, Program, Spawner};
@@ -19,8 +20,6 @@ use os::spawn::{Environment, Program, Spawner};
 use crate::cli::Options;
 use crate::connection::Names;
 
-/// The name under which the executable acts as look-up process.
-pub const PROGRAM: &str = "superd-lookup";
 /// How long after the process's own deadline superd stops waiting for it.
 const GRACE: Duration = Duration::from_secs(2);
 /// A look-up process that cannot be started is tried again after this time.
@@ -44,7 +43,7 @@ impl Process {
     /// meanwhile would speak another version of the conversation.
     pub fn start(mask: Mask, shared: &Arc<Vec<CString>>) -> io::Result<Process> {
         let (ours, theirs) = message_pair()?;
-        let word = CString::new(PROGRAM)?;
+        let word = CString::new(lookup::PROGRAM)?;
         let program = Program::new(c"/proc/self/exe".to_owned(), vec![word]);
         let environment = Environment {
             shared: Arc::clone(shared),
@@ -84,7 +83,11 @@ pub struct NameDesk {
     mask: Mask,
     shared: Arc<Vec<CString>>,
     process: Option<Process>,
+    /// Processes that were started and are not reaped yet; the last one may be at work.
+    pids: Vec<i32>,
     not_before: Option<Instant>,
+    /// A sentence for the log about a process that could not be started.
+    trouble: Option<String>,
     open: HashMap<u64, Open>,
     next_id: u64,
 }
@@ -118,7 +121,9 @@ impl NameDesk {
             mask,
             shared,
             process: None,
+            pids: Vec::new(),
             not_before: None,
+            trouble: None,
             open: HashMap::new(),
             next_id: 0,
         }
@@ -176,7 +181,7 @@ impl NameDesk {
                 started,
             );
         }
-        let longest = self.wanted.ident.unwrap_or_default().max(DNS_DEADLINE);
+        let longest = self.wanted.ident.unwrap_or_default().max(NAMES_DEADLINE);
         let deadline = now + longest + GRACE;
         self.open.insert(
             id,
@@ -195,11 +200,12 @@ impl NameDesk {
         self.not_before = Some(now + RESTART_PAUSE);
         match Process::start(self.mask, &self.shared) {
             Ok(process) => {
+                self.pids.push(process.pid);
                 self.process = Some(process);
                 true
             }
             Err(error) => {
-                ::log::error!("unable to start the look-up process: {error}");
+                self.trouble = Some(format!("unable to start the look-up process: {error}"));
                 false
             }
         }
@@ -210,11 +216,16 @@ impl NameDesk {
         self.process.as_ref().map(|process| process.socket.as_fd())
     }
 
-    /// Whether `pid` is the look-up process.
-    pub fn is_process(&self, pid: i32) -> bool {
-        self.process
-            .as_ref()
-            .is_some_and(|process| process.pid == pid)
+    /// Whether `pid`, which has ended, was a look-up process; the next call for it says no.
+    pub fn forget_process(&mut self, pid: i32) -> bool {
+        let known = self.pids.len();
+        self.pids.retain(|&started| started != pid);
+        self.pids.len() < known
+    }
+
+    /// What is to be said about a process that could not be started.
+    pub fn take_trouble(&mut self) -> Option<String> {
+        self.trouble.take()
     }
 
     /// Takes the answers that have come.
@@ -332,28 +343,37 @@ pub fn resolve_host(name: &[u8], mask: Mask) -> Result<Ipv4Addr, String> {
     let shared = crate::environment::shared(std::env::vars_os(), false);
     let process =
         Process::start(mask, &shared).map_err(|error| temporarily(&os::reason(&error)))?;
-    let request = HostRequest { id: 0, word: name.to_vec(), family: Family::V4 };
-    let Some(request) = request.encode() else { return Err(format!("no IP address for {shown}")) };
+    let request = HostRequest {
+        id: 0,
+        word: name.to_vec(),
+        family: Family::V4,
+    };
+    let Some(request) = request.encode() else {
+        return Err(format!("no IP address for {shown}"));
+    };
     send_nowait(process.socket.as_fd(), &request)
         .map_err(|error| temporarily(&os::reason(&error)))?;
     let mut buffer = [0; MESSAGE_LIMIT];
-    let deadline = Instant::now() + DNS_DEADLINE + GRACE;
+    let deadline = Instant::now() + HOST_DEADLINE + GRACE;
     let answer = os::fd::read_until(process.socket.as_fd(), &mut buffer, deadline);
     // The end of the socket ends the process.
     drop(process.socket);
     let _ = os::process::wait(process.pid);
     let count = answer.map_err(|error| temporarily(&os::reason(&error)))?;
-    match HostAnswer::decode(&buffer[..count]) {
-        Ok(HostAnswer { outcome: Ok(addresses), .. }) => addresses
+    let outcome = match Reply::decode(&buffer[..count]) {
+        Ok(Reply::Host(answer)) => answer.outcome,
+        Ok(Reply::Connection(_)) | Err(_) => {
+            return Err(temporarily("the look-up process has failed"));
+        }
+    };
+    match outcome {
+        Ok(addresses) => addresses
             .into_iter()
             .find_map(|address| match address {
                 IpAddr::V4(address) => Some(address),
                 IpAddr::V6(_) => None,
             })
             .ok_or_else(|| format!("no IP address for {shown}")),
-        Ok(HostAnswer { outcome: Err(failure), .. }) => {
-            Err(String::from_utf8_lossy(&failure.message(name)).into_owned())
-        }
-        Err(_) => Err(temporarily("the look-up process has failed")),
+        Err(failure) => Err(String::from_utf8_lossy(&failure.message(name)).into_owned()),
     }
 }

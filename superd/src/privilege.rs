@@ -99,11 +99,18 @@ fn decide(user: Option<(Who, Option<User>)>, gid: Option<u32>) -> Result<Plan, R
 }
 
 /// Carries the plan out. Call it before the first thread is started.
-pub fn carry_out(plan: Plan) -> Result<(), identity::DropError> {
+///
+/// Where only a user was asked for, a group that cannot be set is told as the user's trouble.
+pub fn carry_out(plan: Plan, options: &Options) -> Result<(), identity::DropError> {
     match plan {
         Plan::Keep => Ok(()),
         Plan::Group(gid) => identity::set_group(gid),
-        Plan::Become(who) => identity::become_user(who),
+        Plan::Become(who) => identity::become_user(who).map_err(|error| match error {
+            identity::DropError::Group(error) if options.group.is_none() => {
+                identity::DropError::User(error)
+            }
+            other => other,
+        }),
         Plan::Stay(uid) => identity::keep_user(uid),
     }
 }

@@ -41,6 +41,8 @@ const BATCH: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Failures to accept that follow each other within this time are one trouble, told once.
+const SAME_TROUBLE: Duration = Duration::from_secs(60);
 /// What the end waits for a log that is not read.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The raw status of a connection that was denied (exit 100) and of one that failed (exit 111).
@@ -68,6 +70,8 @@ pub struct Server {
     /// The listener has not yet said "would block" since it last woke us.
     more: bool,
     pause: Option<Pause>,
+    /// When accept last failed for want of something.
+    trouble: Option<Instant>,
 }
 
 /// A connection that has no program yet.
@@ -151,6 +155,7 @@ impl Server {
             numbers: Numbers::above(os::process::greatest_pid()),
             more: true,
             pause: None,
+            trouble: None,
         })
     }
 
@@ -234,17 +239,20 @@ impl Server {
 
     /// Descriptors or memory are used up: wait a little, and say so once.
     fn back_off(&mut self, error: &io::Error) {
-        let length = match self.pause {
-            None => {
-                let why = os::reason(error);
-                let line = format!("warning: unable to accept: {why}; waiting");
-                self.log.say(Verbosity::Errors, &[&line]);
-                FIRST_PAUSE
-            }
-            Some(pause) => (pause.length * 2).min(LONGEST_PAUSE),
-        };
+        let now = Instant::now();
+        if self
+            .trouble
+            .is_none_or(|last| now.duration_since(last) > SAME_TROUBLE)
+        {
+            let line = format!("warning: unable to accept: {}; waiting", os::reason(error));
+            self.log.say(Verbosity::Errors, &[&line]);
+        }
+        self.trouble = Some(now);
+        let length = self
+            .pause
+            .map_or(FIRST_PAUSE, |pause| (pause.length * 2).min(LONGEST_PAUSE));
         self.pause = Some(Pause {
-            until: Instant::now() + length,
+            until: now + length,
             length,
         });
     }
@@ -271,6 +279,10 @@ impl Server {
         let (asked, started) = self.desk.ask(local, remote);
         if started {
             self.watch_desk();
+        }
+        if let Some(trouble) = self.desk.take_trouble() {
+            self.log
+                .say(Verbosity::Errors, &[&format!("warning: {trouble}")]);
         }
         match asked {
             Asked::Known(names) => self.decide(connection, names),
@@ -412,7 +424,12 @@ impl Server {
             terminate |= event == Event::Terminate;
         }
         while let Some((pid, status)) = reap_any()? {
-            if self.desk.is_process(pid) {
+            if self.desk.forget_process(pid) {
+                let line = format!(
+                    "warning: the look-up process ended with status {}",
+                    status.0
+                );
+                self.log.say(Verbosity::Errors, &[&line]);
                 let answers = self.desk.take_answers();
                 self.take_names(answers);
                 continue;

@@ -106,12 +106,13 @@ fn serve(name: &str, options: Options) -> Result<(), Fatal> {
     // Descriptor 2 may be root's, so this comes before the drop.
     let sink = os::log::Sink::of(std::io::stderr().as_fd())
         .map_err(|error| temporary("unable to set up the log", &error))?;
-    privilege::carry_out(plan).map_err(|error| Fatal {
+    privilege::carry_out(plan, &options).map_err(|error| Fatal {
         sentence: error.to_string(),
         exit: Exit::TEMPORARY,
     })?;
     if options.print_port {
-        print_port(&listener)?;
+        // Nobody may be there to read it; that is no reason not to serve.
+        let _ = print_port(&listener);
     }
     for number in [0, 1] {
         os::fd::point_at_null(number)

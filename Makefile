@@ -1,0 +1,167 @@
+# superd: build, install, test. GNU make; `make help` lists what there is.
+#
+# Needed: Rust (see rust-version in Cargo.toml), make, a C compiler (only as a linker, and for the
+# tests' and the benchmark's helpers). Nothing is installed or fetched but by `make install` (into
+# PREFIX), `make test` and `make bench` (packages of the originals, unpacked below target/peers).
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SBIN = $(DESTDIR)$(PREFIX)/sbin
+LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/superd
+MAN = $(DESTDIR)$(PREFIX)/share/man
+# What stands in sbin beside superd; generic names (smtpd, imapd) stay in libexec.
+SBIN_LINKS = superd-rules superd-rulescheck
+MAN_PAGES = $(wildcard man/*.1 man/*.5 man/*.7 man/*.8)
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# A static program of musl starts five times as fast as one of glibc, so musl it is where its target
+# is installed. Nothing depends on which it is.
+MUSL := $(subst -gnu,-musl,$(HOST))
+TARGET ?= $(if $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/$(MUSL)/lib),$(MUSL),$(HOST))
+# Static, and not position-independent: both are start-up time of every program that superd runs.
+export RUSTFLAGS := -C target-feature=+crt-static -C relocation-model=static $(RUSTFLAGS)
+# The target is always named, though it is the host's: without it Cargo gives RUSTFLAGS to
+# procedural macros too, and those cannot be static.
+CARGO_FLAGS = --locked --target $(TARGET)
+SUPERD = $(TARGET_DIR)/$(TARGET)/release/superd
+
+# Absolute: Cargo runs tests in the folder of their package.
+export SUPERD_PEERS := $(abspath target/peers)
+export SUPERD_LEFT_OUT := $(abspath target/left-out)
+MANDOC = $(SUPERD_PEERS)/bin/mandoc
+FUZZ_SECONDS ?= 60
+# The size of the benchmark: rounds, connections a turn, lines of rules to compile.
+ROUNDS ?= 5
+TOTAL ?= 4000
+RULES ?= 1000000
+FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+# Cargo uses all cores by itself, and the order of the checks is the order of their output.
+.NOTPARALLEL:
+.PHONY: build help tools install uninstall test peers check-format check-lints check-programs check-man \
+	check-rules left-out demo demo-check bench soak fuzz clean
+
+build: tools
+	@echo "building superd for $(TARGET), static"
+	@$(CARGO) build --release $(CARGO_FLAGS) --package superd
+	@echo "built $(SUPERD)"
+
+help:
+	@echo "make              build $(SUPERD)"
+	@echo "make install      install below $(PREFIX) (PREFIX=, DESTDIR=); make uninstall takes it away"
+	@echo "make test         all checks: format, lints, tests beside the originals, man pages, sample rules"
+	@echo "make demo         run the demonstration; make demo-check runs it as a test"
+	@echo "make bench        compare speed with tcpserver and tcpsvd"
+	@echo "make soak         the long tests"
+	@echo "make fuzz         each fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS=)"
+	@echo "make clean        remove what was built and fetched"
+
+# Saying what is missing beats the error of whatever would run first.
+tools:
+	@command -v $(CARGO) >/dev/null || { echo "superd is built with Rust: there is no $(CARGO) on PATH" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "Rust needs a C compiler to link with: there is no cc on PATH" >&2; exit 1; }
+	@test -n "$(HOST)" || { echo "rustc -vV does not tell the host's target" >&2; exit 1; }
+
+install:
+	@test -x $(SUPERD) || { echo "$(SUPERD) is not built: run make first" >&2; exit 1; }
+	@echo "installing below $(DESTDIR)$(PREFIX)"
+	@mkdir -p $(SBIN) $(LIBEXEC)
+	@# By way of a new file and a rename: a running superd cannot be overwritten, and need not be stopped.
+	@cp $(SUPERD) $(SBIN)/.superd.new && chmod 755 $(SBIN)/.superd.new && mv -f $(SBIN)/.superd.new $(SBIN)/superd
+	@for name in $(SBIN_LINKS); do ln -sf superd $(SBIN)/$$name; done
+	@$(program_names) | while read -r name; do ln -sf ../../sbin/superd $(LIBEXEC)/$$name; done
+	@for page in $(MAN_PAGES); do \
+		section=$(MAN)/man$${page##*.}; mkdir -p $$section && cp $$page $$section/ && chmod 644 $$section/$${page##*/} || exit 1; \
+	done
+
+# Removes what install puts there, also what an older version had put there: the links that lead to superd.
+uninstall:
+	@echo "removing superd from $(DESTDIR)$(PREFIX)"
+	@for link in $(LIBEXEC)/*; do if [ "$$(readlink $$link)" = ../../sbin/superd ]; then rm $$link; fi; done
+	@rmdir $(LIBEXEC) 2>/dev/null || true
+	@rm -f $(SBIN)/superd $(addprefix $(SBIN)/,$(SBIN_LINKS))
+	@for page in $(MAN_PAGES); do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
+
+# The executable knows its programs: it makes links for all but those of sbin, here in a directory
+# that is thrown away, for links that work in a DESTDIR must be relative.
+program_names = ( dir=$$(mktemp -d) && $(SUPERD) --links $$dir >/dev/null && \
+	for name in $(SBIN_LINKS); do rm -f $$dir/$$name; done && ls $$dir && rm -r $$dir )
+
+test: build peers check-format check-lints check-programs check-man check-rules left-out
+	@echo "all tests passed"
+
+peers:
+	@mkdir -p target && rm -f $(SUPERD_LEFT_OUT)
+	@sh tests/peers.sh $(SUPERD_PEERS)
+	@if [ -s $(SUPERD_PEERS)/MISSING ] && [ "$(SUPERD_REQUIRE_PEERS)$(filter true,$(CI))" ] && [ -e /etc/debian_version ]; then \
+		echo "the originals above are required here" >&2; exit 1; fi
+
+# rustfmt and clippy are components that a minimal installation of Rust lacks. The tests do not need
+# them, so that is said and not held against the machine; where CI is, they are required.
+component = $(CARGO) $(1) --version >/dev/null 2>&1 || { echo "$(2)" | tee -a $(SUPERD_LEFT_OUT); \
+	[ -z "$(SUPERD_REQUIRE_PEERS)" ]; exit; }
+
+check-format:
+	@$(call component,fmt,format of the sources: this Rust has no rustfmt); \
+		echo "checking the format of the sources" && $(CARGO) fmt --all --check
+
+check-lints:
+	@$(call component,clippy,lints: this Rust has no clippy); \
+		echo "checking lints" && $(CARGO) clippy --quiet $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+# Most of what the tests do is waiting, so more of them run at once than there are cores.
+check-programs:
+	@echo "running the tests"
+	@RUST_TEST_THREADS=4 $(CARGO) test $(CARGO_FLAGS) --workspace
+
+check-man:
+	@if [ -x $(MANDOC) ]; then echo "checking the man pages" && $(MANDOC) -T lint -W warning $(MAN_PAGES); \
+	else echo "man pages: no mandoc to check them with" >>$(SUPERD_LEFT_OUT); fi
+
+# Every sample that the project ships or documents must pass its own checker.
+check-rules:
+	@echo "checking the sample rules"
+	@rm -rf target/links && mkdir -p target/links && $(SUPERD) --links target/links >/dev/null
+	@for file in $$(find docs init tests -name '*.rules'); do \
+		target/links/superd-rules --check <$$file || { echo "$$file: does not pass" >&2; exit 1; }; done
+
+left-out:
+	@if [ -s $(SUPERD_LEFT_OUT) ]; then echo "left out on this machine:"; sort -u $(SUPERD_LEFT_OUT) | sed 's/^/    /'; \
+	else echo "nothing was left out"; fi
+
+demo: build
+	@sh init/demo
+
+demo-check: build
+	@sh init/demo --check
+
+bench: build peers
+	@ROUNDS=$(ROUNDS) TOTAL=$(TOTAL) RULES=$(RULES) sh bench/run $(SUPERD) $(SUPERD_PEERS)/bin
+
+soak: build peers
+	@echo "running the long tests"
+	@SUPERD_SOAK=1 $(CARGO) test --release $(CARGO_FLAGS) --workspace soak_ -- --nocapture
+
+# What cargo-fuzz does, in two commands, so that nothing must be installed for it (but libFuzzer is
+# C++: a c++ is needed). No sanitizer: the code is safe Rust, and its panics are what is looked for.
+# What is found stands in fuzz/artifacts; what was tried in fuzz/corpus, and is where the next run begins.
+fuzz: export RUSTFLAGS = --cfg fuzzing -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+	-C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
+	-C llvm-args=-sanitizer-coverage-trace-compares -C debug-assertions -C codegen-units=1
+fuzz: tools
+	@command -v c++ >/dev/null || { echo "the fuzzer's engine is C++: there is no c++ on PATH (package g++)" >&2; exit 1; }
+	@echo "building the fuzz targets"
+	@$(CARGO) build --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target $(HOST)
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
+		target/fuzz/$(HOST)/release/$$target fuzz/corpus/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+			-artifact_prefix=fuzz/artifacts/$$target/ -verbosity=0 -close_fd_mask=0 || exit 1; \
+	done
+	@echo "no target failed"
+
+clean:
+	@echo "removing what was built and fetched"
+	@rm -rf target fuzz/target

@@ -1,0 +1,195 @@
+//! The `aliases` file: `alias: target, target`, in the layout of aliases(5).
+//!
+//! A line that begins with a blank goes on with the line before. Empty lines and lines that begin
+//! with `#` say nothing. Targets are local parts or addresses of local domains; what other mailers
+//! allow beside them (programs, files, includes, addresses elsewhere) is a fault, not ignored.
+
+use std::io;
+use std::path::Path;
+
+use crate::lines;
+
+/// The most targets of one alias.
+pub const TARGET_LIMIT: usize = 1000;
+
+/// What is wrong with an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AliasFault {
+    /// A target that is no mail address: a program, a file, an include, a quoted text.
+    Target(Vec<u8>),
+    /// It has no target.
+    Empty,
+    /// More than [`TARGET_LIMIT`] targets.
+    TooMany,
+    /// A line of it is too long.
+    TooLong,
+}
+
+impl std::fmt::Display for AliasFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AliasFault::Target(text) => {
+                write!(f, "its target {} is no mail address", text.escape_ascii())
+            }
+            AliasFault::Empty => write!(f, "it has no target"),
+            AliasFault::TooMany => write!(f, "it has more than {TARGET_LIMIT} targets"),
+            AliasFault::TooLong => write!(f, "it is too long"),
+        }
+    }
+}
+
+/// An alias of the file that was looked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Alias {
+    /// The number of its first line.
+    pub(crate) number: u64,
+    /// Addresses as they stand there.
+    pub(crate) targets: Result<Vec<Vec<u8>>, AliasFault>,
+}
+
+/// The first alias called `name`, in any case.
+pub(crate) fn find(path: &Path, name: &[u8]) -> io::Result<Option<Alias>> {
+    let mut found: Option<Alias> = None;
+    lines::for_each(path, |line| {
+        let text = line.text;
+        if text.first() == Some(&b'#') || text.trim_ascii().is_empty() {
+            return true;
+        }
+        let goes_on = matches!(text[0], b' ' | b'\t');
+        match (&mut found, goes_on) {
+            (Some(alias), true) => add(&mut alias.targets, text, line.cut),
+            (Some(_), false) => return false,
+            (None, true) => {}
+            (None, false) => {
+                if let Some(rest) = after_name(text, name) {
+                    let mut targets = Ok(Vec::new());
+                    add(&mut targets, rest, line.cut);
+                    found = Some(Alias {
+                        number: line.number,
+                        targets,
+                    });
+                }
+            }
+        }
+        true
+    })?;
+    if let Some(alias) = &mut found
+        && alias.targets == Ok(vec![])
+    {
+        alias.targets = Err(AliasFault::Empty);
+    }
+    Ok(found)
+}
+
+/// What stands behind `name:`, `None` on a line of another name.
+fn after_name<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (head, rest) = line.split_at(colon);
+    head.trim_ascii()
+        .eq_ignore_ascii_case(name)
+        .then(|| &rest[1..])
+}
+
+fn add(targets: &mut Result<Vec<Vec<u8>>, AliasFault>, text: &[u8], cut: bool) {
+    let Ok(list) = targets else { return };
+    if cut {
+        *targets = Err(AliasFault::TooLong);
+        return;
+    }
+    match parse_targets(text) {
+        Ok(more) if list.len() + more.len() > TARGET_LIMIT => *targets = Err(AliasFault::TooMany),
+        Ok(more) => list.extend(more),
+        Err(fault) => *targets = Err(fault),
+    }
+}
+
+/// Reads a list of targets.
+pub fn parse_targets(text: &[u8]) -> Result<Vec<Vec<u8>>, AliasFault> {
+    text.split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|target| !target.is_empty())
+        .map(|target| {
+            let plain = target.iter().all(|&byte| byte > b' ' && byte != 0x7f);
+            if plain && !matches!(target[0], b'|' | b'/' | b':' | b'"' | b'\\' | b'<') {
+                Ok(target.to_vec())
+            } else {
+                Err(AliasFault::Target(target.to_vec()))
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str, name: &str) -> Option<Alias> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        find(file.path(), name.as_bytes()).expect("readable")
+    }
+
+    fn targets(text: &str, name: &str) -> Vec<String> {
+        let alias = found(text, name).expect("found");
+        let targets = alias.targets.expect("no fault");
+        let text = |target: &Vec<u8>| String::from_utf8(target.clone()).expect("ASCII");
+        targets.iter().map(text).collect()
+    }
+
+    const FILE: &str = "# remark\nsales: joe, ann@example.org\n\nPostmaster :joe,\n\tbob\n# and\n  eve\nsales: other\n";
+
+    #[test]
+    fn an_alias_gives_its_targets_and_the_first_of_two_counts() {
+        assert_eq!(targets(FILE, "sales"), ["joe", "ann@example.org"]);
+        assert_eq!(found(FILE, "sales").expect("found").number, 2);
+    }
+
+    #[test]
+    fn a_line_that_begins_with_a_blank_goes_on_with_the_one_before() {
+        assert_eq!(targets(FILE, "postmaster"), ["joe", "bob", "eve"]);
+    }
+
+    #[test]
+    fn names_are_compared_whole_and_in_any_case() {
+        assert!(found(FILE, "SALES").is_some());
+        for name in ["sale", "sales:", "joe", "", "# remark", "bob"] {
+            assert!(found(FILE, name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_mail_address_is_a_fault_and_not_ignored() {
+        for text in [
+            "|/bin/prog",
+            "/var/mail/x",
+            ":include:/x",
+            "\"| prog\"",
+            "\\joe",
+            "a b",
+        ] {
+            let alias = found(&format!("x: joe, {text}\n"), "x").expect("found");
+            assert_eq!(alias.targets, Err(AliasFault::Target(text.into())));
+        }
+        assert_eq!(
+            found("x: ,\n", "x").expect("found").targets,
+            Err(AliasFault::Empty)
+        );
+        assert_eq!(
+            found("x:", "x").expect("found").targets,
+            Err(AliasFault::Empty)
+        );
+    }
+
+    #[test]
+    fn the_number_of_targets_is_limited() {
+        let line = format!("x: {}\n", vec!["t"; TARGET_LIMIT].join(","));
+        assert_eq!(targets(&line, "x").len(), TARGET_LIMIT);
+        let alias = found(&format!("{line} t"), "x").expect("found");
+        assert_eq!(alias.targets, Err(AliasFault::TooMany));
+        let line = format!("x: {}\n", "t,".repeat(lines::LINE_LIMIT));
+        assert_eq!(
+            found(&line, "x").expect("found").targets,
+            Err(AliasFault::TooLong)
+        );
+    }
+}

@@ -1,0 +1,284 @@
+use super::*;
+
+/// A home in a folder of its own with these files below it.
+fn home(files: &[(&str, &str)]) -> (tempfile::TempDir, Home) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("control")).expect("made");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
+    let home = Home::at(folder.path().to_owned());
+    (folder, home)
+}
+
+fn no_system(_: &[u8]) -> io::Result<Option<User>> {
+    Ok(None)
+}
+
+fn accounts(files: &[(&str, &str)]) -> (tempfile::TempDir, Accounts) {
+    let (folder, home) = home(files);
+    let locals = vec![b"here.example".to_vec()];
+    let accounts = Accounts::open_with(&home, locals, no_system).expect("opened");
+    (folder, accounts)
+}
+
+fn paths(accounts: &Accounts, local: &str) -> Vec<String> {
+    match accounts.resolve(local.as_bytes()).expect("an answer") {
+        Found::Unknown => vec![],
+        Found::Mailboxes(list) => list
+            .iter()
+            .map(|mailbox| mailbox.maildir.display().to_string())
+            .collect(),
+    }
+}
+
+fn fault(accounts: &Accounts, local: &str) -> String {
+    accounts
+        .resolve(local.as_bytes())
+        .expect_err("a fault")
+        .to_string()
+}
+
+const USERS: (&str, &str) = (
+    "users",
+    "joe:x:7:7::/v/joe:::\nann:x:7:7::/v/ann::mail:5C\njoe-ext:x:7:7::/v/e::\n",
+);
+
+#[test]
+fn a_user_has_his_mailbox_in_any_case() {
+    let (_folder, accounts) = accounts(&[USERS]);
+    assert_eq!(paths(&accounts, "joe"), ["/v/joe/Maildir"]);
+    assert_eq!(paths(&accounts, "ANN"), ["/v/ann/mail"]);
+    let Found::Mailboxes(list) = accounts.resolve(b"ann").expect("an answer") else {
+        panic!("unknown");
+    };
+    assert_eq!(
+        (list[0].uid, list[0].quota.expect("one").messages),
+        (7, Some(5))
+    );
+}
+
+#[test]
+fn who_is_not_there_is_unknown() {
+    let (_folder, accounts) = accounts(&[USERS]);
+    for local in [
+        "bob", "jo", "", "-joe", "joe/x", "joe\n", "joe\0", "joe:x", "*",
+    ] {
+        assert!(paths(&accounts, local).is_empty(), "{local:?}");
+    }
+}
+
+#[test]
+fn a_local_part_of_the_limit_is_looked_up_and_a_longer_one_is_unknown() {
+    let (_folder, accounts) = accounts(&[USERS]);
+    let longest = format!("joe-{}", "x".repeat(LOCAL_PART_LIMIT - 4));
+    assert_eq!(paths(&accounts, &longest).len(), 1);
+    assert!(paths(&accounts, &format!("{longest}x")).is_empty());
+}
+
+#[test]
+fn an_extension_belongs_to_the_longest_user_and_names_a_folder_only_if_that_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let joe = folder.path().join("joe/Maildir");
+    for sub in [".lists/new", ".a:b/new", ".empty"] {
+        std::fs::create_dir_all(joe.join(sub)).expect("made");
+    }
+    let text = format!(
+        "joe:x:7:7::{0}/joe::\njoe-ext:x:7:7::/v/e::\n",
+        folder.path().display()
+    );
+    let (_home, accounts) = accounts(&[("users", text.as_str())]);
+    let inbox = joe.display().to_string();
+    assert_eq!(paths(&accounts, "joe-lists"), [format!("{inbox}/.lists")]);
+    assert_eq!(paths(&accounts, "Joe-LISTS"), [format!("{inbox}/.lists")]);
+    assert_eq!(paths(&accounts, "joe-a.b"), [format!("{inbox}/.a:b")]);
+    for local in [
+        "joe-none",
+        "joe-empty",
+        "joe-",
+        "joe-..",
+        "joe-.lists",
+        "joe--lists",
+    ] {
+        assert_eq!(paths(&accounts, local), [inbox.as_str()], "{local}");
+    }
+    assert_eq!(paths(&accounts, "joe-ext-lists"), ["/v/e/Maildir"]);
+}
+
+#[test]
+fn an_alias_comes_before_an_account_and_gives_each_mailbox_one_copy() {
+    let aliases = "joe: ann\nall: joe, Ann@HERE.example, all2, joe-ext\nall2: joe-ext, ann\n";
+    let (_folder, accounts) = accounts(&[USERS, ("aliases", aliases)]);
+    assert_eq!(paths(&accounts, "joe"), ["/v/ann/mail"]);
+    assert_eq!(paths(&accounts, "ALL"), ["/v/ann/mail", "/v/e/Maildir"]);
+}
+
+#[test]
+fn an_alias_that_names_itself_means_the_account() {
+    let (_folder, accounts) = accounts(&[USERS, ("aliases", "joe: joe, ann\n")]);
+    assert_eq!(paths(&accounts, "joe"), ["/v/joe/Maildir", "/v/ann/mail"]);
+}
+
+#[test]
+fn a_loop_ends_and_is_a_fault_only_if_nobody_is_reached() {
+    let aliases = "a: b\nb: a\nc: d, joe\nd: c\n";
+    let (_folder, accounts) = accounts(&[USERS, ("aliases", aliases)]);
+    assert_eq!(
+        fault(&accounts, "a"),
+        "unable to expand alias a: it leads only to itself"
+    );
+    assert_eq!(paths(&accounts, "c"), ["/v/joe/Maildir"]);
+}
+
+#[test]
+fn the_expansion_is_limited() {
+    let mut aliases = String::new();
+    for number in 0..EXPANSION_LIMIT + 5 {
+        aliases.push_str(&format!("a{number}: a{}, joe\n", number + 1));
+    }
+    let (_folder, accounts) = accounts(&[USERS, ("aliases", aliases.as_str())]);
+    assert_eq!(
+        fault(&accounts, "a0"),
+        "unable to expand alias a0: it has too many targets"
+    );
+}
+
+#[test]
+fn an_alias_to_nobody_or_elsewhere_is_a_fault_and_not_an_unknown_user() {
+    let aliases = "x: joe, bob\ny: joe@elsewhere.example\nz: |prog\n";
+    let (_folder, accounts) = accounts(&[USERS, ("aliases", aliases)]);
+    assert!(fault(&accounts, "x").ends_with("its target bob is nobody here"));
+    assert!(fault(&accounts, "y").ends_with("its target joe@elsewhere.example is not local"));
+    assert!(fault(&accounts, "z").contains("in line 3 of"));
+}
+
+#[test]
+fn postmaster_and_abuse_exist() {
+    let (_folder, without) = accounts(&[USERS]);
+    assert_eq!(paths(&without, "postmaster"), ["/v/joe/Maildir"]);
+    assert_eq!(paths(&without, "Abuse"), ["/v/joe/Maildir"]);
+    let (_folder, named) = accounts(&[USERS, ("control/admin", "ann\n")]);
+    assert_eq!(paths(&named, "POSTMASTER"), ["/v/ann/mail"]);
+    let (_folder, alias) =
+        accounts(&[USERS, ("control/admin", "ann\n"), ("aliases", "abuse: joe")]);
+    assert_eq!(paths(&alias, "abuse"), ["/v/joe/Maildir"]);
+    let (_folder, wrong) = accounts(&[USERS, ("control/admin", "bob\n")]);
+    assert!(fault(&wrong, "abuse").ends_with("its target bob is nobody here"));
+}
+
+#[test]
+fn there_is_a_catch_all_only_if_an_alias_says_so() {
+    let (_folder, accounts) = accounts(&[USERS, ("aliases", "*: ann\n")]);
+    assert_eq!(paths(&accounts, "whoever"), ["/v/ann/mail"]);
+    assert_eq!(paths(&accounts, "joe"), ["/v/joe/Maildir"]);
+    assert_eq!(paths(&accounts, "postmaster"), ["/v/joe/Maildir"]);
+}
+
+#[test]
+fn a_faulty_line_is_a_fault_for_its_user_only() {
+    let (_folder, accounts) = accounts(&[("users", "bob:x:0:0::/:\njoe:x:1:1::/v/joe:\n")]);
+    assert!(fault(&accounts, "bob").ends_with("users: user id 0 never owns a mailbox"));
+    assert_eq!(paths(&accounts, "joe"), ["/v/joe/Maildir"]);
+}
+
+#[test]
+fn an_unreadable_file_is_a_fault() {
+    let (folder, accounts) = accounts(&[USERS]);
+    std::fs::create_dir(folder.path().join("aliases")).expect("made");
+    assert!(fault(&accounts, "joe").ends_with("aliases: is a directory"));
+}
+
+thread_local! {
+    static HOME: std::cell::RefCell<PathBuf> = const { std::cell::RefCell::new(PathBuf::new()) };
+}
+
+/// A system with `root`, `me` (the user of the test, under a number that is not 0) and `odd`,
+/// whose home is somebody else's.
+fn some_system(name: &[u8]) -> io::Result<Option<User>> {
+    let home = HOME.with(|home| home.borrow().clone());
+    let owner = std::fs::metadata(&home).map(|meta| meta.uid())?;
+    let uid = match name {
+        b"root" => 0,
+        b"me" => owner,
+        b"odd" | b"gone" => owner.wrapping_add(1),
+        _ => return Ok(None),
+    };
+    let home = if name == b"gone" {
+        home.join("none")
+    } else {
+        home
+    };
+    Ok(Some(User {
+        name: name.to_vec(),
+        uid,
+        gid: 1,
+        home,
+        shell: vec![],
+    }))
+}
+
+/// A system home that does not belong to root even where the tests run as root.
+fn with_system(files: &[(&str, &str)]) -> (tempfile::TempDir, Accounts, String) {
+    let (folder, home) = home(files);
+    let mine = folder.path().join("me");
+    std::fs::create_dir(&mine).expect("made");
+    if os::identity::effective_uid() == 0 {
+        std::os::unix::fs::chown(&mine, Some(4242), None).expect("root may");
+    }
+    HOME.with(|kept| kept.replace(mine.clone()));
+    let locals = vec![b"here.example".to_vec()];
+    let accounts = Accounts::open_with(&home, locals, some_system).expect("opened");
+    (folder, accounts, mine.join("Maildir").display().to_string())
+}
+
+#[test]
+fn without_a_users_file_the_accounts_are_the_systems() {
+    let (_folder, accounts, inbox) = with_system(&[]);
+    assert_eq!(paths(&accounts, "Me"), [inbox.as_str()]);
+    assert_eq!(paths(&accounts, "me-ext-more"), [inbox.as_str()]);
+    assert!(paths(&accounts, "stranger").is_empty());
+}
+
+#[test]
+fn the_superuser_and_users_without_a_home_of_their_own_get_no_mail() {
+    let (_folder, accounts, _) = with_system(&[]);
+    for local in ["root", "odd", "gone", "root-x"] {
+        assert!(paths(&accounts, local).is_empty(), "{local}");
+    }
+}
+
+#[test]
+fn with_a_users_file_the_systems_accounts_do_not_count_unless_asked_for() {
+    let (_folder, accounts, _) = with_system(&[USERS]);
+    assert!(paths(&accounts, "me").is_empty());
+    let (_folder, both, inbox) = with_system(&[USERS, ("control/accounts", "users\nsystem\n")]);
+    assert_eq!(paths(&both, "me"), [inbox]);
+    assert_eq!(paths(&both, "joe"), ["/v/joe/Maildir"]);
+    let (_folder, system, _) = with_system(&[USERS, ("control/accounts", "system\n")]);
+    assert!(paths(&system, "joe").is_empty());
+}
+
+#[test]
+fn control_accounts_must_make_sense() {
+    let open = |files: &[(&str, &str)]| {
+        let (_folder, home) = home(files);
+        Accounts::open_with(&home, vec![], no_system)
+            .expect_err("refused")
+            .to_string()
+    };
+    let error = open(&[("control/accounts", "users\nldap\n"), USERS]);
+    assert!(
+        error.ends_with("control/accounts: unknown word ldap"),
+        "{error}"
+    );
+    let error = open(&[("control/accounts", "users\n")]);
+    assert!(error.contains("users: "), "{error}");
+}
+
+#[test]
+fn only_the_first_hyphens_of_a_local_part_can_end_a_systems_user() {
+    let all: Vec<&[u8]> = candidates(b"-a-b").collect();
+    assert_eq!(all, [&b"-a-b"[..], b"-a"]);
+    let many = vec![b'-'; 200];
+    assert_eq!(candidates(&many).count(), SYSTEM_SPLITS);
+}

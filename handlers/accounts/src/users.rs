@@ -1,0 +1,356 @@
+//! The `users` file: passwd(5)'s seven fields and two more.
+//!
+//! ```text
+//! name:x:uid:gid:gecos:home:shell:mailbox:quota
+//! ```
+//!
+//! `mailbox` is a path below `home`, by default `Maildir`; `quota` is that of Maildir++
+//! (`10000000S,1000C`), by default none. Both fields may be left out, so a line of passwd will do.
+//! Empty lines and lines that begin with `#` say nothing.
+//!
+//! uid 0 never owns a mailbox: such a line is faulty.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::control::digits;
+use crate::lines;
+
+/// Where a mailbox is below its home unless the line says otherwise.
+pub const DEFAULT_MAILBOX: &str = "Maildir";
+
+/// An account with a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The name as the file has it.
+    pub name: Vec<u8>,
+    /// Who owns the mailbox.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// The home directory, absolute.
+    pub home: PathBuf,
+    /// The Maildir, relative to the home.
+    pub mailbox: PathBuf,
+    /// How much may be in it.
+    pub quota: Option<Quota>,
+}
+
+/// A limit in the manner of Maildir++.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes of all messages together.
+    pub bytes: Option<u64>,
+    /// Number of messages.
+    pub messages: Option<u64>,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineError {
+    /// Not seven to nine fields.
+    Fields,
+    /// The name is empty or has a byte that no name may have.
+    Name,
+    /// A user or group id is no number below 2^32 - 1.
+    Number,
+    /// The user id is 0.
+    Root,
+    /// The home is no absolute path.
+    Home,
+    /// The mailbox leads out of the home.
+    Mailbox,
+    /// The quota is not of the form `10000000S,1000C`.
+    Quota,
+    /// The line is too long.
+    TooLong,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LineError::Fields => "it does not have seven, eight or nine fields",
+            LineError::Name => "its name cannot be one",
+            LineError::Number => "its user or group id is no number",
+            LineError::Root => "user id 0 never owns a mailbox",
+            LineError::Home => "its home is no absolute path",
+            LineError::Mailbox => "its mailbox is no path below the home",
+            LineError::Quota => "its quota is not of the form 10000000S,1000C",
+            LineError::TooLong => "it is too long",
+        })
+    }
+}
+
+/// Reads one line.
+pub fn parse(line: &[u8]) -> Result<Account, LineError> {
+    let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
+    let (&[name, _, uid, gid, _, home, _], added) =
+        fields.split_first_chunk().ok_or(LineError::Fields)?;
+    let (mailbox, quota) = match added {
+        [] => (&b""[..], &b""[..]),
+        [mailbox] => (*mailbox, &b""[..]),
+        [mailbox, quota] => (*mailbox, *quota),
+        _ => return Err(LineError::Fields),
+    };
+    if name.is_empty() || !name.iter().all(|&byte| is_name_byte(byte)) {
+        return Err(LineError::Name);
+    }
+    let uid = id(uid)?;
+    if uid == 0 {
+        return Err(LineError::Root);
+    }
+    let home = Path::new(OsStr::from_bytes(home));
+    if !home.is_absolute() || line.contains(&0) {
+        return Err(LineError::Home);
+    }
+    Ok(Account {
+        name: name.to_vec(),
+        uid,
+        gid: id(gid)?,
+        home: home.to_owned(),
+        mailbox: parse_mailbox(mailbox)?,
+        quota: parse_quota(quota)?,
+    })
+}
+
+/// Names come from an administrator and meet texts from the network only in comparisons; what
+/// could not be a local part of ours is a typing error.
+fn is_name_byte(byte: u8) -> bool {
+    byte > b' ' && byte != 0x7f && byte != b'/' && byte != b'@'
+}
+
+/// The last number is kept out: to setuid(2) it means "leave as it is".
+fn id(text: &[u8]) -> Result<u32, LineError> {
+    digits(text)
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|&number| number != u32::MAX)
+        .ok_or(LineError::Number)
+}
+
+fn parse_mailbox(text: &[u8]) -> Result<PathBuf, LineError> {
+    let path = match text {
+        b"" => Path::new(DEFAULT_MAILBOX),
+        text => Path::new(OsStr::from_bytes(text)),
+    };
+    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let path_is_below = path.components().all(inside)
+        && path
+            .components()
+            .any(|part| matches!(part, Component::Normal(_)));
+    // Collected from its parts, `./Maildir/` and `Maildir` are one mailbox.
+    path_is_below
+        .then(|| {
+            path.components()
+                .filter(|part| matches!(part, Component::Normal(_)))
+                .collect()
+        })
+        .ok_or(LineError::Mailbox)
+}
+
+fn parse_quota(text: &[u8]) -> Result<Option<Quota>, LineError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut quota = Quota::default();
+    for part in text.split(|&byte| byte == b',') {
+        let (unit, number) = part.split_last().ok_or(LineError::Quota)?;
+        let field = match unit {
+            b'S' => &mut quota.bytes,
+            b'C' => &mut quota.messages,
+            _ => return Err(LineError::Quota),
+        };
+        let number = digits(number).ok_or(LineError::Quota)?;
+        if field.replace(number).is_some() {
+            return Err(LineError::Quota);
+        }
+    }
+    Ok(Some(quota))
+}
+
+/// A line of the file that was looked for.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) number: u64,
+    pub(crate) account: Result<Account, LineError>,
+}
+
+/// The line of the longest name that `local` is, or begins with before a `-`; of several lines
+/// with one name the first. Lines of other names are not looked at closer.
+pub(crate) fn find(path: &Path, local: &[u8]) -> io::Result<Option<Line>> {
+    let mut best = None;
+    let mut longest = 0;
+    lines::for_each(path, |line| {
+        let name = name_of(line.text);
+        if name.len() > longest && is_prefix(name, local) {
+            longest = name.len();
+            best = Some(read_line(&line));
+        }
+        longest < local.len()
+    })?;
+    Ok(best)
+}
+
+/// The first account of the file.
+pub(crate) fn first(path: &Path) -> io::Result<Option<Line>> {
+    let mut found = None;
+    lines::for_each(path, |line| {
+        if !name_of(line.text).is_empty() {
+            found = Some(read_line(&line));
+        }
+        found.is_none()
+    })?;
+    Ok(found)
+}
+
+fn read_line(line: &lines::Numbered<'_>) -> Line {
+    let account = if line.cut {
+        Err(LineError::TooLong)
+    } else {
+        parse(line.text)
+    };
+    Line {
+        number: line.number,
+        account,
+    }
+}
+
+fn name_of(line: &[u8]) -> &[u8] {
+    if line.first() == Some(&b'#') {
+        return b"";
+    }
+    line.split(|&byte| byte == b':').next().unwrap_or_default()
+}
+
+fn is_prefix(name: &[u8], local: &[u8]) -> bool {
+    match local.split_at_checked(name.len()) {
+        Some((head, rest)) => {
+            head.eq_ignore_ascii_case(name) && (rest.is_empty() || rest[0] == b'-')
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joe() -> Account {
+        Account {
+            name: b"joe".to_vec(),
+            uid: 5000,
+            gid: 5001,
+            home: PathBuf::from("/var/vmail/joe"),
+            mailbox: PathBuf::from("Maildir"),
+            quota: None,
+        }
+    }
+
+    #[test]
+    fn a_line_gives_its_account() {
+        let line = b"joe:x:5000:5001:Joe:/var/vmail/joe:/bin/false:mail/in/:10000000S,1000C";
+        let expected = Account {
+            mailbox: PathBuf::from("mail/in"),
+            quota: Some(Quota {
+                bytes: Some(10_000_000),
+                messages: Some(1000),
+            }),
+            ..joe()
+        };
+        assert_eq!(parse(line), Ok(expected));
+    }
+
+    #[test]
+    fn a_line_of_passwd_will_do() {
+        for end in ["", ":", "::", ":./Maildir", ":Maildir:"] {
+            let line = format!("joe:x:5000:5001::/var/vmail/joe:{end}");
+            assert_eq!(parse(line.as_bytes()), Ok(joe()), "{line}");
+        }
+    }
+
+    #[test]
+    fn each_fault_is_told() {
+        let cases = [
+            ("joe:x:5000:5001::/h", LineError::Fields),
+            ("joe:x:5000:5001::/h::m:q:more", LineError::Fields),
+            (":x:5000:5001::/h:", LineError::Name),
+            ("a b:x:5000:5001::/h:", LineError::Name),
+            ("a/b:x:5000:5001::/h:", LineError::Name),
+            ("joe:x::5001::/h:", LineError::Number),
+            ("joe:x:5000:-1::/h:", LineError::Number),
+            ("joe:x:4294967295:1::/h:", LineError::Number),
+            ("joe:x:4294967296:1::/h:", LineError::Number),
+            ("joe:x:0:0::/h:", LineError::Root),
+            ("joe:x:00:0::/h:", LineError::Root),
+            ("joe:x:5000:5001::h:", LineError::Home),
+            ("joe:x:5000:5001::/h\0:", LineError::Home),
+            ("joe:x:5000:5001::/h::/Maildir", LineError::Mailbox),
+            ("joe:x:5000:5001::/h::../x", LineError::Mailbox),
+            ("joe:x:5000:5001::/h::a/../../x", LineError::Mailbox),
+            ("joe:x:5000:5001::/h::.", LineError::Mailbox),
+            ("joe:x:5000:5001::/h:::10M", LineError::Quota),
+            ("joe:x:5000:5001::/h:::S", LineError::Quota),
+            ("joe:x:5000:5001::/h:::1S,2S", LineError::Quota),
+            ("joe:x:5000:5001::/h:::1S,", LineError::Quota),
+        ];
+        for (line, fault) in cases {
+            assert_eq!(parse(line.as_bytes()), Err(fault), "{line}");
+        }
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        file
+    }
+
+    fn found(text: &str, local: &str) -> Option<(u64, Vec<u8>)> {
+        let line = find(file(text).path(), local.as_bytes()).expect("readable")?;
+        Some((line.number, line.account.expect("no fault").name))
+    }
+
+    const FILE: &str = "# remark\n\njoe:x:1:1::/a:\nJoe-Lists:x:2:2::/b:\njoe:x:3:3::/c:\n";
+
+    #[test]
+    fn the_longest_name_wins_and_of_equal_names_the_first() {
+        assert_eq!(found(FILE, "joe"), Some((3, b"joe".to_vec())));
+        assert_eq!(found(FILE, "JOE"), Some((3, b"joe".to_vec())));
+        assert_eq!(found(FILE, "joe-x"), Some((3, b"joe".to_vec())));
+        assert_eq!(found(FILE, "joe-lists"), Some((4, b"Joe-Lists".to_vec())));
+        assert_eq!(found(FILE, "joe-lists-x"), Some((4, b"Joe-Lists".to_vec())));
+        assert_eq!(found(FILE, "joe-"), Some((3, b"joe".to_vec())));
+    }
+
+    #[test]
+    fn who_is_not_in_the_file_is_not_found() {
+        for local in ["jo", "joex", "", "-", "# remark", "ann"] {
+            assert_eq!(found(FILE, local), None, "{local}");
+        }
+        assert!(
+            find(Path::new("/nonexistent/users"), b"joe")
+                .expect("no error")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_faulty_line_matters_only_to_who_is_meant() {
+        let text = "bob:x:0:0::/:\nann:nonsense\njoe:x:1:1::/a:\n";
+        assert_eq!(found(text, "joe"), Some((3, b"joe".to_vec())));
+        let line = find(file(text).path(), b"ann")
+            .expect("readable")
+            .expect("found");
+        assert_eq!((line.number, line.account), (2, Err(LineError::Fields)));
+        let line = first(file(text).path()).expect("readable").expect("found");
+        assert_eq!((line.number, line.account), (1, Err(LineError::Root)));
+    }
+
+    #[test]
+    fn the_first_account_is_the_first_line_that_says_something() {
+        let line = first(file(FILE).path()).expect("readable").expect("found");
+        assert_eq!(line.number, 3);
+        assert!(first(file("# none\n").path()).expect("readable").is_none());
+    }
+}

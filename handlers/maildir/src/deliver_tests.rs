@@ -1,0 +1,177 @@
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::name::Host;
+
+use super::*;
+
+fn names() -> Names {
+    Names::new(Host::new(b"here"), 7, os::process::random)
+}
+
+/// A Maildir in a folder of its own, which lives as long as the first value.
+fn maildir() -> (tempfile::TempDir, Maildir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let maildir = Maildir::at(folder.path().join("Maildir"));
+    maildir.create().expect("created");
+    (folder, maildir)
+}
+
+fn stage(maildir: &Maildir, names: &mut Names, text: &[u8]) -> Result<Staged, Error> {
+    maildir.stage(names, SystemTime::now, |file| {
+        file.write_all(text).map(|()| text.len() as u64)
+    })
+}
+
+fn files(maildir: &Maildir, part: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(maildir.path().join(part)).expect("readable");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_maildir_is_made_for_its_owner_only_and_making_it_again_does_no_harm() {
+    let (folder, maildir) = maildir();
+    assert!(maildir.exists());
+    for part in ["", "tmp", "new", "cur"] {
+        let mode = fs::metadata(maildir.path().join(part))
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700, "{part}");
+    }
+    maildir.create().expect("made again");
+    fs::remove_dir(maildir.path().join("cur")).expect("removed");
+    assert!(!maildir.exists());
+    maildir.create().expect("what is missing is made");
+    assert!(maildir.exists());
+    drop(folder);
+}
+
+#[test]
+fn a_maildir_is_not_made_where_its_parent_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = Maildir::at(folder.path().join("no/Maildir"))
+        .create()
+        .expect_err("no parent");
+    assert_eq!(error.step, Step::MakeDirectory);
+    assert!(
+        error
+            .to_string()
+            .ends_with("no/Maildir: file does not exist"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_staged_message_is_in_tmp_and_nowhere_else_and_goes_when_dropped() {
+    let (_folder, maildir) = maildir();
+    let staged = stage(&maildir, &mut names(), b"text\n").expect("staged");
+    let tmp = files(&maildir, "tmp");
+    assert_eq!(tmp.len(), 1);
+    assert_eq!(fs::read(&tmp[0]).expect("readable"), b"text\n");
+    let mode = fs::metadata(&tmp[0]).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(files(&maildir, "new").is_empty());
+    drop(staged);
+    assert!(files(&maildir, "tmp").is_empty());
+}
+
+#[test]
+fn a_published_message_is_in_new_with_its_size_and_tmp_is_empty() {
+    let (_folder, maildir) = maildir();
+    let mut names = names();
+    let staged = vec![stage(&maildir, &mut names, b"text\n").expect("staged")];
+    let delivered = publish_all(staged, &mut names, SystemTime::now).expect("published");
+    assert_eq!(files(&maildir, "new"), [delivered[0].path.clone()]);
+    assert!(
+        delivered[0]
+            .path
+            .to_str()
+            .expect("ASCII")
+            .ends_with(".here,S=5")
+    );
+    assert_eq!(fs::read(&delivered[0].path).expect("readable"), b"text\n");
+    assert!(files(&maildir, "tmp").is_empty());
+}
+
+#[test]
+fn a_failing_write_leaves_no_file() {
+    let (_folder, maildir) = maildir();
+    let result = maildir.stage(&mut names(), SystemTime::now, |file| {
+        file.write_all(b"half")?;
+        Err(io::ErrorKind::StorageFull.into())
+    });
+    assert_eq!(result.expect_err("full").step, Step::Write);
+    assert!(files(&maildir, "tmp").is_empty());
+}
+
+#[test]
+fn when_one_of_several_cannot_be_published_none_is() {
+    let (_one, first) = maildir();
+    let (_two, second) = maildir();
+    let mut names = names();
+    let staged = vec![
+        stage(&first, &mut names, b"1").expect("staged"),
+        stage(&second, &mut names, b"2").expect("staged"),
+    ];
+    fs::remove_dir(second.path().join("new")).expect("removed");
+    let error = publish_all(staged, &mut names, SystemTime::now).expect_err("no directory");
+    assert_eq!(error.step, Step::Link);
+    assert!(files(&first, "new").is_empty());
+    assert!(files(&first, "tmp").is_empty());
+    assert!(files(&second, "tmp").is_empty());
+}
+
+/// No randomness and a clock that stands still for the first two calls, so that two makers of
+/// names collide.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+fn slow_clock() -> SystemTime {
+    let calls = CALLS.fetch_add(1, Ordering::Relaxed);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(calls / 2)
+}
+
+#[test]
+fn a_name_that_is_taken_is_not_replaced_and_another_one_is_used() {
+    let (_folder, maildir) = maildir();
+    let fixed = || Names::new(Host::new(b"here"), 7, |_| Ok(()));
+    let (mut one, mut other) = (fixed(), fixed());
+    let write = |file: &mut File| file.write_all(b"x").map(|()| 1);
+    let first = maildir.stage(&mut one, slow_clock, write).expect("staged");
+    let second = maildir
+        .stage(&mut other, slow_clock, write)
+        .expect("staged");
+    assert_eq!(files(&maildir, "tmp").len(), 2);
+    let taken = maildir.path().join("new").join(with_size(&first.name, 1));
+    fs::write(&taken, b"older").expect("written");
+    publish_all(vec![first, second], &mut one, slow_clock).expect("published");
+    assert_eq!(files(&maildir, "new").len(), 3);
+    assert_eq!(fs::read(&taken).expect("readable"), b"older");
+}
+
+#[test]
+fn a_sweep_takes_only_what_is_older_than_36_hours() {
+    let (_folder, maildir) = maildir();
+    for name in ["old", "young"] {
+        fs::write(maildir.path().join("tmp").join(name), b"x").expect("written");
+    }
+    let now = SystemTime::now();
+    let old = File::options()
+        .write(true)
+        .open(maildir.path().join("tmp/old"))
+        .expect("there");
+    old.set_modified(now - STALE - Duration::from_secs(1))
+        .expect("set");
+    let young = File::options()
+        .write(true)
+        .open(maildir.path().join("tmp/young"))
+        .expect("there");
+    young.set_modified(now - STALE).expect("set");
+    assert_eq!(maildir.sweep(now), 1);
+    assert_eq!(files(&maildir, "tmp"), [maildir.path().join("tmp/young")]);
+}

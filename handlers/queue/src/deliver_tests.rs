@@ -1,0 +1,253 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use accounts::Home;
+use maildir::Host;
+
+use super::*;
+
+/// A home with users `joe` and `ann`, `bob` who belongs to somebody else, and `eve` without a home.
+struct House {
+    folder: tempfile::TempDir,
+    uid: u32,
+}
+
+impl House {
+    fn new() -> House {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mine = os::identity::effective_uid();
+        // uid 0 owns no mailbox, so tests that run as root act for another user.
+        let uid = if mine == 0 { 4242 } else { mine };
+        let house = House { folder, uid };
+        let mut users = String::new();
+        for (name, uid) in [("joe", uid), ("ann", uid), ("bob", uid + 1), ("eve", uid)] {
+            let home = house.path(name);
+            users.push_str(&format!("{name}:x:{uid}:1::{}:::\n", home.display()));
+            if name != "eve" {
+                fs::create_dir(&home).expect("made");
+                if mine == 0 {
+                    std::os::unix::fs::chown(&home, Some(uid), None).expect("root may");
+                }
+            }
+        }
+        fs::create_dir(house.path("control")).expect("made");
+        fs::write(house.path("users"), users).expect("written");
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn deliver_by(
+        &self,
+        sender: &str,
+        recipients: &[&str],
+        text: &str,
+        deadline: Instant,
+    ) -> Result<Vec<Delivery>, Failure> {
+        let home = Home::at(self.folder.path().to_owned());
+        let accounts = Accounts::open(&home, vec![b"h".to_vec()]).expect("opened");
+        let mut place = Place {
+            accounts: &accounts,
+            uid: self.uid,
+            names: Names::new(Host::new(b"h"), 1, os::process::random),
+            clock: SystemTime::now,
+            deadline,
+        };
+        let envelope = Envelope {
+            sender: sender.into(),
+            recipients: recipients.iter().map(|name| (*name).into()).collect(),
+        };
+        let mut message = Spool::new(crate::spool::folders());
+        message.push(text.as_bytes()).expect("pushed");
+        deliver(&mut place, &envelope, &message)
+    }
+
+    fn deliver(&self, recipients: &[&str], text: &str) -> Result<Vec<Delivery>, Failure> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        self.deliver_by("s@x", recipients, text, deadline)
+    }
+
+    /// The texts in `new` of a user, and whether `tmp` is empty.
+    fn mail(&self, name: &str) -> Vec<String> {
+        let maildir = self.path(name).join("Maildir");
+        assert_eq!(files(&maildir.join("tmp")).len(), 0, "tmp of {name}");
+        let texts = files(&maildir.join("new")).into_iter();
+        texts
+            .map(|path| fs::read_to_string(path).expect("readable"))
+            .collect()
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return vec![];
+    };
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
+}
+
+#[test]
+fn a_message_arrives_with_its_two_lines_on_top_and_the_size_in_its_name() {
+    let house = House::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let done = house.deliver_by("joe blow@x", &["Joe@H"], "A: b\n\nc\n", deadline);
+    let done = done.expect("delivered");
+    let expected = "Return-Path: <\"joe blow\"@x>\nDelivered-To: Joe@H\nA: b\n\nc\n";
+    assert_eq!(house.mail("joe"), [expected]);
+    let name = done[0].message.path.display().to_string();
+    assert!(name.ends_with(&format!(",S={}", expected.len())), "{name}");
+    assert_eq!(done[0].recipient, b"Joe@H");
+}
+
+#[test]
+fn each_mailbox_gets_one_copy() {
+    let house = House::new();
+    fs::write(house.path("aliases"), "all: joe, ann\n").expect("written");
+    let recipients = ["joe@h", "all@h", "joe", "joe-x@h", "ann@h"];
+    assert_eq!(
+        house.deliver(&recipients, "x\n").expect("delivered").len(),
+        2
+    );
+    assert_eq!(
+        house.mail("joe"),
+        ["Return-Path: <s@x>\nDelivered-To: joe@h\nx\n"]
+    );
+    assert_eq!(
+        house.mail("ann"),
+        ["Return-Path: <s@x>\nDelivered-To: all@h\nx\n"]
+    );
+}
+
+#[test]
+fn when_one_recipient_fails_nobody_gets_anything() {
+    let cases = [
+        (
+            "nobody@h",
+            Code::Refused,
+            "recipient nobody@h has no mailbox here",
+        ),
+        (
+            "joe@elsewhere",
+            Code::Refused,
+            "recipient joe@elsewhere is not of a local domain",
+        ),
+        ("bob@h", Code::Home, "belongs to user id"),
+        ("eve@h", Code::Home, "eve: file does not exist"),
+        (
+            "wrong@h",
+            Code::Configuration,
+            "its target |x is no mail address",
+        ),
+    ];
+    for (recipient, code, reason) in cases {
+        let house = House::new();
+        fs::write(house.path("aliases"), "wrong: |x\n").expect("written");
+        let failure = house
+            .deliver(&["joe@h", recipient], "x\n")
+            .expect_err("refused");
+        assert_eq!(failure.code, code, "{recipient}");
+        assert!(failure.reason.contains(reason), "{failure}");
+        assert!(house.mail("joe").is_empty(), "{recipient}");
+    }
+}
+
+#[test]
+fn a_failure_while_writing_the_second_copy_takes_the_first_one_back() {
+    let house = House::new();
+    house
+        .deliver(&["joe@h", "ann@h"], "1\n")
+        .expect("delivered");
+    let tmp = house.path("ann").join("Maildir/tmp");
+    fs::remove_dir(&tmp).expect("removed");
+    fs::write(&tmp, "").expect("a file in its place");
+    let failure = house
+        .deliver(&["joe@h", "ann@h"], "2\n")
+        .expect_err("no tmp");
+    assert!(failure.reason.contains("ann/Maildir"), "{failure}");
+    assert_eq!(house.mail("joe").len(), 1);
+}
+
+#[test]
+fn a_failure_while_linking_takes_everything_back() {
+    let house = House::new();
+    house
+        .deliver(&["joe@h", "ann@h"], "1\n")
+        .expect("delivered");
+    let new = house.path("ann").join("Maildir/new");
+    fs::rename(&new, house.path("moved")).expect("moved");
+    std::os::unix::fs::symlink("/proc", &new).expect("linked");
+    let failure = house
+        .deliver(&["joe@h", "ann@h"], "2\n")
+        .expect_err("not writable");
+    assert!(failure.reason.starts_with("unable to link "), "{failure}");
+    assert_eq!(house.mail("joe").len(), 1);
+}
+
+#[test]
+fn a_message_that_was_here_before_is_refused_for_good() {
+    let house = House::new();
+    let text = "Delivered-To: ann@h\nA: b\n\n";
+    let failure = house
+        .deliver(&["joe@h", "ann@h"], text)
+        .expect_err("a loop");
+    assert_eq!(failure.code, Code::Refused);
+    assert!(
+        failure.reason.ends_with("it has Delivered-To: ann@h"),
+        "{failure}"
+    );
+    assert!(house.mail("joe").is_empty());
+    house.deliver(&["joe@h"], text).expect("no loop for joe");
+}
+
+#[test]
+fn nothing_is_written_after_the_time_is_over() {
+    let house = House::new();
+    let failure = house
+        .deliver_by("", &["joe@h"], "x\n", Instant::now())
+        .expect_err("late");
+    assert_eq!(failure.code, Code::Timeout);
+    assert!(house.mail("joe").is_empty());
+}
+
+#[test]
+fn a_missing_maildir_is_made_only_in_the_users_own_home() {
+    let house = House::new();
+    if os::identity::effective_uid() != 0 {
+        // Only root can give the home to somebody else.
+        return;
+    }
+    std::os::unix::fs::chown(house.path("joe"), Some(house.uid + 1), None).expect("root may");
+    let failure = house.deliver(&["joe@h"], "x\n").expect_err("not joe's");
+    assert_eq!(failure.code, Code::Home);
+    assert!(
+        failure.reason.contains("is no directory that belongs to"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn an_extension_goes_to_the_folder_that_is_there() {
+    let house = House::new();
+    house.deliver(&["joe-lists@h"], "1\n").expect("delivered");
+    assert_eq!(house.mail("joe").len(), 1);
+    let folder = house.path("joe").join("Maildir/.lists");
+    Maildir::at(folder.clone()).create().expect("made");
+    house.deliver(&["joe-lists@h"], "2\n").expect("delivered");
+    assert_eq!(house.mail("joe").len(), 1);
+    assert_eq!(files(&folder.join("new")).len(), 1);
+}
+
+#[test]
+fn a_large_message_arrives_whole() {
+    let house = House::new();
+    let text = "0123456789abcde\n".repeat(40_000);
+    house
+        .deliver(&["joe@h", "ann@h"], &text)
+        .expect("delivered");
+    for name in ["joe", "ann"] {
+        assert!(house.mail(name)[0].ends_with(&text));
+    }
+}

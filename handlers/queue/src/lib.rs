@@ -1,0 +1,192 @@
+//! maildir-queue: a program with qmail-queue's interface that delivers into local Maildirs.
+//!
+//! Descriptor 0 is the message, descriptor 1 (read, too) the envelope, the exit code the answer
+//! (qmail-queue(8)). It promises:
+//! - nothing is delivered before the final NUL of the envelope was read, so a sender that dies or
+//!   gives up in the middle has sent nothing;
+//! - exit code 0 means that every recipient has the message on disk, file and directory synced;
+//! - any other code means that nobody has it (but for the failure of the very last step, see
+//!   `maildir::deliver`); a code of the permanent kind comes only where trying again is no use;
+//! - it writes only as the owner of the mailbox, so never as root.
+//!
+//! There is no bounce: whoever calls must have asked for unknown users before.
+//!
+//! The rooms: [`envelope`] and [`trace`] are pure; [`spool`] keeps the message until the envelope
+//! says where it goes; [`deliver`] is the order of things; [`failure`] is the exit codes.
+
+pub mod deliver;
+pub mod envelope;
+pub mod failure;
+pub mod spool;
+pub mod trace;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant, SystemTime};
+
+use accounts::{Accounts, Home};
+use maildir::{Host, Names};
+use os::Exit;
+use wire::Log;
+
+use crate::deliver::{Delivery, Place};
+use crate::envelope::{Envelope, Reader};
+use crate::failure::{Code, Failure};
+use crate::spool::Spool;
+
+/// How long the message may take; as long as qmail-queue. The sender has shorter limits.
+const MESSAGE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long everything after the message may take: the envelope, and the writing.
+const DELIVERY_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// How much is read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The program. It has no options and no arguments.
+pub fn main(name: &str, _args: Vec<OsString>) -> Exit {
+    os::process::umask(0o077);
+    // A write over the limit must be an error, or nobody would remove the half-written file.
+    let _ = os::signals::ignore_file_size();
+    let ip = std::env::var_os("TCPREMOTEIP");
+    let mut log = Log::new(name, ip.as_deref().map(OsStrExt::as_bytes));
+    let pid = std::process::id();
+    match run(pid) {
+        Ok((envelope, deliveries)) => {
+            for delivery in deliveries {
+                log.event("deliver")
+                    .number("qp", u64::from(pid))
+                    .address("from", &envelope.sender)
+                    .address("to", &delivery.recipient)
+                    .number("size", delivery.message.size)
+                    .field("file", delivery.message.path.as_os_str().as_bytes())
+                    .say();
+            }
+            Exit::OK
+        }
+        Err(failure) => {
+            log.event("fail")
+                .number("qp", u64::from(pid))
+                .number("code", u64::from(failure.code.number()))
+                .field("reason", failure.reason.as_bytes())
+                .say();
+            Exit(failure.code.number())
+        }
+    }
+}
+
+fn run(pid: u32) -> Result<(Envelope, Vec<Delivery>), Failure> {
+    // The configuration comes after the message: a sender that goes away needs none of it.
+    let message = read_message(io::stdin().as_fd(), Instant::now() + MESSAGE_TIME)?;
+    let deadline = Instant::now() + DELIVERY_TIME;
+    let envelope = read_envelope(io::stdout().as_fd(), deadline)?;
+    let configuration =
+        |error: accounts::ControlError| Failure::new(Code::Configuration, error.to_string());
+    let home = Home::find(|name| std::env::var_os(name));
+    home.check().map_err(configuration)?;
+    let local_host = std::env::var_os("TCPLOCALHOST");
+    let me = home
+        .me(
+            local_host.as_deref().map(OsStrExt::as_bytes),
+            os::process::host_name,
+        )
+        .map_err(configuration)?;
+    let locals = home.locals(&me).map_err(configuration)?;
+    let accounts = Accounts::open(&home, locals).map_err(configuration)?;
+    let mut place = Place {
+        accounts: &accounts,
+        uid: os::identity::effective_uid(),
+        names: Names::new(
+            Host::new(&os::process::host_name()),
+            pid,
+            os::process::random,
+        ),
+        clock: SystemTime::now,
+        deadline,
+    };
+    let deliveries = deliver::deliver(&mut place, &envelope, &message)?;
+    Ok((envelope, deliveries))
+}
+
+/// Reads the message to its end.
+fn read_message(from: BorrowedFd<'_>, deadline: Instant) -> Result<Spool, Failure> {
+    let mut message = Spool::new(spool::folders());
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let count = os::fd::read_until(from, &mut buffer, deadline)
+            .map_err(|error| Failure::reading("the message", &error))?;
+        if count == 0 {
+            return Ok(message);
+        }
+        message.push(&buffer[..count])?;
+    }
+}
+
+/// Reads the envelope to its final NUL.
+fn read_envelope(from: BorrowedFd<'_>, deadline: Instant) -> Result<Envelope, Failure> {
+    let mut reader = Reader::default();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let count = os::fd::read_until(from, &mut buffer, deadline)
+            .map_err(|error| Failure::reading("the envelope", &error))?;
+        if count == 0 {
+            let reason = "the sender gave up: the envelope has no end".to_owned();
+            return Err(Failure::new(Code::Read, reason));
+        }
+        if let Some(envelope) = reader.feed(&buffer[..count])? {
+            return Ok(envelope);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    fn piped(bytes: &[u8]) -> io::PipeReader {
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        writer.write_all(bytes).expect("room");
+        reader
+    }
+
+    #[test]
+    fn an_envelope_without_final_nul_is_no_envelope() {
+        for cut in [&b""[..], b"F", b"Fa@b\0", b"Fa@b\0Tc@d", b"Fa@b\0Tc@d\0"] {
+            let failure = read_envelope(piped(cut).as_fd(), soon()).expect_err("cut");
+            assert_eq!(failure.code, Code::Read, "{}", cut.escape_ascii());
+        }
+        let envelope = read_envelope(piped(b"Fa@b\0Tc@d\0\0").as_fd(), soon()).expect("whole");
+        assert_eq!(envelope.recipients, [b"c@d"]);
+    }
+
+    #[test]
+    fn a_sender_that_says_nothing_is_given_up_at_the_deadline() {
+        let (reader, _writer) = io::pipe().expect("a pipe");
+        let past = Instant::now() + Duration::from_millis(20);
+        let failure = read_message(reader.as_fd(), past).expect_err("silent");
+        assert_eq!(failure.code, Code::Timeout);
+        let failure = read_envelope(reader.as_fd(), past).expect_err("silent");
+        assert_eq!(failure.code, Code::Timeout);
+    }
+
+    #[test]
+    fn a_descriptor_that_cannot_be_read_is_a_read_error() {
+        let folder = std::fs::File::open("/").expect("a folder");
+        let failure = read_envelope(folder.as_fd(), soon()).expect_err("a folder");
+        assert_eq!(failure.code, Code::Read);
+    }
+
+    #[test]
+    fn the_message_is_everything_up_to_the_end() {
+        let message = read_message(piped(b"a\0b\n").as_fd(), soon()).expect("read");
+        assert_eq!(message.size(), 4);
+    }
+}

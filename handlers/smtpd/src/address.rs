@@ -1,0 +1,264 @@
+//! The argument of MAIL and RCPT.
+//!
+//! As observed on qmail-smtpd, which is generous: the address begins behind the first `<` wherever
+//! that is (the words FROM: and TO: are not looked at), or else behind the first `:`; a source
+//! route is dropped; quotes and backslashes are removed, so the envelope carries the unquoted form;
+//! a missing `>` is no error. What is not let through is what could do harm further on: control
+//! bytes and overlong addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An address must be shorter than this, unquoted.
+pub const ADDRESS_BYTES: usize = 900;
+
+/// An address, and what stands behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument<'a> {
+    /// Unquoted; empty for `<>` and where there is none.
+    pub address: Vec<u8>,
+    /// The ESMTP parameters, as sent.
+    pub parameters: &'a [u8],
+}
+
+/// Why an argument is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The address has [`ADDRESS_BYTES`] or more.
+    TooLong,
+    /// The address has a control byte.
+    Control,
+    /// SIZE= is followed by no number.
+    Size,
+}
+
+/// Reads the argument of MAIL or RCPT.
+pub fn parse(argument: &[u8]) -> Result<Argument<'_>, Fault> {
+    let (mut rest, terminator) = match position(argument, b'<') {
+        Some(open) => (&argument[open + 1..], b'>'),
+        None => {
+            let behind = position(argument, b':').map_or(argument.len(), |colon| colon + 1);
+            let rest = &argument[behind..];
+            let blanks = rest.iter().take_while(|&&byte| byte == b' ').count();
+            (&rest[blanks..], b' ')
+        }
+    };
+    if rest.first() == Some(&b'@') {
+        let behind = position(rest, b':').map_or(rest.len(), |colon| colon + 1);
+        rest = &rest[behind..];
+    }
+    let mut address = Vec::new();
+    let (mut quoted, mut escaped) = (false, false);
+    let mut end = rest.len();
+    for (at, &byte) in rest.iter().enumerate() {
+        if escaped {
+            escaped = false;
+        } else if byte == terminator && !quoted {
+            end = at;
+            break;
+        } else if byte == b'\\' {
+            escaped = true;
+            continue;
+        } else if byte == b'"' {
+            quoted = !quoted;
+            continue;
+        }
+        address.push(byte);
+    }
+    if address.len() >= ADDRESS_BYTES {
+        return Err(Fault::TooLong);
+    }
+    if address.iter().any(|&byte| byte < b' ' || byte == 0x7f) {
+        return Err(Fault::Control);
+    }
+    Ok(Argument {
+        address,
+        parameters: rest.get(end + 1..).unwrap_or_default(),
+    })
+}
+
+fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
+    bytes.iter().position(|&byte| byte == wanted)
+}
+
+/// The value of SIZE= (RFC 1870), `None` where it is not there. A number that is too large for 64
+/// bits is as large as they allow: it is over any limit. Other parameters are left alone.
+pub fn declared_size(parameters: &[u8]) -> Result<Option<u64>, Fault> {
+    for word in parameters.split(|&byte| byte == b' ') {
+        let Some((name, value)) = word.split_at_checked(5) else {
+            continue;
+        };
+        if !name.eq_ignore_ascii_case(b"SIZE=") {
+            continue;
+        }
+        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+            return Err(Fault::Size);
+        }
+        return Ok(Some(accounts::control::digits(value).unwrap_or(u64::MAX)));
+    }
+    Ok(None)
+}
+
+/// Puts `localiphost` in the place of a domain that is an address of this host in brackets
+/// (`[192.0.2.1]`, `[IPv6:2001:db8::1]`). `local` is the address that the client connected to;
+/// loopback and unspecified addresses are this host's everywhere.
+pub fn replace_own_literal(address: &mut Vec<u8>, local: Option<IpAddr>, localiphost: &[u8]) {
+    let (user, Some(domain)) = accounts::address::split(address) else {
+        return;
+    };
+    let Some(literal) = domain
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"))
+        .and_then(parse_literal)
+    else {
+        return;
+    };
+    let literal = literal.to_canonical();
+    let is_own = literal.is_loopback()
+        || literal.is_unspecified()
+        || local.is_some_and(|local| local.to_canonical() == literal);
+    if is_own {
+        let keep = user.len() + 1;
+        address.truncate(keep);
+        address.extend_from_slice(localiphost);
+    }
+}
+
+fn parse_literal(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (tag, rest) = text.split_at_checked(5).unwrap_or(("", text));
+    if tag.eq_ignore_ascii_case("IPv6:") {
+        rest.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+    } else {
+        text.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(argument: &str) -> String {
+        let parsed = parse(argument.as_bytes()).expect("no fault");
+        String::from_utf8(parsed.address).expect("ASCII")
+    }
+
+    #[test]
+    fn the_address_stands_behind_the_first_angle_bracket() {
+        assert_eq!(address("FROM:<joe@h>"), "joe@h");
+        assert_eq!(address("x <joe@h> y"), "joe@h");
+        assert_eq!(address("FROM: Joe <joe@h>"), "joe@h");
+        assert_eq!(address("FROM:<<joe@h>>"), "<joe@h");
+        assert_eq!(address("FROM:<joe@h"), "joe@h");
+    }
+
+    #[test]
+    fn without_bracket_it_stands_behind_the_first_colon() {
+        assert_eq!(address("FROM:joe@h SIZE=5"), "joe@h");
+        assert_eq!(address("FROM:  joe@h"), "joe@h");
+        assert_eq!(address("TO:\"a b\"@h x"), "a b@h");
+    }
+
+    #[test]
+    fn a_missing_argument_is_the_empty_address() {
+        for argument in ["", "FROM", "FROM:", "FROM: ", "FROM:<>", "joe@h"] {
+            assert_eq!(address(argument), "", "{argument:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_route_is_dropped() {
+        assert_eq!(address("TO:<@a,@b:joe@h>"), "joe@h");
+        assert_eq!(address("TO:<@a>"), "");
+        assert_eq!(address("TO:@a:joe@h"), "joe@h");
+    }
+
+    #[test]
+    fn quotes_and_backslashes_are_removed() {
+        assert_eq!(address("TO:<\"joe blow\"@h>"), "joe blow@h");
+        assert_eq!(address("TO:<\"a>b\"@h>"), "a>b@h");
+        assert_eq!(address("TO:<a\\ b@h>"), "a b@h");
+        assert_eq!(address("TO:<a\\>b\\\\@h>"), "a>b\\@h");
+        assert_eq!(address("TO:<\"a\\\"b\"@h>"), "a\"b@h");
+        assert_eq!(address("TO:<joe@h\\"), "joe@h");
+    }
+
+    #[test]
+    fn an_address_of_899_bytes_passes_and_one_of_900_does_not() {
+        let with = |length: usize| parse_owned(format!("TO:<{}>", "a".repeat(length)));
+        assert_eq!(with(ADDRESS_BYTES - 1), Ok(ADDRESS_BYTES - 1));
+        assert_eq!(with(ADDRESS_BYTES), Err(Fault::TooLong));
+        // The limit is for the unquoted form.
+        let quoted = format!("TO:<\"{}\">", "a".repeat(ADDRESS_BYTES - 1));
+        assert_eq!(parse_owned(quoted), Ok(ADDRESS_BYTES - 1));
+    }
+
+    fn parse_owned(argument: String) -> Result<usize, Fault> {
+        parse(argument.as_bytes()).map(|parsed| parsed.address.len())
+    }
+
+    #[test]
+    fn control_bytes_are_refused_wherever_they_are() {
+        for byte in (0..32).chain([127]) {
+            for argument in [
+                vec![b'<', b'a', byte, b'@', b'h', b'>'],
+                vec![b'<', b'"', b'a', byte, b'"', b'@', b'h', b'>'],
+                vec![b'<', b'a', b'\\', byte, b'@', b'h', b'>'],
+                vec![b':', b'a', byte],
+            ] {
+                assert_eq!(parse(&argument), Err(Fault::Control), "{byte}");
+            }
+        }
+        assert!(parse(b"<\xe4@h>").is_ok());
+    }
+
+    #[test]
+    fn the_size_is_found_among_the_parameters() {
+        let size = |argument: &str| {
+            declared_size(parse(argument.as_bytes()).expect("no fault").parameters)
+        };
+        assert_eq!(size("FROM:<a> SIZE=123"), Ok(Some(123)));
+        assert_eq!(size("FROM:<a> BODY=8BITMIME size=0"), Ok(Some(0)));
+        assert_eq!(size("FROM:a SIZE=5"), Ok(Some(5)));
+        assert_eq!(size("FROM:<a> X-SIZE=5 SIZ=5 SIZE"), Ok(None));
+        assert_eq!(size("FROM:<SIZE=5>"), Ok(None));
+        assert_eq!(
+            size("FROM:<a> SIZE=99999999999999999999"),
+            Ok(Some(u64::MAX))
+        );
+        for wrong in ["SIZE=", "SIZE=x", "SIZE=-1", "SIZE=1k"] {
+            assert_eq!(
+                size(&format!("FROM:<a> {wrong}")),
+                Err(Fault::Size),
+                "{wrong}"
+            );
+        }
+    }
+
+    fn replaced(text: &str) -> String {
+        let mut address = text.as_bytes().to_vec();
+        let local = "192.0.2.1".parse().expect("an address");
+        replace_own_literal(&mut address, Some(local), b"me");
+        String::from_utf8(address).expect("ASCII")
+    }
+
+    #[test]
+    fn an_address_of_this_host_in_brackets_means_its_name() {
+        for own in ["[192.0.2.1]", "[127.0.0.1]", "[0.0.0.0]", "[IPv6:::1]"] {
+            assert_eq!(replaced(&format!("a@b@{own}")), "a@b@me", "{own}");
+        }
+        assert_eq!(replaced("a@[ipv6:::ffff:192.0.2.1]"), "a@me");
+    }
+
+    #[test]
+    fn other_literals_stay() {
+        for other in [
+            "a@[192.0.2.2]",
+            "a@192.0.2.1",
+            "a@[192.0.2.1].x",
+            "a@[::1]",
+            "[127.0.0.1]",
+        ] {
+            assert_eq!(replaced(other), other);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What smtpd says. The texts that qmail-smtpd has are its own, to the letter: log parsers and
+//! people look for them.
+
+/// MAIL and RCPT were accepted.
+pub const OK: &str = "250 ok";
+/// RSET.
+pub const FLUSHED: &str = "250 flushed";
+/// DATA may begin.
+pub const GO_AHEAD: &str = "354 go ahead";
+/// VRFY.
+pub const VRFY: &str = "252 send some mail, i'll try my best";
+/// HELP.
+pub const HELP: &str = "214 this is superd's smtpd: see the manual page smtpd(8)";
+/// A command that is not known.
+pub const UNIMPLEMENTED: &str = "502 unimplemented (#5.5.1)";
+/// MAIL must come before.
+pub const WANT_MAIL: &str = "503 MAIL first (#5.5.1)";
+/// RCPT must come before.
+pub const WANT_RCPT: &str = "503 RCPT first (#5.5.1)";
+/// An address that is too long.
+pub const SYNTAX: &str = "555 syntax error (#5.5.4)";
+/// An address that has control bytes, or a recipient that is none.
+pub const BAD_ADDRESS: &str = "501 bad address (#5.1.3)";
+/// SIZE= without a number.
+pub const BAD_SIZE: &str = "501 bad SIZE (#5.5.4)";
+/// A NUL in a command.
+pub const NUL: &str = "500 NUL in command (#5.5.2)";
+/// A command line over the limit.
+pub const LINE_TOO_LONG: &str = "500 line too long (#5.5.2)";
+/// The domain is not ours and the client may not relay.
+pub const NO_GATEWAY: &str =
+    "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)";
+/// morercpthosts.cdb is there, which might allow the domain.
+pub const NO_MORE_RCPTHOSTS: &str = "451 sorry, unable to check morercpthosts (#4.3.0)";
+/// The domain is another host's and there is no way out.
+pub const NO_WAY_OUT: &str = "553 sorry, I have no way to send mail to that domain (#5.7.1)";
+/// The sender is in badmailfrom.
+pub const BAD_SENDER: &str = "553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)";
+/// No such user.
+pub const NO_MAILBOX: &str = "550 sorry, no mailbox here by that name (#5.1.1)";
+/// Users cannot be looked up.
+pub const NO_LOOKUP: &str = "451 sorry, unable to look up that mailbox (#4.3.0)";
+/// More recipients than one message may have.
+pub const TOO_MANY_RECIPIENTS: &str = "452 too many recipients (#4.5.3)";
+/// The message is larger than allowed.
+pub const TOO_BIG: &str = "552 sorry, that message size exceeds my databytes limit (#5.3.4)";
+/// The message is going round.
+pub const LOOPING: &str = "554 too many hops, this message is looping (#5.4.6)";
+/// A bare LF, where that is refused.
+pub const BARE_LF: &str =
+    "550 sorry, your message has a LF without CR, see https://cr.yp.to/docs/smtplf.html (#5.6.11)";
+/// A bare LF, in qmail's way.
+pub const STRAY_NEWLINE: &str = "451 See https://cr.yp.to/docs/smtplf.html.";
+/// The client was silent for too long.
+pub const TIMEOUT: &str = "451 timeout (#4.4.2)";
+/// The session's time is over.
+pub const SESSION_OVER: &str = "421 this session took too long (#4.4.2)";
+/// A line without end.
+pub const FLOOD: &str = "421 that line does not end (#4.7.0)";
+/// More bad commands than a session may have.
+pub const TOO_MANY_BAD: &str = "421 too many bad commands (#4.7.0)";
+/// More refused recipients than a session may have.
+pub const TOO_MANY_REFUSED: &str = "421 too many refused recipients (#4.7.0)";
+/// More messages than a session may have.
+pub const TOO_MANY_MESSAGES: &str =
+    "421 too many messages in one session, please connect again (#4.7.0)";
+/// The configuration cannot be used.
+pub const NO_CONTROLS: &str = "421 unable to read controls (#4.3.0)";
+
+/// How the queue program's exit is told to the client.
+pub mod queue {
+    /// It could not be started.
+    pub const CANNOT_START: &str = "451 qqt failure (#4.3.0)";
+    /// It cannot be executed.
+    pub const CANNOT_EXEC: &str = "451 unable to exec qq (#4.3.0)";
+    /// It took too long.
+    pub const TIMEOUT: &str = "451 qq timeout (#4.3.0)";
+    /// It did not read everything.
+    pub const READ_ERROR: &str = "451 qq read error (#4.3.0)";
+    /// A signal ended it.
+    pub const CRASHED: &str = "451 qq crashed (#4.3.0)";
+    /// It cannot be waited for.
+    pub const SURPRISE: &str = "451 qq waitpid surprise (#4.3.0)";
+    /// It ended by itself before it was told to go on.
+    pub const TEMPORARY: &str = "451 qq temporary problem (#4.3.0)";
+
+    /// The reply for an exit code; `None` for 0.
+    pub fn for_exit(code: i32) -> Option<&'static str> {
+        Some(match code {
+            0 => return None,
+            11 | 115 => "554 envelope address too long for qq (#5.1.3)",
+            31 => "554 mail server permanently rejected message (#5.3.0)",
+            12..=40 => "554 qq permanent problem (#5.3.0)",
+            51 => "451 qq out of memory (#4.3.0)",
+            52 => TIMEOUT,
+            53 => "451 qq write error or disk full (#4.3.0)",
+            54 => READ_ERROR,
+            55 => "451 qq unable to read configuration (#4.3.0)",
+            56 => "451 qq trouble making network connection (#4.3.0)",
+            61 => "451 qq trouble in home directory (#4.3.0)",
+            62..=66 => "451 qq trouble creating files in queue (#4.3.0)",
+            71 => "451 mail server temporarily rejected message (#4.3.0)",
+            72 => "451 connection to mail server timed out (#4.4.1)",
+            73 => "451 connection to mail server rejected (#4.4.1)",
+            74 => "451 communication with mail server failed (#4.4.2)",
+            81 | 91 => "451 qq internal bug (#4.3.0)",
+            120 => CANNOT_EXEC,
+            _ => TEMPORARY,
+        })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn exit_codes_up_to_40_are_permanent_and_all_others_temporary() {
+            assert_eq!(for_exit(0), None);
+            for code in 1..=255 {
+                let reply = for_exit(code).expect("a reply");
+                let permanent = (11..=40).contains(&code) || code == 115;
+                assert_eq!(reply.starts_with("554 "), permanent, "{code}");
+                assert_eq!(reply.starts_with("451 "), !permanent, "{code}");
+            }
+        }
+
+        #[test]
+        fn texts_are_the_originals() {
+            for (code, text) in [
+                (11, "554 envelope address too long for qq (#5.1.3)"),
+                (12, "554 qq permanent problem (#5.3.0)"),
+                (40, "554 qq permanent problem (#5.3.0)"),
+                (52, "451 qq timeout (#4.3.0)"),
+                (62, "451 qq trouble creating files in queue (#4.3.0)"),
+                (66, "451 qq trouble creating files in queue (#4.3.0)"),
+                (67, "451 qq temporary problem (#4.3.0)"),
+                (82, "451 qq temporary problem (#4.3.0)"),
+                (111, "451 qq temporary problem (#4.3.0)"),
+            ] {
+                assert_eq!(for_exit(code), Some(text));
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The order of commands, lines, limits, the arguments of MAIL and RCPT.
+
+use super::*;
+
+#[test]
+fn the_banner_quit_and_the_exit_code() {
+    let place = Place::new();
+    let said = place.talk("QUIT\r\n");
+    assert_eq!(said.replies, ["220 mx.here.test ESMTP", "221 mx.here.test"]);
+    assert_eq!(said.exit, Exit::OK);
+    let said = place.talk("");
+    assert_eq!(said.replies, ["220 mx.here.test ESMTP"]);
+    assert_eq!(said.exit, Exit::NO);
+    assert!(said.log[1].starts_with("smtpd: end ip=192.0.2.1 reason=\"the client closed"));
+}
+
+#[test]
+fn simple_verbs_have_their_replies_in_any_case_and_with_bare_lf() {
+    let said =
+        Place::new().talk("helo\r\nHELO x\nnoop x\r\nRset\r\nvrfy joe\r\nHELP\r\n\r\nFOO\r\n");
+    let expected = [
+        "250 mx.here.test",
+        "250 mx.here.test",
+        "250 ok",
+        "250 flushed",
+        "252 send some mail, i'll try my best",
+        "214 this is superd's smtpd: see the manual page smtpd(8)",
+        "502 unimplemented (#5.5.1)",
+        "502 unimplemented (#5.5.1)",
+    ];
+    assert_eq!(said.after_banner(), expected);
+}
+
+#[test]
+fn ehlo_tells_what_there_is() {
+    let place = Place::new();
+    let said = place.talk("EHLO x\r\n");
+    let expected = [
+        "250-mx.here.test",
+        "250-PIPELINING",
+        "250-8BITMIME",
+        "250 SIZE 0",
+    ];
+    assert_eq!(said.after_banner(), expected);
+    let mut settings = place.settings();
+    settings.limits.databytes = 5000;
+    assert_eq!(
+        place.talk_with(settings, b"ehlo\r\n").replies[4],
+        "250 SIZE 5000"
+    );
+}
+
+#[test]
+fn starttls_and_auth_are_not_there() {
+    let said = Place::new().talk("STARTTLS\r\nAUTH PLAIN x\r\n");
+    assert_eq!(said.after_banner(), [replies::UNIMPLEMENTED; 2]);
+}
+
+#[test]
+fn the_order_of_commands_is_kept() {
+    let said = Place::new().talk("RCPT TO:<joe@here.test>\r\nDATA\r\nMAIL FROM:<>\r\nDATA\r\n");
+    let expected = [
+        "503 MAIL first (#5.5.1)",
+        "503 MAIL first (#5.5.1)",
+        "250 ok",
+        "503 RCPT first (#5.5.1)",
+    ];
+    assert_eq!(said.after_banner(), expected);
+}
+
+#[test]
+fn a_transaction_ends_with_rset_helo_ehlo_and_a_second_mail() {
+    for word in ["RSET", "HELO x", "EHLO x", "MAIL FROM:<>"] {
+        let said = Place::new().talk(&format!(
+            "MAIL FROM:<>\r\nRCPT TO:<joe@here.test>\r\n{word}\r\nDATA\r\n"
+        ));
+        let last = said.replies.last().expect("a reply");
+        let first = if word.starts_with("MAIL") {
+            "503 RCPT"
+        } else {
+            "503 MAIL"
+        };
+        assert!(last.starts_with(first), "{word}: {last}");
+    }
+}
+
+#[test]
+fn after_data_a_new_mail_is_needed_whatever_came_of_it() {
+    let place = Place::new();
+    for exit in ["0", "53"] {
+        fs::write(place.path("queue.exit"), exit).expect("written");
+        let said = place.talk(&format!(
+            "{TO_JOE}x\r\n.\r\nRCPT TO:<joe@here.test>\r\nDATA\r\n"
+        ));
+        assert_eq!(said.replies[5..], [replies::WANT_MAIL; 2]);
+    }
+}
+
+#[test]
+fn data_after_only_refused_recipients_is_no_354() {
+    let said = Place::new().talk("MAIL FROM:<>\r\nRCPT TO:<x@y>\r\nDATA\r\nQUIT\r\n");
+    assert_eq!(
+        said.after_banner()[1..3],
+        [replies::NO_GATEWAY, replies::WANT_RCPT]
+    );
+}
+
+#[test]
+fn nul_and_overlong_lines_are_refused_and_the_session_goes_on() {
+    let longest = format!("NOOP {}", "x".repeat(LINE_LIMIT - 5));
+    let said = Place::new().talk(&format!(
+        "NOOP\0\r\nMAIL FROM:<a\0b>\r\n{longest}\r\n{longest}x\r\n"
+    ));
+    let expected = [
+        replies::NUL,
+        replies::NUL,
+        replies::OK,
+        replies::LINE_TOO_LONG,
+    ];
+    assert_eq!(said.after_banner(), expected);
+}
+
+#[test]
+fn too_many_bad_commands_end_the_session() {
+    let place = Place::new();
+    let said = place.talk(&"FOO\r\n".repeat(25));
+    assert_eq!(said.replies.len(), 1 + 20 + 1);
+    assert_eq!(said.replies[21], replies::TOO_MANY_BAD);
+    assert_eq!(said.exit, Exit::NO);
+    assert!(
+        said.log[1].contains("reason=\"too many bad commands\""),
+        "{:?}",
+        said.log
+    );
+    assert_eq!(place.talk(&"FOO\r\n".repeat(19)).replies.len(), 1 + 19);
+    let mut settings = place.settings();
+    settings.limits.bad_commands = 0;
+    let said = place.talk_with(settings, "FOO\r\n".repeat(50).as_bytes());
+    assert_eq!(said.replies.len(), 1 + 50);
+}
+
+#[test]
+fn too_many_refused_recipients_end_the_session() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.refused = 3;
+    let input = format!("MAIL FROM:<>\r\n{}", "RCPT TO:<x@y>\r\n".repeat(5));
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(said.replies[5..], [replies::TOO_MANY_REFUSED]);
+    assert_eq!(
+        said.log
+            .iter()
+            .filter(|line| line.contains(" refuse "))
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn a_session_has_a_limit_of_messages() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.messages = 2;
+    let one = format!("{TO_JOE}x\r\n.\r\n");
+    let said = place.talk_with(settings, one.repeat(3).as_bytes());
+    assert_eq!(
+        said.replies.last().map(String::as_str),
+        Some(replies::TOO_MANY_MESSAGES)
+    );
+    assert_eq!(
+        said.replies
+            .iter()
+            .filter(|line| line.starts_with("250 ok 1"))
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_silent_client_and_an_endless_session_are_told_so() {
+    let place = Place::new();
+    for (timeout, session, last) in [
+        (40, 5000, replies::TIMEOUT),
+        (5000, 40, replies::SESSION_OVER),
+    ] {
+        let mut settings = place.settings();
+        settings.limits.timeout = Duration::from_millis(timeout);
+        settings.limits.session = Duration::from_millis(session);
+        let (server, mut client) = UnixStream::pair().expect("a pair");
+        let conn = conn(server, &settings);
+        assert_eq!(Session::new(conn, log().0, settings).run(), Exit::NO);
+        let mut text = String::new();
+        client.read_to_string(&mut text).expect("ASCII");
+        assert_eq!(text, format!("220 mx.here.test ESMTP\r\n{last}\r\n"));
+    }
+}
+
+#[test]
+fn mail_takes_what_qmail_takes() {
+    let said = Place::new()
+        .talk("MAIL\r\nMAIL FROM\r\nMAIL FROM:<>\r\nMAIL FROM:<a@b> X=y BODY=8BITMIME\r\n");
+    assert_eq!(said.after_banner(), [replies::OK; 4]);
+}
+
+#[test]
+fn addresses_with_control_bytes_or_too_long_are_refused() {
+    let long = "a".repeat(900);
+    let said = Place::new().talk(&format!(
+        "MAIL FROM:<a\tb>\r\nMAIL FROM:<{long}>\r\nMAIL FROM:<>\r\nRCPT TO:<a\x07@b>\r\nRCPT TO:<{long}>\r\n"
+    ));
+    let expected = [
+        replies::BAD_ADDRESS,
+        replies::SYNTAX,
+        replies::OK,
+        replies::BAD_ADDRESS,
+        replies::SYNTAX,
+    ];
+    assert_eq!(said.after_banner(), expected);
+}
+
+#[test]
+fn no_recipient_is_a_bad_recipient() {
+    let said =
+        Place::new().talk("MAIL FROM:<>\r\nRCPT\r\nRCPT TO:\r\nRCPT TO:<>\r\nRCPT TO:<@a>\r\n");
+    assert_eq!(said.after_banner()[1..], [replies::BAD_ADDRESS; 4]);
+}
+
+#[test]
+fn a_declared_size_over_the_limit_is_refused_at_once() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.databytes = 100;
+    let input = "MAIL FROM:<> SIZE=100\r\nMAIL FROM:<> size=101\r\nRCPT TO:<joe@here.test>\r\nMAIL FROM:<> SIZE=x\r\n";
+    let said = place.talk_with(settings, input.as_bytes());
+    let expected = [
+        replies::OK,
+        replies::TOO_BIG,
+        replies::WANT_MAIL,
+        replies::BAD_SIZE,
+    ];
+    assert_eq!(said.after_banner(), expected);
+    assert_eq!(
+        place.talk("MAIL FROM:<> SIZE=99999999999\r\n").replies[1],
+        replies::OK
+    );
+}

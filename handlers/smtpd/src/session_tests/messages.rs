@@ -1,0 +1,182 @@
+//! From 354 to the verdict.
+
+use super::*;
+
+#[test]
+fn a_message_is_handed_over_with_its_header_and_envelope() {
+    let place = Place::new();
+    let said = place.talk(&format!("EHLO me\r\n{}", message("A: b\r\n\r\n..c")));
+    let last = said.replies[said.replies.len() - 2].clone();
+    let words: Vec<&str> = last.split(' ').collect();
+    assert_eq!(
+        [words[0], words[1], words[3]],
+        ["250", "ok", "qp"],
+        "{last}"
+    );
+    let id = format!("{}.{}", words[2], words[4]);
+    let text = place.read("queue.message");
+    let head = "Received: from client.test (HELO me) (192.0.2.1)\n  by mx.here.test with ESMTP id ";
+    assert!(text.starts_with(&format!("{head}{id}; ")), "{text}");
+    assert!(text.ends_with(" -0000\nA: b\n\n.c\n"), "{text}");
+    assert_eq!(place.read("queue.envelope"), "Fs@x.test|Tjoe@here.test||");
+    let accept = said
+        .log
+        .iter()
+        .find(|line| line.contains(": accept "))
+        .expect("a line");
+    let expected = format!(
+        "smtpd: accept ip=192.0.2.1 id={id} from=<s@x.test> size=9 rcpts=1 helo=me to=<joe@here.test>"
+    );
+    assert_eq!(*accept, expected);
+    assert_eq!(said.exit, Exit::OK);
+}
+
+#[test]
+fn the_log_begins_with_the_queue_in_use() {
+    let place = Place::new();
+    let said = place.talk("");
+    let queue = place.path("queue").display().to_string();
+    let remote = place.path("remote").display().to_string();
+    let expected = format!(
+        "smtpd: start ip=192.0.2.1 host=client.test relay=no queue={queue} remotequeue={remote}"
+    );
+    assert_eq!(said.log[0], expected);
+}
+
+#[test]
+fn an_empty_message_is_just_our_header() {
+    let place = Place::new();
+    let said = place.talk(&format!("{TO_JOE}.\r\n"));
+    assert!(verdict(&said).starts_with("250 ok "));
+    assert_eq!(place.read("queue.message").lines().count(), 2);
+}
+
+#[test]
+fn local_and_remote_recipients_go_their_ways() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.client.relay = Some(vec![]);
+    let input =
+        "MAIL FROM:<s@x>\r\nRCPT TO:<x@far.test>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\nhi\r\n.\r\n";
+    let said = place.talk_with(settings, input.as_bytes());
+    assert!(said.replies[5].starts_with("250 ok "), "{:?}", said.replies);
+    assert_eq!(place.read("queue.envelope"), "Fs@x|Tjoe@here.test||");
+    assert_eq!(place.read("remote.envelope"), "Fs@x|Tx@far.test||");
+    assert_eq!(place.read("queue.message"), place.read("remote.message"));
+}
+
+#[test]
+fn a_message_that_only_one_of_two_programs_took_is_not_accepted_and_logged() {
+    let place = Place::new();
+    fs::write(place.path("remote.exit"), "53").expect("written");
+    let mut settings = place.settings();
+    settings.client.relay = Some(vec![]);
+    let input =
+        "MAIL FROM:<s@x>\r\nRCPT TO:<x@far.test>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\nhi\r\n.\r\n";
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(said.replies[5], "451 qq write error or disk full (#4.3.0)");
+    assert!(
+        said.log.iter().any(|line| line.contains(": partial ")),
+        "{:?}",
+        said.log
+    );
+}
+
+#[test]
+fn the_queue_programs_exit_is_the_reply() {
+    let place = Place::new();
+    fs::write(place.path("queue.exit"), "31").expect("written");
+    let said = place.talk(&message("x"));
+    assert_eq!(
+        verdict(&said),
+        "554 mail server permanently rejected message (#5.3.0)"
+    );
+    assert!(
+        said.log
+            .iter()
+            .any(|line| line.contains(" fault ") && line.contains("exited 31"))
+    );
+}
+
+#[test]
+fn a_queue_program_that_is_not_there_is_told_before_354() {
+    let place = Place::new();
+    fs::remove_file(place.path("queue")).expect("removed");
+    let said = place.talk(&format!("{TO_JOE}DATA\r\nQUIT\r\n"));
+    let expected = [
+        replies::OK,
+        replies::OK,
+        "451 unable to exec qq (#4.3.0)",
+        replies::WANT_MAIL,
+    ];
+    assert_eq!(said.after_banner()[..4], expected);
+}
+
+#[test]
+fn the_size_limit_counts_stored_bytes_and_the_session_goes_on() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.databytes = 10;
+    let input = format!("{TO_JOE}1234\r\n..78\r\n.\r\n{TO_JOE}1234\r\n67890\r\n.\r\nQUIT\r\n");
+    let said = place.talk_with(settings, input.as_bytes());
+    assert!(said.replies[4].starts_with("250 ok "), "{:?}", said.replies);
+    assert_eq!(said.replies[8], replies::TOO_BIG);
+    assert_eq!(said.exit, Exit::OK);
+    assert_eq!(
+        place.read("queue.envelope"),
+        "",
+        "the second message has no envelope"
+    );
+}
+
+#[test]
+fn a_hundred_hops_are_too_many() {
+    let place = Place::new();
+    let said = place.talk(&message(&"Received: x\r\n".repeat(99)));
+    assert!(verdict(&said).starts_with("250 ok "));
+    let said = place.talk(&message(&"Received: x\r\n".repeat(100)));
+    assert_eq!(verdict(&said), replies::LOOPING);
+    let mut settings = place.settings();
+    settings.limits.databytes = 5;
+    let input = message(&"Received: x\r\n".repeat(100));
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(verdict(&said), replies::LOOPING, "hops come before size");
+}
+
+#[test]
+fn a_client_that_goes_away_has_sent_nothing() {
+    let place = Place::new();
+    for cut in ["x", "x\r\n", "x\r\n.", "x\r\n.\r"] {
+        let said = place.talk(&format!("{TO_JOE}{cut}"));
+        assert_eq!(said.exit, Exit::NO);
+        assert_eq!(verdict(&said), "");
+        assert!(
+            said.log.iter().any(|line| line.contains(": broken ")),
+            "{:?}",
+            said.log
+        );
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(place.read("queue.envelope"), "");
+}
+
+#[test]
+fn a_large_message_goes_through_whole() {
+    let place = Place::new();
+    let text = "0123456789abcdef0123456789abcdef\r\n".repeat(30_000);
+    let said = place.talk(&message(&text));
+    assert!(verdict(&said).starts_with("250 ok "));
+    assert!(place.read("queue.message").len() > 33 * 30_000);
+}
+
+#[test]
+fn the_dot_after_a_pipelined_message_is_followed_by_the_next_command() {
+    let said = Place::new().talk(&format!("{TO_JOE}x\r\n.\r\n{TO_JOE}y\r\n.\r\nNOOP\r\n"));
+    let codes: Vec<&str> = said.replies.iter().map(|line| &line[..3]).collect();
+    assert_eq!(
+        codes,
+        [
+            "220", "250", "250", "354", "250", "250", "250", "354", "250", "250"
+        ]
+    );
+}

@@ -1,0 +1,195 @@
+//! Dialogues over a socket pair, with scripts as queue programs.
+
+mod bare_lf;
+mod dialogue;
+mod messages;
+mod recipients;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use accounts::{Accounts, Home};
+use wire::Limits;
+use wire::data::BareLf;
+
+use crate::hosts::{HostList, Hosts};
+use crate::settings::{Client, SessionLimits};
+
+use super::*;
+
+/// A home with users and a queue program that keeps what it gets.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+/// What a session did.
+struct Said {
+    exit: Exit,
+    replies: Vec<String>,
+    log: Vec<String>,
+}
+
+impl Said {
+    /// The replies after the banner.
+    fn after_banner(&self) -> Vec<&str> {
+        self.replies[1..].iter().map(String::as_str).collect()
+    }
+}
+
+/// A queue program that keeps what it gets, and exits as a file says.
+fn queue_script(name: &str) -> String {
+    format!(
+        "#!/bin/sh\ncat >{name}.message; cat <&1 >{name}.envelope\n\
+         test ! -e {name}.exit || exit $(cat {name}.exit)\n"
+    )
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place { folder };
+        fs::create_dir(place.path("control")).expect("made");
+        fs::write(
+            place.path("users"),
+            "joe:x:7:7::/v/joe:\nann:x:7:7::/v/ann:\nbad:x\n",
+        )
+        .expect("written");
+        for name in ["queue", "remote"] {
+            let source = place.path("source");
+            fs::write(&source, queue_script(name)).expect("written");
+            fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).expect("set");
+            // Copied by a child: what this process wrote, a fork elsewhere may still hold open.
+            let copied = std::process::Command::new("/bin/cp")
+                .arg("-p")
+                .args([&source, &place.path(name)])
+                .status();
+            assert!(copied.expect("cp").success());
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read(self.path(name)).map_or(String::new(), |text| {
+            String::from_utf8_lossy(&text).replace('\0', "|")
+        })
+    }
+
+    fn accounts(&self) -> Accounts {
+        let home = Home::at(self.folder.path().to_owned());
+        Accounts::open(&home, vec![b"here.test".to_vec()]).expect("opened")
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            home: self.folder.path().to_owned(),
+            greeting: b"mx.here.test".to_vec(),
+            local: b"mx.here.test".to_vec(),
+            local_ip: None,
+            localiphost: b"here.test".to_vec(),
+            client: Client {
+                ip: b"192.0.2.1".to_vec(),
+                host: b"client.test".to_vec(),
+                info: None,
+                relay: None,
+            },
+            hosts: Hosts {
+                rcpthosts: None,
+                more: false,
+                locals: HostList::new(vec![b"here.test".to_vec()]),
+            },
+            bad_senders: vec![b"@spam.test".to_vec()],
+            limits: SessionLimits {
+                timeout: Duration::from_secs(20),
+                session: Duration::from_secs(60),
+                databytes: 0,
+                recipients: 1000,
+                bad_commands: 20,
+                refused: 100,
+                messages: 1000,
+            },
+            bare_lf: BareLf::Reject,
+            queue: Queue::Embedded {
+                local: self.path("queue"),
+                remote: Some(self.path("remote")),
+                accounts: self.accounts(),
+            },
+        }
+    }
+
+    fn external(&self) -> Settings {
+        Settings {
+            queue: Queue::External(self.path("queue")),
+            ..self.settings()
+        }
+    }
+
+    /// Sends all of `input` and the end, and reads what comes.
+    fn talk_with(&self, settings: Settings, input: &[u8]) -> Said {
+        let (server, mut client) = UnixStream::pair().expect("a pair");
+        let conn = conn(server, &settings);
+        let (log, lines) = log();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || {
+            // The server may go away in the middle.
+            let _ = client.write_all(&input);
+            let _ = client.shutdown(std::net::Shutdown::Write);
+            let mut text = Vec::new();
+            let _ = client.read_to_end(&mut text);
+            text
+        });
+        let exit = Session::new(conn, log, settings).run();
+        let text = writer.join().expect("joined");
+        let text = String::from_utf8(text).expect("ASCII");
+        assert!(text.is_empty() || text.ends_with("\r\n"), "{text:?}");
+        Said {
+            exit,
+            replies: text.split_terminator("\r\n").map(str::to_owned).collect(),
+            log: lines.borrow().clone(),
+        }
+    }
+
+    fn talk(&self, input: &str) -> Said {
+        self.talk_with(self.settings(), input.as_bytes())
+    }
+}
+
+fn conn(server: UnixStream, settings: &Settings) -> Conn {
+    let input = server.try_clone().expect("a copy").into();
+    let limits = Limits {
+        read: settings.limits.timeout,
+        session_end: Instant::now() + settings.limits.session,
+    };
+    Conn::new(input, server.into(), limits)
+}
+
+type Lines = std::rc::Rc<std::cell::RefCell<Vec<String>>>;
+
+fn log() -> (Log, Lines) {
+    let lines = Lines::default();
+    let into = lines.clone();
+    let sink = move |line: &[u8]| {
+        let text = String::from_utf8(line.to_vec()).expect("ASCII");
+        into.borrow_mut().push(text.trim_end().to_owned());
+        os::log::Said::Written
+    };
+    (Log::to("smtpd", Some(b"192.0.2.1"), Box::new(sink)), lines)
+}
+
+const TO_JOE: &str = "MAIL FROM:<s@x.test>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\n";
+
+fn message(text: &str) -> String {
+    format!("{TO_JOE}{text}\r\n.\r\nQUIT\r\n")
+}
+
+/// The reply to the end of a message's data, after banner, 250, 250 and 354.
+fn verdict(said: &Said) -> &str {
+    said.replies.get(4).map_or("", String::as_str)
+}

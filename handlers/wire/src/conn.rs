@@ -1,0 +1,227 @@
+//! A conversation: two descriptors, a bounded buffer, collected replies, deadlines.
+//!
+//! The descriptors may be a socket, a socket pair or two pipes, blocking or not; their modes are
+//! not touched. They can be replaced in mid-session, as STARTTLS by a helper process needs it.
+//!
+//! - **Replies travel together.** They are collected and written before any read, so the answers
+//!   to pipelined commands are one write, and the answer to a complete command goes out even if
+//!   half of the next one has arrived (both as observed on qmail-smtpd).
+//! - **Every wait has an end.** A line must be complete within the read limit, counted from the
+//!   moment its missing part is waited for: one byte a minute does not keep a session open. A
+//!   block of data and a write have the same limit each. Nothing goes on past the session's end.
+//! - **Every line has a limit.** A longer one is read to its end and reported, in no more memory
+//!   than the buffer; one that does not end within [`FLOOD_LIMIT`] ends the conversation.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use memchr::memchr;
+
+/// How much is read at once, and the most that is read ahead.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// Collected replies are written out when there are more of them, read or no read.
+const REPLY_BYTES: usize = 8 * 1024;
+
+/// The most bytes that are thrown away in search of the end of a line that is too long.
+pub const FLOOD_LIMIT: usize = 1024 * 1024;
+
+/// The limits in time of a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For one line, one block of data, or one write.
+    pub read: Duration,
+    /// When the conversation ends, whatever it is doing.
+    pub session_end: Instant,
+}
+
+/// Why a conversation cannot go on.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The client was silent, or took no bytes, for too long.
+    Timeout,
+    /// The session's time is over.
+    SessionOver,
+    /// The client closed its side.
+    Closed,
+    /// A line did not end within [`FLOOD_LIMIT`] bytes.
+    Flood,
+    /// A descriptor failed.
+    Io(io::Error),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::Timeout => write!(f, "the client was silent for too long"),
+            Trouble::SessionOver => write!(f, "the session took too long"),
+            Trouble::Closed => write!(f, "the client closed the connection"),
+            Trouble::Flood => write!(f, "the client sent a line without end"),
+            Trouble::Io(error) => write!(f, "the connection failed: {}", os::reason(error)),
+        }
+    }
+}
+
+/// What [`Conn::read_line`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A line within the limit.
+    Whole,
+    /// A line over the limit; it was thrown away.
+    TooLong,
+}
+
+/// The server's side of a conversation.
+#[derive(Debug)]
+pub struct Conn {
+    input: OwnedFd,
+    output: OwnedFd,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    replies: Vec<u8>,
+    limits: Limits,
+}
+
+impl Conn {
+    /// Over `input` and `output`, which may be the same socket.
+    pub fn new(input: OwnedFd, output: OwnedFd, limits: Limits) -> Conn {
+        Conn {
+            input,
+            output,
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            replies: Vec::new(),
+            limits,
+        }
+    }
+
+    /// Over descriptors 0 and 1, by close-on-exec duplicates of them.
+    pub fn standard(limits: Limits) -> io::Result<Conn> {
+        let input = os::fd::duplicate_high(io::stdin().as_fd())?;
+        let output = os::fd::duplicate_high(io::stdout().as_fd())?;
+        Ok(Conn::new(input, output, limits))
+    }
+
+    /// Goes on over other descriptors. Bytes that were read ahead are dropped: what a client sent
+    /// in the clear must not count as sent after the switch (CVE-2011-0411). Flush first.
+    pub fn replace(&mut self, input: OwnedFd, output: OwnedFd) {
+        self.input = input;
+        self.output = output;
+        self.start = 0;
+        self.end = 0;
+        self.replies.clear();
+    }
+
+    /// Adds a complete reply, line ends included. It goes out before the next read.
+    pub fn reply(&mut self, bytes: &[u8]) {
+        self.replies.extend_from_slice(bytes);
+    }
+
+    /// Writes the collected replies.
+    pub fn flush(&mut self) -> Result<(), Trouble> {
+        if self.replies.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.deadline();
+        let written = os::fd::write_all_until(self.output.as_fd(), &self.replies, deadline);
+        self.replies.clear();
+        written.map_err(|error| self.trouble(error))
+    }
+
+    /// Reads the next line into `line`, without its LF and without one CR before that.
+    ///
+    /// `limit` is for the line without its end. A bare LF ends a line: people speak these
+    /// protocols through nc. Bytes without LF before the end of the stream are no line.
+    pub fn read_line(&mut self, line: &mut Vec<u8>, limit: usize) -> Result<Line, Trouble> {
+        if self.replies.len() > REPLY_BYTES {
+            self.flush()?;
+        }
+        line.clear();
+        let mut deadline = None;
+        let mut too_long = 0;
+        loop {
+            let unread = &self.buffer[self.start..self.end];
+            let found = memchr(b'\n', unread);
+            let piece = &unread[..found.unwrap_or(unread.len())];
+            // One byte over the limit may be the CR of a line of just the limit.
+            if too_long > 0 || line.len() + piece.len() > limit + 1 {
+                too_long += line.len() + piece.len();
+                line.clear();
+            } else {
+                line.extend_from_slice(piece);
+            }
+            self.start += piece.len() + usize::from(found.is_some());
+            if too_long > FLOOD_LIMIT {
+                return Err(Trouble::Flood);
+            }
+            if found.is_some() {
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                if too_long > 0 || line.len() > limit {
+                    line.clear();
+                    return Ok(Line::TooLong);
+                }
+                return Ok(Line::Whole);
+            }
+            let by = *deadline.get_or_insert_with(|| self.deadline());
+            self.fill(by)?;
+        }
+    }
+
+    /// The bytes that are there, after waiting for at least one. [`Conn::consume`] takes them.
+    pub fn data(&mut self) -> Result<&[u8], Trouble> {
+        if self.start == self.end {
+            let by = self.deadline();
+            self.fill(by)?;
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    /// Takes `count` of the bytes that [`Conn::data`] showed.
+    pub fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+    }
+
+    /// Reads what is there into the empty buffer, after writing the replies.
+    fn fill(&mut self, deadline: Instant) -> Result<(), Trouble> {
+        debug_assert_eq!(self.start, self.end, "unread bytes would be lost");
+        self.flush()?;
+        self.start = 0;
+        self.end = 0;
+        match os::fd::read_until(self.input.as_fd(), &mut self.buffer, deadline) {
+            Ok(0) => Err(Trouble::Closed),
+            Ok(count) => {
+                self.end = count;
+                Ok(())
+            }
+            Err(error) => Err(self.trouble(error)),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.limits.read)
+            .map_or(self.limits.session_end, |by| {
+                by.min(self.limits.session_end)
+            })
+    }
+
+    fn trouble(&self, error: io::Error) -> Trouble {
+        match error.kind() {
+            io::ErrorKind::TimedOut if Instant::now() >= self.limits.session_end => {
+                Trouble::SessionOver
+            }
+            io::ErrorKind::TimedOut => Trouble::Timeout,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Trouble::Closed,
+            _ => Trouble::Io(error),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "conn_tests.rs"]
+mod tests;

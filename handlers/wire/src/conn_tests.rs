@@ -1,0 +1,196 @@
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use super::*;
+
+const SOON: Duration = Duration::from_millis(60);
+
+fn limits(read: Duration) -> Limits {
+    Limits {
+        read,
+        session_end: Instant::now() + Duration::from_secs(60),
+    }
+}
+
+/// A conversation over a socket pair, and the client's end.
+fn pair(read: Duration) -> (Conn, UnixStream) {
+    let (server, client) = UnixStream::pair().expect("a pair");
+    let input = OwnedFd::from(server.try_clone().expect("a copy"));
+    client
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("set");
+    (Conn::new(input, server.into(), limits(read)), client)
+}
+
+fn next(conn: &mut Conn, limit: usize) -> (Result<Line, Trouble>, Vec<u8>) {
+    let mut line = b"left over".to_vec();
+    (conn.read_line(&mut line, limit), line)
+}
+
+#[test]
+fn lines_end_at_crlf_or_lf_and_lose_only_one_cr() {
+    let (mut conn, mut client) = pair(SOON);
+    client
+        .write_all(b"one\r\ntwo\nthree\r\r\n\r\n")
+        .expect("room");
+    for expected in [&b"one"[..], b"two", b"three\r", b""] {
+        let (line, text) = next(&mut conn, 10);
+        assert_eq!((line.expect("a line"), &text[..]), (Line::Whole, expected));
+    }
+}
+
+#[test]
+fn a_line_of_the_limit_passes_and_one_byte_more_is_too_long() {
+    for end in ["\r\n", "\n"] {
+        let (mut conn, mut client) = pair(SOON);
+        let text = format!("12345678{end}123456789{end}next{end}");
+        client.write_all(text.as_bytes()).expect("room");
+        assert_eq!(next(&mut conn, 8).1, b"12345678");
+        assert_eq!(next(&mut conn, 8).0.expect("a line"), Line::TooLong);
+        assert_eq!(next(&mut conn, 8).1, b"next");
+    }
+}
+
+#[test]
+fn the_limit_holds_when_the_line_comes_in_pieces() {
+    let (mut conn, mut client) = pair(Duration::from_secs(5));
+    let writer = std::thread::spawn(move || {
+        for piece in ["1234", "5678", "\r", "\n", "12345678", "9", "\r\nnext\r\n"] {
+            client.write_all(piece.as_bytes()).expect("room");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        client
+    });
+    assert_eq!(next(&mut conn, 8).1, b"12345678");
+    assert_eq!(next(&mut conn, 8).0.expect("a line"), Line::TooLong);
+    assert_eq!(next(&mut conn, 8).1, b"next");
+    writer.join().expect("written");
+}
+
+#[test]
+fn a_line_far_longer_than_the_buffer_is_thrown_away_whole() {
+    let (mut conn, mut client) = pair(Duration::from_secs(5));
+    let writer = std::thread::spawn(move || {
+        client.write_all(&[b'x'; FLOOD_LIMIT - 100]).expect("read");
+        client.write_all(b"\r\nnext\r\n").expect("read");
+        client
+    });
+    assert_eq!(next(&mut conn, 100).0.expect("a line"), Line::TooLong);
+    assert_eq!(next(&mut conn, 100).1, b"next");
+    writer.join().expect("written");
+}
+
+#[test]
+fn a_line_without_end_ends_the_conversation() {
+    let (mut conn, mut client) = pair(Duration::from_secs(5));
+    let writer = std::thread::spawn(move || {
+        // The server goes away in the middle, so this may fail.
+        let _ = client.write_all(&vec![b'x'; FLOOD_LIMIT + 2 * BUFFER_BYTES]);
+    });
+    assert!(matches!(next(&mut conn, 100).0, Err(Trouble::Flood)));
+    drop(conn);
+    writer.join().expect("written");
+}
+
+#[test]
+fn text_without_line_end_before_the_end_is_no_line() {
+    let (mut conn, mut client) = pair(SOON);
+    client.write_all(b"QUIT").expect("room");
+    drop(client);
+    assert!(matches!(next(&mut conn, 10).0, Err(Trouble::Closed)));
+}
+
+#[test]
+fn a_slow_line_does_not_outlive_the_read_limit() {
+    let (mut conn, mut client) = pair(Duration::from_millis(100));
+    let started = Instant::now();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..20 {
+            if client.write_all(b"x").is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert!(matches!(next(&mut conn, 100).0, Err(Trouble::Timeout)));
+    assert!(started.elapsed() < Duration::from_millis(300));
+    drop(conn);
+    writer.join().expect("written");
+}
+
+#[test]
+fn the_end_of_the_session_is_told_from_a_silent_client() {
+    let (server, _client) = UnixStream::pair().expect("a pair");
+    let input = OwnedFd::from(server.try_clone().expect("a copy"));
+    let limits = Limits {
+        read: Duration::from_secs(60),
+        session_end: Instant::now() + SOON,
+    };
+    let mut conn = Conn::new(input, server.into(), limits);
+    assert!(matches!(next(&mut conn, 10).0, Err(Trouble::SessionOver)));
+}
+
+#[test]
+fn replies_to_pipelined_commands_are_one_write() {
+    let (mut conn, mut client) = pair(SOON);
+    client.write_all(b"a\r\nb\r\nc").expect("room");
+    for _ in 0..2 {
+        assert_eq!(next(&mut conn, 10).0.expect("a line"), Line::Whole);
+        conn.reply(b"250 ok\r\n");
+    }
+    client.set_nonblocking(true).expect("set");
+    let mut got = [0; 100];
+    let early = client.read(&mut got).expect_err("nothing before the read");
+    assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+    // Half of the third command is there; waiting for its rest sends the replies.
+    assert!(matches!(next(&mut conn, 10).0, Err(Trouble::Timeout)));
+    assert_eq!(client.read(&mut got).expect("replies"), 16);
+}
+
+#[test]
+fn many_collected_replies_go_out_before_they_take_much_memory() {
+    let (mut conn, mut client) = pair(SOON);
+    client.write_all(b"a\r\nb\r\n").expect("room");
+    assert_eq!(next(&mut conn, 10).1, b"a");
+    conn.reply(&[b'x'; REPLY_BYTES + 1]);
+    assert_eq!(next(&mut conn, 10).1, b"b");
+    let mut got = vec![0; REPLY_BYTES + 1];
+    client.read_exact(&mut got).expect("the replies");
+}
+
+#[test]
+fn a_client_that_reads_nothing_does_not_hold_the_server() {
+    let (mut conn, _client) = pair(SOON);
+    conn.reply(&vec![b'x'; 8 << 20]);
+    assert!(matches!(conn.flush(), Err(Trouble::Timeout)));
+}
+
+#[test]
+fn pipes_work_as_sockets_do() {
+    let (input, mut to_server) = io::pipe().expect("a pipe");
+    let (mut from_server, output) = io::pipe().expect("a pipe");
+    let mut conn = Conn::new(input.into(), output.into(), limits(SOON));
+    to_server.write_all(b"NOOP\r\nxyz").expect("room");
+    assert_eq!(next(&mut conn, 10).1, b"NOOP");
+    conn.reply(b"250 ok\r\n");
+    assert_eq!(conn.data().expect("bytes"), b"xyz");
+    conn.consume(1);
+    assert_eq!(conn.data().expect("bytes"), b"yz");
+    conn.consume(2);
+    drop(to_server);
+    assert!(matches!(conn.data(), Err(Trouble::Closed)));
+    let mut got = [0; 8];
+    from_server.read_exact(&mut got).expect("the reply");
+    assert_eq!(&got, b"250 ok\r\n");
+}
+
+#[test]
+fn bytes_read_ahead_do_not_survive_a_change_of_descriptors() {
+    let (mut conn, mut client) = pair(SOON);
+    client.write_all(b"STARTTLS\r\nMAIL\r\n").expect("room");
+    assert_eq!(next(&mut conn, 10).1, b"STARTTLS");
+    let (server, mut secure) = UnixStream::pair().expect("a pair");
+    conn.replace(server.try_clone().expect("a copy").into(), server.into());
+    secure.write_all(b"EHLO\r\n").expect("room");
+    assert_eq!(next(&mut conn, 10).1, b"EHLO");
+}

@@ -1,0 +1,18 @@
+//! What the line protocols of the house (SMTP, POP3, IMAP, LMTP) have in common on the wire.
+//!
+//! - [`conn`]: the two descriptors of a conversation, with a bounded buffer, deadlines and
+//!   collected replies;
+//! - [`command`]: a line taken apart into verb and argument, and the table of verbs;
+//! - [`data`]: the text of a message between DATA and its end mark, as a pure state machine;
+//! - [`log`]: the one grammar of our log lines.
+//!
+//! Nothing here knows a protocol's states, and nothing here trusts a byte that it reads: every
+//! line has a limit, every wait has an end.
+
+pub mod command;
+pub mod conn;
+pub mod data;
+pub mod log;
+
+pub use conn::{Conn, Limits, Line, Trouble};
+pub use log::Log;

@@ -1,0 +1,26 @@
+//! Whole programs, as people run them: the built executable behind links, real clients, and beside
+//! it the originals where they can be had (tests/peers.sh fetches them).
+//!
+//! One file a behaviour, in the order of the man pages. Tests that compare run the same steps
+//! against both programs ([`support::both`]); what ours does otherwise on purpose has tests of its
+//! own and stands in the man page under COMPATIBILITY. A comparison that cannot be made is noted,
+//! and fails where comparisons are required (`support::left_out`).
+
+// Helpers of tests may fail by panicking as the tests themselves do, and tests print what they
+// leave out; clippy allows both only inside functions marked #[test].
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+
+// A toolbox: not every tool is used by every set of suites.
+#[allow(dead_code, unused_imports)]
+mod support;
+
+mod init_script;
+mod superd_environment;
+mod superd_life;
+mod superd_log_lines;
+mod superd_lookups;
+mod superd_options;
+mod superd_programs;
+mod superd_rules_order;
+mod superd_start;
+mod superd_unix;

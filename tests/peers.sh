@@ -1,0 +1,197 @@
+#!/bin/sh
+# peers.sh DIR: puts the original programs below DIR, so that tests can run ours beside them.
+#
+# It installs nothing and changes nothing of the system: packages are taken from the machine's own
+# Debian archive with apt's state, lists and cache below DIR, and unpacked with dpkg-deb. It needs
+# no root. What the machine has already (a perl, a curl, a library) is not fetched a second time.
+#
+#   DIR/root      what was unpacked
+#   DIR/bin       one entry a program: a link, or a wrapper that points it to its libraries
+#   DIR/MISSING   one line for each program that could not be had, with the reason; empty when all is there
+#   DIR/stamp     what DIR was made from; while it fits, the next call has nothing to do
+#
+# The exit status is 0 also when programs are missing: whoever needs one looks into DIR/bin and says
+# what it leaves out.
+set -eu
+
+[ $# -eq 1 ] || { echo "usage: peers.sh DIR" >&2; exit 100; }
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
+root=$dir/root
+bin=$dir/bin
+# Archive directories are made over at each release: a message must not depend on the user's language.
+LC_ALL=C
+export LC_ALL
+
+packages="ucspi-tcp ucspi-unix mailfront swaks curl ipsvd mandoc tinycdb"
+# These must be below DIR even where the machine has them installed: a test compares with a known version.
+programs="tcpserver tcprules tcprulescheck tcpclient rblsmtpd recordio fixcrio addcr delcr argv0
+tcpsvd unixserver unixclient mailfront smtpfront-echo smtpfront-qmail pop3front-auth pop3front-maildir
+imapfront-auth swaks curl mandoc cdb"
+
+say() { echo "peers: $*"; }
+
+# Two runs at once (make -j, two terminals) would unpack over each other.
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"$dir/lock"
+    flock 9
+fi
+
+stamp="$(cksum <"$0") $dir $packages"
+if [ -f "$dir/stamp" ] && [ "$(cat "$dir/stamp")" = "$stamp" ]; then
+    say "all originals are already in $bin"
+    exit 0
+fi
+
+missing_all() {
+    : >"$dir/MISSING"
+    for program in $programs; do echo "$program: $1" >>"$dir/MISSING"; done
+    say "no originals to compare with: $1"
+    exit 0
+}
+
+for tool in apt-get dpkg-deb; do
+    command -v $tool >/dev/null 2>&1 || missing_all "this machine has no $tool (the originals come from Debian's archive)"
+done
+[ -r /var/lib/dpkg/status ] || missing_all "this machine has no list of installed Debian packages"
+
+# apt with everything that it writes below DIR. Only the machine's Debian sources are taken, for a
+# source of somebody else's that cannot be reached would hold up or fail the whole update.
+rm -rf "$dir/apt" "$dir/new"
+mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial" "$dir/apt/sources" "$dir/new/debs" "$dir/new/root"
+for source in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+    if [ -f "$source" ] && grep -q '/debian' "$source"; then cp "$source" "$dir/apt/sources/"; fi
+done
+apt() {
+    lists=$1
+    shift
+    apt-get -qq -o Dir::State="$dir/apt" -o Dir::State::status=/var/lib/dpkg/status \
+        -o Dir::State::lists="$lists" -o Dir::Cache="$dir/apt/cache" \
+        -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$dir/apt/sources" \
+        -o APT::Sandbox::User="" -o APT::Install-Recommends=false -o Debug::NoLocking=1 \
+        -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 "$@"
+}
+
+# fetch LISTS: the wanted packages, installed or not, and what they need and the machine lacks.
+fetch() {
+    # shellcheck disable=SC2086 # the names are words on purpose
+    needed=$(apt "$1" --print-uris -y install $packages 2>"$dir/apt/errors" |
+        sed -n "s/^'[^']*' \([^_ ]*\)_.*/\1/p") || return 1
+    names=
+    for package in $packages $needed; do
+        # A program that the machine has is linked, not fetched: curl would bring thirty libraries along.
+        if [ "$package" = curl ] && command -v curl >/dev/null 2>&1; then continue; fi
+        names="$names $package"
+    done
+    # shellcheck disable=SC2086
+    (cd "$dir/new/debs" && apt "$1" download $names >/dev/null 2>>"$dir/apt/errors")
+}
+
+# The system's own lists save the download of an index of tens of megabytes, where they are there
+# and fresh enough that the archive still has what they name.
+say "fetching $packages"
+if ! fetch /var/lib/apt/lists; then
+    rm -f "$dir"/new/debs/*
+    say "the machine's package lists are missing or old: fetching new ones below $dir"
+    apt "$dir/apt/lists" update >/dev/null 2>"$dir/apt/update-errors" || true
+    if ! fetch "$dir/apt/lists"; then
+        # An archive out of reach shows as an unknown package later on: the first complaint says why.
+        reason=$(cat "$dir/apt/update-errors" "$dir/apt/errors" | sed -n 's/^[EW]: //p' | head -1)
+        missing_all "the packages could not be fetched (${reason:-no reason given})"
+    fi
+fi
+
+for deb in "$dir"/new/debs/*.deb; do dpkg-deb -x "$deb" "$dir/new/root"; done
+rm -rf "$root" "$bin"
+mv "$dir/new/root" "$root"
+mkdir -p "$bin"
+
+# All the directories with libraries that came along, for the wrappers.
+libraries=$(find "$root" -name 'lib*.so*' -exec dirname {} \; | sort -u | tr '\n' ':')
+libraries=${libraries%:}
+modules=$(for d in "$root"/usr/share/perl/5.* "$root"/usr/share/perl5 "$root"/usr/lib/*/perl/5.* \
+    "$root"/usr/lib/*/perl5 "$root"/usr/lib/*/perl-base; do
+    if [ -d "$d" ]; then printf '%s:' "$d"; fi
+done)
+modules=${modules%:}
+
+wrap() { # wrap NAME SETTINGS COMMAND...: a program that must be told where its parts are
+    name=$1
+    settings=$2
+    shift 2
+    printf '#!/bin/sh\n%s exec %s "$@"\n' "$settings" "$*" >"$bin/$name"
+    chmod 755 "$bin/$name"
+}
+
+: >"$dir/MISSING"
+for program in $programs; do
+    file=
+    for place in "$root/usr/bin" "$root/usr/sbin" "$root/bin"; do
+        if [ -z "$file" ] && [ -x "$place/$program" ]; then file=$place/$program; fi
+    done
+    [ -n "$file" ] || file=$(command -v "$program" || true)
+    if [ -z "$file" ]; then
+        echo "$program: no package brought it" >>"$dir/MISSING"
+        continue
+    fi
+    case $program in
+    swaks)
+        if [ -n "$modules" ]; then
+            wrap swaks "LD_LIBRARY_PATH='$libraries' PERL5LIB='$modules'" "perl '$file'"
+        else
+            wrap swaks "" "perl '$file'"
+        fi
+        ;;
+    *front*) # its protocols and plugins are loaded from a directory at run time; the named fronts find mailfront beside them
+        wrap "$program" "LD_LIBRARY_PATH='$libraries' MODULE_PATH='$root/usr/lib/mailfront'" "'$file'"
+        ;;
+    *)
+        if ldd "$file" 2>/dev/null | grep -q 'not found'; then
+            wrap "$program" "LD_LIBRARY_PATH='$libraries'" "'$file'"
+        else
+            ln -s "$file" "$bin/$program"
+        fi
+        ;;
+    esac
+done
+
+# Each is run once: a file that does not start here is as good as missing. What is looked for is
+# a word that only the program itself can say.
+check() { # check PROGRAM WORD ARGUMENTS...
+    program=$1
+    word=$2
+    shift 2
+    [ -e "$bin/$program" ] || return 0
+    said=$(timeout 20 "$bin/$program" "$@" </dev/null 2>&1 | tr '\0' ' ')
+    case $said in
+    *"error while loading"* | *"not found"*) ;;
+    *$word*) return 0 ;;
+    esac
+    echo "$program: does not run here ($(echo "$said" | head -1))" >>"$dir/MISSING"
+    rm -f "$bin/$program"
+}
+for program in tcpserver tcprules tcprulescheck tcpclient rblsmtpd recordio fixcrio argv0; do
+    check $program "$program: usage: $program"
+done
+for program in unixserver unixclient tcpsvd; do check $program "usage: "; done
+# Filters without a message of their own: nothing in, nothing out.
+for program in addcr delcr; do check $program ''; done
+check mailfront 'backend name are missing'
+check smtpfront-echo '220 '
+check smtpfront-qmail 'qmail directory'
+check pop3front-auth 'usage: pop3front-auth cvm'
+check pop3front-maildir 'Mailbox not specified'
+check imapfront-auth 'Usage: imapfront-auth imapd'
+check swaks 'swaks version' --version
+check curl 'imap' --version
+check mandoc 'usage: mandoc' -V
+check cdb 'cdb' -h
+rm -rf "$dir/new" "$dir/apt"
+
+if [ -s "$dir/MISSING" ]; then
+    say "not to be had:"
+    sed 's/^/    /' "$dir/MISSING"
+else
+    printf '%s\n' "$stamp" >"$dir/stamp"
+    say "all originals are in $bin"
+fi

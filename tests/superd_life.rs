@@ -1,0 +1,450 @@
+//! The life of the server itself: what it keeps of what it was started with, how it ends, what
+//! happens at its limits, and what can not stop it.
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use crate::support::log::{normalise_all, pid_of};
+use crate::support::{Client, Run, Server, Side, as_root, both, ours, signal};
+
+// The order of things
+
+#[test]
+fn trap_01_the_status_line_comes_before_the_pid_line_and_counts_what_is_not_yet_checked() {
+    both(
+        [
+            "tcpserver: status: 1/40",
+            "tcpserver: pid PID from 127.0.0.1",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        |side| {
+            let server = Server::of(side).options(["-vHRl0"]).start();
+            server.talk();
+            server.wait_for_ends(1);
+            normalise_all(&server.log())[1..3].to_vec()
+        },
+    );
+}
+
+#[test]
+fn the_slot_is_free_when_the_program_has_ended_even_where_a_grandchild_holds_the_connection() {
+    both("still here\n".to_owned(), |side| {
+        let server = Server::of(side)
+            .options(["-vHRl0", "-c1"])
+            .shell("(read line; echo still here) <&0 & exit 0")
+            .start();
+        let mut client = server.connect();
+        server.wait_for_ends(1);
+        client.say("go");
+        client.text()
+    });
+}
+
+// Ending
+
+#[test]
+fn term_ends_the_server_with_0_at_once_and_leaves_its_children_alone() {
+    both((Some(0), "still here".to_owned()), |side| {
+        let mut server = Server::of(side)
+            .options(["-HRl0"])
+            .shell("echo hello; read line; echo still here")
+            .start();
+        let mut client = server.connect();
+        assert_eq!(client.line(), "hello");
+        server.signal("TERM");
+        let code = server.wait().code();
+        assert!(Client::attempt(None, server.address(), Duration::from_secs(5)).is_err());
+        client.say("go");
+        (code, client.line())
+    });
+}
+
+#[test]
+fn term_ends_the_server_with_0_also_at_its_limit() {
+    both(Some(0), |side| {
+        let mut server = Server::of(side)
+            .options(["-HRl0", "-c1"])
+            .shell("echo hello; read line")
+            .start();
+        let mut client = server.connect();
+        assert_eq!(client.line(), "hello");
+        let _waiting = server.connect();
+        server.signal("TERM");
+        server.wait().code()
+    });
+}
+
+#[test]
+fn term_is_not_logged() {
+    both(vec!["tcpserver: status: 0/40".to_owned()], |side| {
+        let server = Server::of(side).options(["-vHRl0"]).start();
+        server.wait_for("status");
+        server.stop().1
+    });
+}
+
+#[test]
+fn term_ends_the_server_also_where_it_was_started_with_term_ignored() {
+    both(Some(0), |side| {
+        let mut server = Server::of(side)
+            .after("trap '' TERM")
+            .options(["-HRl0"])
+            .start();
+        server.signal("TERM");
+        server.wait().code()
+    });
+}
+
+#[test]
+fn int_ends_the_server_by_the_signal() {
+    both(Some(2), |side| {
+        let mut server = Server::of(side).options(["-HRl0"]).start();
+        server.signal("INT");
+        server.wait().signal()
+    });
+}
+
+#[test]
+fn an_ignored_int_stays_ignored() {
+    both("hello\n".to_owned(), |side| {
+        let server = Server::of(side)
+            .after("trap '' INT")
+            .options(["-HRl0"])
+            .shell("echo hello")
+            .start();
+        server.signal("INT");
+        server.talk()
+    });
+}
+
+#[test]
+fn a_broken_pipe_does_not_end_the_server() {
+    both("hello\n".to_owned(), |side| {
+        let server = Server::of(side)
+            .options(["-HRl0"])
+            .shell("echo hello")
+            .start();
+        server.signal("PIPE");
+        server.talk()
+    });
+}
+
+// What is inherited
+
+#[test]
+fn a_child_from_before_is_reaped_and_logged_and_does_not_unbalance_the_count() {
+    both(
+        [
+            "tcpserver: status: 0/40",
+            "tcpserver: end PID status 1792",
+            "tcpserver: status: 0/40",
+            "tcpserver: status: 1/40",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        |side| {
+            let server = Server::of(side)
+                .after("(sleep 0.3; exit 7) & true")
+                .options(["-vHRl0"])
+                .start();
+            server.wait_for("end");
+            server.talk();
+            server.wait_for_nth(2, "end");
+            normalise_all(&server.log())[..4].to_vec()
+        },
+    );
+}
+
+#[test]
+fn trap_16_descriptors_from_before_reach_the_program_and_none_of_the_servers_own() {
+    // What the tests themselves were started with is known from a direct run of the probe.
+    let before =
+        crate::support::server::Report::read(&Run::new(crate::support::probe()).done().out());
+    let mut expected: Vec<String> = before
+        .all("fd")
+        .into_iter()
+        .filter(|fd| !is_standard(fd))
+        .collect();
+    expected.retain(|fd| !fd.starts_with("7 ") && !fd.starts_with("198 "));
+    expected.extend(["7 /dev/null".to_owned(), "198 /dev/zero".to_owned()]);
+    expected.sort();
+    both(expected, |side| {
+        // dash knows only one-digit descriptors.
+        let open = "exec bash -c 'exec 7</dev/null 198</dev/zero; exec \"$@\"' bash \"$@\"";
+        let server = Server::of(side)
+            .launcher(["/bin/sh", "-c", open, "sh"])
+            .options(["-HRl0", "-x", "/nonexistent", "-X"])
+            .start();
+        let mut others = server.report().all("fd");
+        others.retain(|fd| !is_standard(fd));
+        others.sort();
+        others
+    });
+}
+
+fn is_standard(fd: &str) -> bool {
+    ["0 ", "1 ", "2 "]
+        .iter()
+        .any(|number| fd.starts_with(number))
+}
+
+#[test]
+fn ours_serves_when_started_with_descriptors_0_1_and_2_closed_where_the_original_spins() {
+    let host = crate::support::address();
+    for closed in ["<&-", "2>&-", "<&- 2>&-"] {
+        let server = ours(|side| {
+            let text = format!("exec \"$@\" {closed}");
+            Server::of(side)
+                .launcher(["/bin/sh", "-c", &text, "sh"])
+                .host(host)
+                .options(["-HRl0"])
+                .start()
+        });
+        let report = server.report();
+        assert!(
+            report.all("fd").iter().any(|fd| fd.starts_with("0 socket")),
+            "{closed}"
+        );
+        assert!(
+            report.all("fd").iter().any(|fd| fd.starts_with("1 socket")),
+            "{closed}"
+        );
+        let idle = server.cpu();
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(
+            server.cpu() - idle < Duration::from_millis(100),
+            "{closed}: spins"
+        );
+    }
+}
+
+// Limits
+
+#[test]
+fn at_the_limit_the_handshake_is_done_and_nobody_is_refused() {
+    both(
+        vec!["tcpserver: status: 0/1", "tcpserver: status: 1/1"],
+        |side| {
+            let server = Server::of(side)
+                .options(["-vHRl0", "-c1"])
+                .shell("echo hello; read line")
+                .start();
+            let mut first = server.connect();
+            assert_eq!(first.line(), "hello");
+            let mut waiting: Vec<Client> = (0..5).map(|_| server.connect()).collect();
+            for client in &mut waiting {
+                assert!(client.is_silent_for(Duration::from_millis(50)));
+            }
+            let log = server.log();
+            let status: Vec<&String> = log.iter().filter(|line| line.contains("status:")).collect();
+            assert_eq!(status.len(), 2);
+            status
+                .iter()
+                .map(|line| {
+                    if line.contains("0/1") {
+                        "tcpserver: status: 0/1"
+                    } else {
+                        "tcpserver: status: 1/1"
+                    }
+                })
+                .collect()
+        },
+    );
+}
+
+#[test]
+fn no_more_programs_than_the_limit_run_at_once() {
+    both((20, true), |side| {
+        let server = Server::of(side)
+            .options(["-vHRl0", "-c3", "-b50"])
+            .shell("sleep 0.02; echo hello")
+            .start();
+        let clients: Vec<Client> = (0..20).map(|_| server.connect()).collect();
+        let served = clients
+            .into_iter()
+            .filter(|_| true)
+            .map(Client::text)
+            .filter(|said| said == "hello\n")
+            .count();
+        server.wait_for_ends(20);
+        let counts = server
+            .log()
+            .iter()
+            .filter(|line| line.contains("status: "))
+            .map(|line| line.as_bytes()[19])
+            .max();
+        (served, counts == Some(b'3'))
+    });
+}
+
+#[test]
+fn when_no_process_can_be_started_the_connection_is_dropped_with_a_warning() {
+    if !as_root("no process can be started") {
+        return;
+    }
+    // Nobody else has this user, so the limit on processes is reached as soon as it is set.
+    both(
+        (
+            String::new(),
+            "tcpserver: warning: dropping connection, unable to fork: temporary failure".to_owned(),
+            "hello\n".to_owned(),
+        ),
+        |side| {
+            let user = match side {
+                Side::Original => "54391",
+                Side::Ours => "54392",
+            };
+            let server = Server::of(side)
+                .options(["-vHRl0", "-u", user, "-g", user])
+                .shell("echo hello")
+                .start();
+            assert_eq!(server.talk(), "hello\n");
+            server.wait_for_ends(1);
+            // As that user: raising a limit of another's process needs more than being root in a container.
+            let limit = |value: &str| {
+                let done = Run::new("setpriv")
+                    .args([
+                        "--reuid",
+                        user,
+                        "--regid",
+                        user,
+                        "--clear-groups",
+                        "prlimit",
+                    ])
+                    .args([
+                        format!("--pid={}", server.pid()),
+                        format!("--nproc={value}:"),
+                    ])
+                    .done();
+                assert_eq!(done.code, Some(0), "{}", done.err());
+            };
+            limit("1");
+            let dropped = server.talk();
+            let warning = server.wait_for("warning");
+            limit("100");
+            let said = server.talk();
+            (dropped, warning, said)
+        },
+    );
+}
+
+#[test]
+fn ours_waits_and_says_so_when_it_is_out_of_descriptors_where_the_original_spins() {
+    let server = ours(|side| {
+        Server::of(side)
+            .options(["-vHRl0"])
+            .shell("echo hello")
+            .start()
+    });
+    assert_eq!(server.talk(), "hello\n");
+    server.wait_for_ends(1);
+    let in_use = |fd: &u32| {
+        std::path::Path::new(&format!("/proc/{}/fd/{fd}", server.pid()))
+            .symlink_metadata()
+            .is_ok()
+    };
+    let first_free = (0..).find(|fd| !in_use(fd)).unwrap();
+    let limit = |value: &str| {
+        let done = Run::new("prlimit")
+            .args([
+                format!("--pid={}", server.pid()),
+                format!("--nofile={value}:"),
+            ])
+            .done();
+        assert_eq!(done.code, Some(0), "{}", done.err());
+    };
+    limit(&first_free.to_string());
+    let waiting = server.connect();
+    let before = server.cpu();
+    let started = Instant::now();
+    while server
+        .log()
+        .iter()
+        .all(|line| !line.contains("too many open files"))
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "says nothing: {:?}",
+            server.log()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(server.cpu() - before < Duration::from_millis(200), "spins");
+    let lines = server
+        .log()
+        .iter()
+        .filter(|line| line.contains("too many open files"))
+        .count();
+    assert!(lines <= 20, "{lines} lines in a second");
+    limit("1024");
+    assert_eq!(waiting.text(), "hello\n");
+}
+
+#[test]
+fn ours_serves_on_when_nobody_reads_the_log_where_the_original_stops() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let server = ours(|side| {
+        Server::of(side)
+            .options(["-vHRl0"])
+            .stderr(writer.try_clone().unwrap())
+            .shell("echo hello")
+            .start()
+    });
+    drop(writer);
+    // A pipe holds 64 KiB; each connection logs about 150 bytes.
+    for number in 0..1000 {
+        assert_eq!(server.talk(), "hello\n", "connection {number}");
+    }
+    drop(server);
+    drop(reader);
+}
+
+#[test]
+fn a_log_that_is_closed_does_not_end_the_server() {
+    both("hello\n".to_owned(), |side| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let server = Server::of(side)
+            .options(["-vHRl0"])
+            .stderr(writer)
+            .shell("echo hello")
+            .start();
+        drop(reader);
+        server.talk();
+        server.talk()
+    });
+}
+
+#[test]
+fn ended_programs_are_reaped_at_once() {
+    both(0, |side| {
+        let server = Server::of(side).options(["-vHRl0"]).shell("exit 0").start();
+        for _ in 0..10 {
+            server.talk();
+        }
+        server.wait_for_ends(10);
+        let log = server.log();
+        let pids = log
+            .iter()
+            .filter(|line| line.contains(": pid "))
+            .map(|line| pid_of(line));
+        pids.filter(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
+            .count()
+    });
+}
+
+#[test]
+fn a_program_killed_by_hand_frees_its_slot() {
+    both("tcpserver: status: 0/40".to_owned(), |side| {
+        let server = Server::of(side)
+            .options(["-vHRl0"])
+            .handler(["/bin/cat"])
+            .start();
+        let _client = server.connect();
+        let pid = pid_of(&server.wait_for(": ok "));
+        signal(pid, "KILL");
+        server.wait_for(&format!("end {pid} status 9"));
+        server.wait_for_nth(2, "status: 0/40")
+    });
+}
