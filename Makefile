@@ -89,11 +89,14 @@ uninstall:
 program_names = ( dir=$$(mktemp -d) && $(SUPERD) --links $$dir >/dev/null && \
 	for name in $(SBIN_LINKS); do rm -f $$dir/$$name; done && ls $$dir && rm -r $$dir )
 
+target:
+	@mkdir -p $@
+
 test: build peers check-format check-lints check-programs check-man check-rules left-out
 	@echo "all tests passed"
 
-peers:
-	@mkdir -p target && rm -f $(SUPERD_LEFT_OUT)
+peers: | target
+	@rm -f $(SUPERD_LEFT_OUT)
 	@sh tests/peers.sh $(SUPERD_PEERS)
 	@if [ -s $(SUPERD_PEERS)/MISSING ] && [ "$(SUPERD_REQUIRE_PEERS)$(filter true,$(CI))" ] && [ -e /etc/debian_version ]; then \
 		echo "the originals above are required here" >&2; exit 1; fi
@@ -103,20 +106,23 @@ peers:
 component = $(CARGO) $(1) --version >/dev/null 2>&1 || { echo "$(2)" | tee -a $(SUPERD_LEFT_OUT); \
 	[ -z "$(SUPERD_REQUIRE_PEERS)" ]; exit; }
 
-check-format:
+check-format: | target
 	@$(call component,fmt,format of the sources: this Rust has no rustfmt); \
 		echo "checking the format of the sources" && $(CARGO) fmt --all --check
 
-check-lints:
+check-lints: | target
 	@$(call component,clippy,lints: this Rust has no clippy); \
 		echo "checking lints" && $(CARGO) clippy --quiet $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
-# Most of what the tests do is waiting, so more of them run at once than there are cores.
-check-programs:
+# Most of what the tests do is waiting, so more of them run at once than there are cores. Building them
+# and running them takes minutes; half an hour means that something hangs. Examples in the documentation
+# come first: there may be none, and the last line that is printed is then no "0 passed".
+check-programs: | target
 	@echo "running the tests"
-	@RUST_TEST_THREADS=4 $(CARGO) test $(CARGO_FLAGS) --workspace
+	@timeout 600 $(CARGO) test --quiet $(CARGO_FLAGS) --workspace --doc
+	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test $(CARGO_FLAGS) --workspace --lib --bins --tests
 
-check-man:
+check-man: | target
 	@if [ -x $(MANDOC) ]; then echo "checking the man pages" && $(MANDOC) -T lint -W warning $(MAN_PAGES); \
 	else echo "man pages: no mandoc to check them with" >>$(SUPERD_LEFT_OUT); fi
 

@@ -14,13 +14,22 @@
 #[allow(dead_code, unused_imports)]
 mod support;
 
+// What the suites of the mail programs share.
+mod mail;
+
 mod init_script;
+mod maildir_queue;
+mod smtpd_delivery;
+mod smtpd_session;
 mod superd_environment;
 mod superd_life;
 mod superd_log_lines;
+mod superd_lookup_process;
 mod superd_lookups;
 mod superd_options;
 mod superd_programs;
+mod superd_rules;
 mod superd_rules_order;
+mod superd_rulescheck;
 mod superd_start;
 mod superd_unix;

@@ -251,9 +251,6 @@ fn trap_13_ours_drops_groups_with_u_alone_where_the_original_keeps_roots() {
 
 #[test]
 fn without_privileges_u_and_g_fail() {
-    if !as_root("-u without privileges") {
-        return;
-    }
     both(
         (
             Some(111),

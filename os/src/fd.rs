@@ -148,6 +148,27 @@ pub fn standard_input() -> impl AsFd {
     std::io::stdin()
 }
 
+/// Closes every descriptor from 3 on: what a careless or a generous caller left open is nothing to
+/// a program that reads the network.
+///
+/// Only as the first thing of a program, while nothing in it has opened a descriptor.
+pub fn close_inherited() -> io::Result<()> {
+    // SAFETY: closing is wrong only for descriptors that something in this process owns, and the
+    // contract says that there is no such thing yet. The call goes by number because not every C
+    // library has a wrapper for it.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if done == 0 {
+        return Ok(());
+    }
+    // A kernel before 5.9.
+    let (limit, _) = crate::process::descriptor_limits()?;
+    for number in 3..i32::try_from(limit).unwrap_or(i32::MAX).min(1 << 20) {
+        // SAFETY: as above.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
+}
+
 /// Takes over descriptor `number`, which this process was started with.
 ///
 /// `None` where it is not open. Only for the start of a program that was promised the descriptor

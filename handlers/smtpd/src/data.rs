@@ -16,10 +16,6 @@ use crate::replies;
 use crate::session::{Mail, Session};
 use crate::trace::{Hops, Received};
 
-/// The most bytes of a refused message that are read in search of its end. A client that is cut
-/// off sends again, so this is far more than any message that is meant.
-const DISCARD_LIMIT: u64 = 1 << 30;
-
 /// Recipients that are named in a log line; more are only counted.
 const LOGGED_RECIPIENTS: usize = 20;
 
@@ -55,7 +51,7 @@ impl Session {
     /// Takes the message of a transaction that is ready for it.
     pub(crate) fn receive(&mut self, mail: Mail) -> Next {
         let parts = self.parts(&mail);
-        let started = Handoff::start(&self.settings.home, &parts);
+        let started = Handoff::start(&self.settings.home, &parts, self.settings.limits.queue);
         let mut handoff = match started {
             Ok(handoff) => handoff,
             Err(failure) => {
@@ -106,7 +102,7 @@ impl Session {
     fn read_text(&mut self, handoff: Handoff) -> End {
         let mut machine = Unstuff::new(self.settings.bare_lf);
         let mut hops = Hops::default();
-        let databytes = self.settings.limits.databytes;
+        let limits = self.settings.limits;
         let (mut size, mut discarded) = (0_u64, 0_u64);
         let mut taken: Taken = Ok(handoff);
         let mut stored = Vec::new();
@@ -123,7 +119,7 @@ impl Session {
                 Some(replies::BARE_LF)
             } else if hops.too_many() {
                 Some(replies::LOOPING)
-            } else if databytes > 0 && size > databytes {
+            } else if limits.databytes > 0 && size > limits.databytes {
                 Some(replies::TOO_BIG)
             } else {
                 None
@@ -146,7 +142,7 @@ impl Session {
             match (step, &taken) {
                 (Step::End(_), _) => return End::Whole(taken, size),
                 (Step::BareLf, _) => return End::BareLf,
-                (Step::More, Err(reply)) if discarded > DISCARD_LIMIT => {
+                (Step::More, Err(reply)) if discarded > limits.discard => {
                     return End::Endless(reply);
                 }
                 (Step::More, _) => {}

@@ -21,10 +21,6 @@ use std::time::{Duration, Instant};
 
 use crate::replies::queue as replies;
 
-/// How long one write to the program, and its work after the envelope, may take. A client waits
-/// ten minutes after its dot (RFC 5321 section 4.5.3.2.6).
-const QUEUE_TIME: Duration = Duration::from_secs(5 * 60);
-
 /// How long a program that was given up may take to end before it is killed.
 const ABORT_TIME: Duration = Duration::from_secs(10);
 
@@ -50,6 +46,7 @@ pub struct Failure {
 #[derive(Debug)]
 pub struct Handoff {
     running: Vec<Running>,
+    patience: Duration,
 }
 
 /// One program that was started.
@@ -66,10 +63,12 @@ struct Running {
 }
 
 impl Handoff {
-    /// Starts the programs of `parts`, the one to be committed first first, in `home`.
-    pub fn start(home: &Path, parts: &[Part<'_>]) -> Result<Handoff, Failure> {
+    /// Starts the programs of `parts`, the one to be committed first first, in `home`. `patience`
+    /// is how long one write to a program, and its work after the envelope, may take.
+    pub fn start(home: &Path, parts: &[Part<'_>], patience: Duration) -> Result<Handoff, Failure> {
         let mut handoff = Handoff {
             running: Vec::with_capacity(parts.len()),
+            patience,
         };
         for part in parts {
             match Running::start(home, part) {
@@ -91,14 +90,14 @@ impl Handoff {
     /// Adds to the message. What goes wrong is told at the end.
     pub fn write(&mut self, bytes: &[u8]) {
         for running in &mut self.running {
-            running.write(bytes);
+            running.write(bytes, self.patience);
         }
     }
 
     /// Gives the message up: no program has been told to take it.
     pub fn abort(self) {
         let children: Vec<Child> = self.running.into_iter().map(Running::close).collect();
-        let deadline = Instant::now() + ABORT_TIME;
+        let deadline = Instant::now() + ABORT_TIME.min(self.patience);
         for mut child in children {
             if !matches!(wait(&mut child, deadline), Ok(Some(_))) {
                 let _ = child.kill();
@@ -120,12 +119,14 @@ impl Handoff {
             self.abort();
             return Err((early, false));
         }
+        let patience = self.patience;
         let mut rest = self.running.into_iter();
         let mut committed = false;
         while let Some(running) = rest.next() {
-            if let Err(failure) = running.commit(sender) {
+            if let Err(failure) = running.commit(sender, patience) {
                 Handoff {
                     running: rest.collect(),
+                    patience,
                 }
                 .abort();
                 return Err((failure, committed));
@@ -184,9 +185,9 @@ impl Running {
         })
     }
 
-    fn write(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8], patience: Duration) {
         let Some(message) = &self.message else { return };
-        let deadline = Instant::now() + QUEUE_TIME;
+        let deadline = Instant::now() + patience;
         if let Err(error) = os::fd::write_all_until(message.as_fd(), bytes, deadline) {
             self.message = None;
             self.broken = true;
@@ -224,14 +225,14 @@ impl Running {
     }
 
     /// Tells it the envelope and waits for what it says.
-    fn commit(mut self, sender: &[u8]) -> Result<(), Failure> {
+    fn commit(mut self, sender: &[u8], patience: Duration) -> Result<(), Failure> {
         let mut envelope = Vec::with_capacity(sender.len() + self.recipients.len() + 3);
         envelope.push(b'F');
         envelope.extend_from_slice(sender);
         envelope.push(0);
         envelope.append(&mut self.recipients);
         envelope.push(0);
-        let deadline = Instant::now() + QUEUE_TIME;
+        let deadline = Instant::now() + patience;
         if !self.broken {
             let written = os::fd::write_all_until(self.envelope.as_fd(), &envelope, deadline);
             if let Err(error) = written {

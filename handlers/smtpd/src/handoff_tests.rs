@@ -6,12 +6,16 @@ use super::*;
 /// A folder with scripts as queue programs.
 struct Programs {
     folder: tempfile::TempDir,
+    patience: Duration,
 }
 
 impl Programs {
     fn new() -> Programs {
         let folder = tempfile::tempdir().expect("a folder");
-        Programs { folder }
+        Programs {
+            folder,
+            patience: Duration::from_secs(60),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -59,7 +63,7 @@ impl Programs {
                 recipients,
             })
             .collect();
-        Handoff::start(self.folder.path(), &parts)
+        Handoff::start(self.folder.path(), &parts, self.patience)
     }
 
     fn one(&self, program: &Path) -> Result<(), (Failure, bool)> {
@@ -158,6 +162,36 @@ fn a_program_that_stops_reading_does_not_stop_us() {
         }
         assert_eq!(reply(handoff.finish(b"")), expected, "{name}");
     }
+}
+
+/// Its own process sleeps: the shell would leave a child behind that holds the pipes.
+const HANGS: &str = "exec sleep 60";
+
+#[test]
+fn a_program_that_does_not_read_is_given_up_after_a_while() {
+    let mut programs = Programs::new();
+    programs.patience = Duration::from_millis(100);
+    let program = programs.script("q", HANGS);
+    let mut handoff = programs.start(&[(&program, &["a"])]).expect("started");
+    let started = Instant::now();
+    handoff.write(&[b'x'; 1 << 20]);
+    handoff.write(&[b'x'; 1 << 20]);
+    let (failure, _) = handoff.finish(b"").expect_err("hangs");
+    assert_eq!(failure.reply, replies::TIMEOUT);
+    assert!(failure.reason.ends_with("took too long"), "{failure:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_program_that_does_not_end_is_killed_after_a_while() {
+    let mut programs = Programs::new();
+    programs.patience = Duration::from_millis(100);
+    let program = programs.script("q", HANGS);
+    assert_eq!(reply(programs.one(&program)), replies::TIMEOUT);
+    let started = Instant::now();
+    let handoff = programs.start(&[(&program, &["a"])]).expect("started");
+    handoff.abort();
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

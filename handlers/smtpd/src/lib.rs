@@ -45,9 +45,16 @@ pub fn main(name: &str, args: Vec<OsString>) -> Exit {
         name,
         Some(ip.as_deref().map_or(b"unknown", OsStrExt::as_bytes)),
     );
+    let mut warn = |reason: &str| {
+        log.event("warning")
+            .field("reason", reason.as_bytes())
+            .say();
+    };
     if !args.is_empty() {
-        let reason = b"arguments are ignored: this version has no AUTH";
-        log.event("warning").field("reason", reason).say();
+        warn("arguments are ignored: this version has no AUTH");
+    }
+    if os::identity::effective_uid() == 0 {
+        warn("this runs as root and need not: give superd the options -u and -g");
     }
     let world = World {
         variable: &|name| std::env::var_os(name),

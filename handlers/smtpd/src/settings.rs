@@ -32,6 +32,12 @@ const DEFAULT_BAD_COMMANDS: u64 = 20;
 const DEFAULT_REFUSED: u64 = 100;
 /// Messages of one session (MAXMESSAGES).
 const DEFAULT_MESSAGES: u64 = 1000;
+/// How long one write to a queue program, and its work after the envelope, may take. A client
+/// waits ten minutes after its dot (RFC 5321 section 4.5.3.2.6).
+const QUEUE_TIME: Duration = Duration::from_secs(5 * 60);
+/// The most bytes of a refused message that are read in search of its end. A client that is cut
+/// off sends again, so this is far more than any message that is meant.
+const DISCARD_LIMIT: u64 = 1 << 30;
 
 /// Why a session cannot begin.
 #[derive(Debug)]
@@ -119,6 +125,10 @@ pub struct SessionLimits {
     pub refused: u64,
     /// Messages; 0 is none.
     pub messages: u64,
+    /// For one write to a queue program, and for its work after the envelope.
+    pub queue: Duration,
+    /// Bytes of a refused message that are read in search of its end.
+    pub discard: u64,
 }
 
 /// Everything that decides.
@@ -253,6 +263,8 @@ fn limits(world: &World<'_>, home: &Home) -> Result<SessionLimits, SettingsError
         bad_commands: world.number("MAXNOTIMPL")?.unwrap_or(DEFAULT_BAD_COMMANDS),
         refused: either("BRTLIMIT", "brtlimit")?.unwrap_or(DEFAULT_REFUSED),
         messages: world.number("MAXMESSAGES")?.unwrap_or(DEFAULT_MESSAGES),
+        queue: QUEUE_TIME,
+        discard: DISCARD_LIMIT,
     })
 }
 

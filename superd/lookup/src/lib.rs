@@ -25,7 +25,7 @@
 //! out, the questions and ident conversations that need one fail, and the process goes on.
 //!
 //! Pure rooms: [`name`], [`dns`], [`ident`], [`codec`], [`qualify`], `attempts`, `connection`, `host`,
-//! `cache`. Rooms with sockets: `transport`, `exchange`, `resolver`, [`serve`].
+//! `cache`. Rooms with sockets: `transport`, `exchange`, `resolver`, [`serve()`].
 
 mod attempts;
 mod cache;
@@ -108,8 +108,10 @@ enum Unusable {
     System(io::Error),
 }
 
-/// Takes the message socket from descriptor 0, and leaves nothing of it on 0 and 1.
+/// Takes the message socket from descriptor 0, and leaves nothing of it on 0 and 1, nor anything
+/// that superd was started with on higher numbers.
 fn take_socket() -> Result<OwnedFd, Unusable> {
+    os::fd::close_inherited().map_err(Unusable::System)?;
     let input = os::fd::standard_input();
     if !os::socket::is_socket(input.as_fd()) {
         return Err(Unusable::NoSocket);

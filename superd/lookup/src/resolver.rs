@@ -171,7 +171,7 @@ impl<W> Resolver<W> {
         if let Some(stream) = asking.stream.take() {
             let server = stream.server;
             stream.close(shell);
-            
+            asking.attempts.put_out(server, Trouble::TimedOut);
         } else if let Some(server) = asking.attempts.current()
             && let Some(&address) = asking.servers.get(server)
         {
@@ -209,7 +209,7 @@ impl<W> Resolver<W> {
                 Step::GiveUp(trouble) => break trouble,
             }
         };
-        self.finish(id, Err(trouble), FAILURE_LIFE, now, shell);
+        self.finish(id, Err(trouble), Duration::ZERO, now, shell);
     }
 
     fn give_up_server(
@@ -254,11 +254,12 @@ impl<W> Resolver<W> {
         }
     }
 
+    /// Ends question `id`; `vouched` is the time to live of an answer.
     fn finish(
         &mut self,
         id: u64,
         outcome: Outcome,
-        life: Duration,
+        vouched: Duration,
         now: Instant,
         shell: &mut Shell,
     ) {
@@ -270,7 +271,7 @@ impl<W> Resolver<W> {
         let outcome = Rc::new(outcome);
         let life = match outcome.as_ref() {
             Ok(found) if found.is_nothing() => NOTHING_LIFE,
-            Ok(_) => life.clamp(ANSWER_LIFE.0, ANSWER_LIFE.1),
+            Ok(_) => vouched.clamp(ANSWER_LIFE.0, ANSWER_LIFE.1),
             // Says nothing about the question.
             Err(Trouble::Busy | Trouble::System(_)) => Duration::ZERO,
             Err(_) => FAILURE_LIFE,

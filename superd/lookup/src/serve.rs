@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::task;
@@ -185,14 +186,7 @@ impl Service {
     fn accept_connection(&mut self, request: Request, now: Instant) {
         let number = self.serial;
         let ident = request.ident;
-        let canonical = |address: std::net::SocketAddr| {
-            std::net::SocketAddr::new(address.ip().to_canonical(), address.port())
-        };
-        let ends = if request.remote.ip().to_canonical().is_ipv4() {
-            (canonical(request.local), canonical(request.remote))
-        } else {
-            (request.local, request.remote)
-        };
+        let ends = (canonical(request.local), canonical(request.remote));
         let (mut connection, questions) = Connection::new(request);
         let mut timers = Vec::new();
         if !questions.is_empty() {
@@ -261,14 +255,14 @@ impl Service {
         }
     }
 
-    fn finish_host(&mut self, number: u64, outcome: Result<Vec<std::net::IpAddr>, HostFailure>) {
+    fn finish_host(&mut self, number: u64, outcome: Result<Vec<IpAddr>, HostFailure>) {
         if let Some(job) = self.hosts.remove(&number) {
             self.shell.clear_timer(job.timer);
             self.answer_host(job.id, outcome);
         }
     }
 
-    fn answer_host(&mut self, id: u64, outcome: Result<Vec<std::net::IpAddr>, HostFailure>) {
+    fn answer_host(&mut self, id: u64, outcome: Result<Vec<IpAddr>, HostFailure>) {
         self.unsent.push_back(HostAnswer { id, outcome }.encode());
     }
 
@@ -359,5 +353,15 @@ impl Service {
             }
         }
         self.unsent.push_back(answer.encode());
+    }
+}
+
+/// An IPv4 address in the form of an IPv6 one becomes itself again: a socket of both families sees
+/// IPv4 clients so.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        // The scope of a link-local address is kept.
+        IpAddr::V6(_) => address,
     }
 }

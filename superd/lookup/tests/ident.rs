@@ -9,7 +9,7 @@ use lookup::{Name, Request};
 
 use crate::support::dns::Dns;
 use crate::support::ident::Ident;
-use crate::support::{Caller, request, settings};
+use crate::support::{AT_ONCE, Caller, hurried, request, settings};
 
 fn asks(last: u8, time: Duration) -> Request {
     Request {
@@ -123,18 +123,18 @@ fn the_time_is_that_of_the_whole_exchange() {
             std::thread::sleep(Duration::from_millis(20));
         }
     };
-    let time = Duration::from_millis(200);
+    let time = Duration::from_millis(500);
     let (info, taken) = info_from(for_ever, time);
     assert_eq!(info, None);
     assert!(taken >= time, "{taken:?}");
-    assert!(taken < time + Duration::from_millis(150), "{taken:?}");
+    assert!(taken < time + Duration::from_millis(400), "{taken:?}");
 }
 
 #[test]
 fn no_time_at_all_gives_nothing_at_once() {
     let (info, taken) = info_from(|_, _| std::thread::sleep(LONG), Duration::ZERO);
     assert_eq!(info, None);
-    assert!(taken < Duration::from_millis(150), "{taken:?}");
+    assert!(taken < AT_ONCE, "{taken:?}");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_reply_that_never_comes_to_the_point_is_cut_off() {
     let flood = |_, stream: &mut TcpStream| while stream.write_all(&[b'x'; 1_000]).is_ok() {};
     let (info, taken) = info_from(flood, LONG);
     assert_eq!(info, None);
-    assert!(taken < Duration::from_secs(1), "{taken:?}");
+    assert!(taken < Duration::from_secs(5), "{taken:?}");
 }
 
 #[test]
@@ -159,13 +159,13 @@ fn where_nobody_listens_or_can_be_reached_there_is_none_at_once() {
             ..asks(9, LONG)
         });
         assert_eq!(answer.info, None);
-        assert!(taken < Duration::from_millis(200), "{local}: {taken:?}");
+        assert!(taken < AT_ONCE, "{local}: {taken:?}");
     }
 }
 
 #[test]
 fn names_and_ident_are_asked_for_at_the_same_time() {
-    let pause = Duration::from_millis(150);
+    let pause = Duration::from_millis(400);
     let ident = Ident::start(move |_, stream| {
         std::thread::sleep(pause);
         stream.write_all(b"1,2:USERID:UNIX:joe\r\n").expect("sent");
@@ -190,13 +190,13 @@ fn names_and_ident_are_asked_for_at_the_same_time() {
 #[test]
 fn an_ident_server_that_takes_longer_than_the_names_may_is_waited_for() {
     let ident = Ident::start(move |_, stream| {
-        std::thread::sleep(Duration::from_millis(800));
+        std::thread::sleep(Duration::from_millis(1_400));
         stream.write_all(b"1,2:USERID:UNIX:joe\r\n").expect("sent");
     });
     let silent = Dns::start(|_| Vec::new());
     let caller = Caller::start(Settings {
         ident_port: ident.port,
-        ..settings(&[silent.address])
+        ..hurried(&[silent.address])
     });
     let (answer, _) = caller.look_up(&Request {
         remote_name: true,

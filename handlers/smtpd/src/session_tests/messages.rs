@@ -130,6 +130,37 @@ fn the_size_limit_counts_stored_bytes_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_refused_message_without_end_is_cut_off_at_its_limit() {
+    let place = Place::new();
+    // Blocks of 16384 bytes are read. In the first one the message is refused; after the third one
+    // two have been thrown away; the fourth has the end.
+    let text = "x".repeat(7 * 16_384 / 2);
+    for (limit, last) in [
+        (2 * 16_384, replies::OK),
+        (2 * 16_384 - 1, replies::TOO_BIG),
+    ] {
+        let mut settings = place.settings();
+        settings.limits.databytes = 10;
+        settings.limits.discard = limit;
+        let (server, mut client) = UnixStream::pair().expect("a pair");
+        let conn = conn(server, &settings);
+        // All of it is there before it is read, so that blocks are full.
+        let input = format!("{TO_JOE}{text}\r\n.\r\nNOOP\r\n");
+        client.write_all(input.as_bytes()).expect("room");
+        client
+            .shutdown(std::net::Shutdown::Write)
+            .expect("shut down");
+        Session::new(conn, log().0, settings).run();
+        let mut said = Vec::new();
+        // Hanging up on unread bytes is a reset, behind what was said.
+        let _ = client.read_to_end(&mut said);
+        let said = String::from_utf8(said).expect("ASCII");
+        assert!(said.contains(replies::TOO_BIG), "{limit}: {said}");
+        assert!(said.ends_with(&format!("{last}\r\n")), "{limit}: {said}");
+    }
+}
+
+#[test]
 fn a_hundred_hops_are_too_many() {
     let place = Place::new();
     let said = place.talk(&message(&"Received: x\r\n".repeat(99)));

@@ -114,6 +114,8 @@ impl Place {
                 bad_commands: 20,
                 refused: 100,
                 messages: 1000,
+                queue: Duration::from_secs(60),
+                discard: 1 << 30,
             },
             bare_lf: BareLf::Reject,
             queue: Queue::Embedded {

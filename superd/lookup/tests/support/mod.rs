@@ -15,17 +15,30 @@ use lookup::{Answer, HostAnswer, HostRequest, MESSAGE_LIMIT, Reply, Request, ser
 /// Longer than any test should take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The settings of most tests: a tenth of the usual times, these servers, their port.
+/// The settings of most tests: the usual times, these servers, their port.
+///
+/// With the usual times "at once" is far from the 1 s after which the next server would be asked,
+/// so a slow machine does not spoil a test.
 pub fn settings(servers: &[SocketAddr]) -> Settings {
     let list = servers.iter().map(SocketAddr::ip).collect();
     Settings {
         dns_port: servers.first().map_or(1, SocketAddr::port),
-        rounds: [100, 150, 250].map(Duration::from_millis),
-        names_deadline: Duration::from_millis(500),
-        host_deadline: Duration::from_millis(1_000),
         ..Settings::of_servers(Source::Fixed(list))
     }
 }
+
+/// The same with a fifth of the usual times, for tests that have to wait until time is over.
+pub fn hurried(servers: &[SocketAddr]) -> Settings {
+    Settings {
+        rounds: [200, 300, 500].map(Duration::from_millis),
+        names_deadline: Duration::from_millis(1_000),
+        host_deadline: Duration::from_millis(2_000),
+        ..settings(servers)
+    }
+}
+
+/// Less than the time of a first try, and more than anything takes that is done at once.
+pub const AT_ONCE: Duration = Duration::from_millis(900);
 
 /// What to ask about a connection from `remote`: its name only.
 pub fn request(id: u64, remote: &str) -> Request {
