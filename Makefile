@@ -138,10 +138,10 @@ left-out:
 	else echo "nothing was left out"; fi
 
 demo: build
-	@sh init/demo
+	@SUPERD=$(abspath $(SUPERD)) sh init/demo
 
 demo-check: build
-	@sh init/demo --check
+	@SUPERD=$(abspath $(SUPERD)) sh init/demo --check
 
 bench: build peers
 	@ROUNDS=$(ROUNDS) TOTAL=$(TOTAL) RULES=$(RULES) sh bench/run $(SUPERD) $(SUPERD_PEERS)/bin
@@ -164,7 +164,7 @@ fuzz: tools
 		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
 		mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
 		target/fuzz/$(HOST)/release/$$target fuzz/corpus/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-			-artifact_prefix=fuzz/artifacts/$$target/ -verbosity=0 -close_fd_mask=0 || exit 1; \
+			-artifact_prefix=fuzz/artifacts/$$target/ -verbosity=0 -print_funcs=0 || exit 1; \
 	done
 	@echo "no target failed"
 

@@ -18,7 +18,11 @@ fn scratch() -> &'static File {
     static FILE: OnceLock<File> = OnceLock::new();
     FILE.get_or_init(|| {
         let path = std::env::temp_dir().join(format!("cdb_read.{}", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path);
         let file = file.expect("the temporary directory can be written to");
         std::fs::remove_file(&path).expect("the file was just created");
         file
@@ -28,11 +32,16 @@ fn scratch() -> &'static File {
 fuzz_target!(|bytes: &[u8]| {
     let file = scratch();
     file.set_len(0).expect("a file can be emptied");
-    file.write_all_at(bytes, 0).expect("a file can be written to");
+    file.write_all_at(bytes, 0)
+        .expect("a file can be written to");
     let Ok(cdb) = Cdb::open(file.try_clone().expect("a descriptor can be duplicated")) else {
         return;
     };
-    let client = Client { ip: b"1.2.3.4", host: Some(b"mx.example.org"), info: Some(b"joe") };
+    let client = Client {
+        ip: b"1.2.3.4",
+        host: Some(b"mx.example.org"),
+        info: Some(b"joe"),
+    };
     if let Ok(decision) = decide(&client, |key| cdb.get(key)) {
         decision.verdict();
         decision.variables().count();
@@ -45,7 +54,10 @@ fuzz_target!(|bytes: &[u8]| {
     if cdb.validate().is_ok() {
         for (key, values) in values {
             let found = cdb.get(&key).expect("a sound database can be read");
-            assert!(found.is_some_and(|value| values.contains(&value)), "{key:?}");
+            assert!(
+                found.is_some_and(|value| values.contains(&value)),
+                "{key:?}"
+            );
         }
     }
 });

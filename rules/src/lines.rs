@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// The longest line that is held, in bytes without its newline. What is longer is told by
-/// [`RawLine::cut`]; its rest is read and dropped.
+/// [`Lines::is_cut`]; its rest is read and dropped.
 pub const LINE_LIMIT: usize = 1 << 20;
 
 const FIRST_BUFFER: usize = 64 * 1024;
@@ -55,7 +55,7 @@ impl<R: Read> Lines<R> {
         let mut searched = self.start;
         loop {
             let fresh = &self.buffer[searched..self.end];
-            let newline = fresh.iter().position(|byte| *byte == b'\n');
+            let newline = memchr::memchr(b'\n', fresh);
             let end = newline.map_or(self.end, |newline| searched + newline);
             if end - self.start > LINE_LIMIT {
                 self.long_line()?;

@@ -109,13 +109,25 @@ impl Messages<'_> {
             Err(Failure::Move(error)) => {
                 self.fatal(&[b"unable to move ", temporary, b" to ", target], &error)
             }
-            Err(Failure::Sync(error)) => self.fatal(
-                &[
-                    target,
-                    b" is replaced, but a crash may undo that: unable to sync its directory",
-                ],
-                &error,
-            ),
+            Err(Failure::Sync(error)) => {
+                let reason = os::reason(&error);
+                let what =
+                    b" is replaced, but a crash may undo that: unable to sync its directory: ";
+                // A directory that may be written to and not read is somebody's will; tcprules
+                // works in it.
+                let unreadable = error.kind() == io::ErrorKind::PermissionDenied;
+                let word: &[u8] = if unreadable {
+                    b": warning: "
+                } else {
+                    b": fatal: "
+                };
+                self.line(&[word, target, what, reason.as_bytes()]);
+                if unreadable {
+                    Exit::OK
+                } else {
+                    Exit::TEMPORARY
+                }
+            }
         }
     }
 }

@@ -120,6 +120,21 @@ impl Maildir {
         Ok(())
     }
 
+    /// [`Maildir::create`], and before that what is missing of the directories between `home` and
+    /// it. `home` itself must exist.
+    pub fn create_below(&self, home: &Path) -> Result<(), Error> {
+        let mut at = home.to_owned();
+        let between = self.path.parent().and_then(|up| up.strip_prefix(home).ok());
+        for part in between.into_iter().flat_map(Path::components) {
+            let above = at.clone();
+            at.push(part);
+            make_directory(&at)?;
+            os::file::sync_dir(&above)
+                .map_err(|error| Error::new(Step::SyncDirectory, &above, error))?;
+        }
+        self.create()
+    }
+
     /// Writes a message into `tmp` and syncs it. `write` gets the open file and writes all of it;
     /// what it returns is the size for the name.
     ///

@@ -68,6 +68,24 @@ fn a_maildir_is_not_made_where_its_parent_is_missing() {
 }
 
 #[test]
+fn directories_between_a_home_and_its_maildir_are_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for below in ["Maildir", "mail/in", "a/b/c"] {
+        let maildir = Maildir::at(folder.path().join(below));
+        maildir.create_below(folder.path()).expect("created");
+        assert!(maildir.exists(), "{below}");
+    }
+    let mode = fs::metadata(folder.path().join("a/b"))
+        .expect("there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let missing = folder.path().join("none");
+    let error = Maildir::at(missing.join("a/b")).create_below(&missing);
+    assert_eq!(error.expect_err("no home").path, missing.join("a"));
+}
+
+#[test]
 fn a_staged_message_is_in_tmp_and_nowhere_else_and_goes_when_dropped() {
     let (_folder, maildir) = maildir();
     let staged = stage(&maildir, &mut names(), b"text\n").expect("staged");

@@ -9,9 +9,9 @@
 //!
 //! Up to step 4 nothing is visible to anybody, and a failure takes everything back.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Instant, SystemTime};
 
 use accounts::{AccountError, Accounts, Found, Mailbox, address};
@@ -176,18 +176,7 @@ fn prepare(uid: u32, mailbox: &Mailbox) -> Result<(), Failure> {
         );
         return Err(Failure::new(Code::Home, reason));
     }
-    let above = os::file::dir_of(&mailbox.maildir);
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(above).map_err(|error| {
-        let reason = format!(
-            "unable to create {}: {}",
-            above.display(),
-            os::reason(&error)
-        );
-        Failure::writing(reason, &error, Code::Home)
-    })?;
-    Ok(maildir.create()?)
+    Ok(maildir.create_below(&mailbox.home)?)
 }
 
 fn stage(

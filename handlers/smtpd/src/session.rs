@@ -1,6 +1,6 @@
 //! The dialogue: states, verbs, replies.
 //!
-//! A session has at most one transaction ([`Mail`]); RSET, HELO, EHLO and DATA end it, as does a
+//! A session has at most one transaction (`Mail`); RSET, HELO, EHLO and DATA end it, as does a
 //! second MAIL, which begins the next.
 
 use std::path::Path;
