@@ -92,7 +92,7 @@ program_names = ( dir=$$(mktemp -d) && $(SUPERD) --links $$dir >/dev/null && \
 target:
 	@mkdir -p $@
 
-test: build peers check-format check-lints check-programs check-man check-rules left-out
+test: build peers check-format check-lints check-programs check-man check-rules demo-check left-out
 	@echo "all tests passed"
 
 peers: | target

@@ -36,7 +36,7 @@ pub fn reason_for(number: i32) -> Cow<'static, str> {
         libc::EPIPE => "broken pipe",
         libc::EPERM => "permission denied",
         libc::EACCES => "access denied",
-        libc::ENODEV => "device not configured",
+        libc::ENXIO => "device not configured",
         libc::EPROTO => "protocol error",
         libc::EISDIR => "is a directory",
         libc::ESPIPE => "illegal seek",
@@ -78,7 +78,7 @@ pub fn reason_for(number: i32) -> Cow<'static, str> {
         libc::ECHILD => "no child processes",
         libc::EMFILE => "too many open files",
         libc::ENFILE => "too many open files in the system",
-        libc::EFBIG => "file too large",
+        libc::EFBIG => "file too big",
         _ => {
             let words = nix::errno::Errno::from_raw(number).desc();
             return Cow::Owned(words.to_ascii_lowercase());
