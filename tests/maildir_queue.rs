@@ -100,7 +100,7 @@ fn over_the_limit_of_file_sizes_nothing_is_left() {
     assert_eq!(deliver(&house, b"first\n", ENVELOPE).0, Some(0));
     let (code, log) = deliver_with_file_limit(&house, 4, &b"0123456789abcde\n".repeat(1000));
     assert_eq!(code, Some(53), "{log}");
-    assert!(log.contains("file too large"), "{log}");
+    assert!(log.contains("file too big"), "{log}");
     for user in ["joe", "ann"] {
         assert_eq!(house.mail(user).len(), 1);
         assert!(house.unfinished(user).is_empty(), "{user}");
@@ -109,7 +109,7 @@ fn over_the_limit_of_file_sizes_nothing_is_left() {
     let (code, log) = deliver_with_file_limit(&house, 4, &b"0123456789abcde\n".repeat(40_000));
     assert_eq!(code, Some(53), "{log}");
     assert!(
-        log.contains("unable to write the spool file: file too large"),
+        log.contains("unable to write the spool file: file too big"),
         "{log}"
     );
     let (code, log) = deliver_with_file_limit(&house, 100, b"fits\n");
