@@ -25,6 +25,14 @@ pub fn create_exclusive_readable(path: &Path, mode: u32) -> io::Result<File> {
         .open(path)
 }
 
+/// Opens `path` for reading; a fifo that nobody writes to, or a device, is not waited for.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+}
+
 /// Makes what happened to the names in directory `path` last through a crash.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     OpenOptions::new()

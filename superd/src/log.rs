@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use os::log::{Said, Sink};
+use os::log::{LINE_LIMIT, Said, Sink};
 
 use crate::cli::Verbosity;
 
@@ -40,9 +40,14 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<u8>,
-    /// The writer has taken lines that are not written yet, so later ones must queue up.
-    writing: bool,
+    /// Lines that are not written yet.
+    lines: Vec<u8>,
+    /// Lines are being collected, to be written together.
+    held: bool,
+    /// Somebody is writing, and will look for more when he has done; the lock is not held meanwhile.
+    busy: bool,
+    /// That somebody is to be the writing thread: the file is full.
+    full: bool,
     dropped: u64,
 }
 
@@ -81,14 +86,28 @@ impl Log {
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
         }
-        self.shared.put(&text, lines.len());
+        self.shared.put(&text);
+    }
+
+    /// Collects lines from now on, until [`Log::release`]: a busy service then writes many of them
+    /// in one call, and wakes their reader once.
+    pub fn hold(&self) {
+        self.shared.lock().held = true;
+    }
+
+    /// Writes what was collected; lines are written as they come again.
+    pub fn release(&self) {
+        let mut queue = self.shared.lock();
+        queue.held = false;
+        self.shared.drain(queue);
     }
 
     /// Waits until everything said is written, for `patience` at most.
     pub fn flush(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
+        self.release();
         let mut queue = self.shared.lock();
-        while queue.writing || !queue.waiting.is_empty() {
+        while queue.busy {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -109,66 +128,99 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, text: &[u8], lines: usize) {
+    fn put(&self, text: &[u8]) {
         let mut queue = self.lock();
-        let idle = !queue.writing && queue.waiting.is_empty() && queue.dropped == 0;
-        if idle && write_at_once(&self.sink, text) {
+        if queue.lines.len() + text.len() > BUFFER_LIMIT {
+            queue.dropped += count_lines(text);
             return;
         }
-        if queue.waiting.len() + text.len() > BUFFER_LIMIT {
-            queue.dropped += lines as u64;
+        queue.lines.extend_from_slice(text);
+        if !queue.held || queue.lines.len() > LINE_LIMIT {
+            self.drain(queue);
+        }
+    }
+
+    /// Writes what there is without waiting, and without the lock: the reader of a pipe may well
+    /// take the processor from whoever writes to it.
+    fn drain<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) {
+        if queue.busy {
             return;
         }
-        queue.waiting.extend_from_slice(text);
+        queue.busy = true;
+        while !queue.lines.is_empty() {
+            let end = whole_lines(&queue.lines);
+            let rest = queue.lines.split_off(end);
+            let piece = std::mem::replace(&mut queue.lines, rest);
+            drop(queue);
+            let said = self.sink.write(&piece);
+            queue = self.lock();
+            if said == Said::Full {
+                let later = std::mem::replace(&mut queue.lines, piece);
+                queue.lines.extend_from_slice(&later);
+                queue.full = true;
+                self.changed.notify_all();
+                return;
+            }
+            // A log that is broken takes everything: it is no reason to stop serving.
+        }
+        queue.busy = false;
         self.changed.notify_all();
     }
 
     fn write_for_ever(&self) {
+        let mut queue = self.lock();
         loop {
-            let mut queue = self.lock();
-            while queue.waiting.is_empty() {
+            while !queue.full {
                 queue = self
                     .changed
                     .wait(queue)
                     .unwrap_or_else(PoisonError::into_inner);
             }
-            let text = std::mem::take(&mut queue.waiting);
-            queue.writing = true;
-            drop(queue);
-            write_whole_lines(&self.sink, &text);
-            let mut queue = self.lock();
-            queue.writing = false;
-            if queue.dropped > 0 {
-                let (name, count) = (&self.name, queue.dropped);
-                let note =
-                    format!("{name}: warning: {count} log lines dropped: nobody read them\n");
-                queue.dropped = 0;
-                queue.waiting.extend_from_slice(note.as_bytes());
+            while !queue.lines.is_empty() {
+                let text = std::mem::take(&mut queue.lines);
+                drop(queue);
+                self.write_waiting(&text);
+                queue = self.lock();
+                if queue.dropped > 0 {
+                    let (name, count) = (&self.name, queue.dropped);
+                    let note =
+                        format!("{name}: warning: {count} log lines dropped: nobody read them\n");
+                    queue.dropped = 0;
+                    queue.lines.extend_from_slice(note.as_bytes());
+                }
             }
+            queue.full = false;
+            queue.busy = false;
             self.changed.notify_all();
+        }
+    }
+
+    /// Waits for room as long as it takes.
+    fn write_waiting(&self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(whole_lines(rest));
+            let _ = self.sink.write_waiting(piece);
+            rest = later;
         }
     }
 }
 
-/// `false` where the text must wait. A log that is broken takes it and throws it away.
-fn write_at_once(sink: &Sink, text: &[u8]) -> bool {
-    sink.write(text) != Said::Full
+/// How much of `text` makes one write: whole lines, short enough not to be mixed with another
+/// writer's; a line that is longer than that goes in pieces.
+fn whole_lines(text: &[u8]) -> usize {
+    let window = &text[..text.len().min(LINE_LIMIT)];
+    if window.len() == text.len() {
+        return window.len();
+    }
+    window
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(window.len(), |newline| newline + 1)
 }
 
-/// Waits for room as long as it takes. Each write ends at the end of a line and is short enough
-/// not to be mixed with another writer's.
-fn write_whole_lines(sink: &Sink, text: &[u8]) {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let window = &rest[..rest.len().min(os::log::LINE_LIMIT)];
-        let end = match window.iter().rposition(|&byte| byte == b'\n') {
-            Some(newline) => newline + 1,
-            None => window.len(),
-        };
-        // A broken log is no reason to stop serving.
-        let _ = sink.write_waiting(&rest[..end]);
-        rest = &rest[end..];
-    }
+fn count_lines(text: &[u8]) -> u64 {
+    text.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 #[cfg(test)]
@@ -194,6 +246,37 @@ mod tests {
         let mut text = vec![0; expected.len()];
         reader.read_exact(&mut text).expect("two lines");
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn lines_that_are_held_come_together_and_in_order() {
+        let (mut reader, sink) = pipe();
+        let log = start(sink);
+        log.hold();
+        log.say(Verbosity::All, &["one"]);
+        log.clone().say(Verbosity::All, &["two"]);
+        let readable = os::fd::wait_readable(reader.as_fd(), Instant::now());
+        assert!(!readable.expect("a poll"), "it was not held");
+        log.release();
+        let mut text = [0; 24];
+        assert_eq!(reader.read(&mut text).expect("lines"), 24);
+        assert_eq!(&text, b"superd: one\nsuperd: two\n");
+        log.say(Verbosity::All, &["three"]);
+        assert_eq!(reader.read(&mut text).expect("a line"), 14);
+    }
+
+    #[test]
+    fn more_than_a_pipe_takes_in_one_piece_is_not_held() {
+        let (mut reader, sink) = pipe();
+        let log = start(sink);
+        log.hold();
+        let line = "x".repeat(1000);
+        for _ in 0..5 {
+            log.say(Verbosity::All, &[&line]);
+        }
+        let mut text = [0; 8192];
+        let first = reader.read(&mut text).expect("lines");
+        assert!(first >= 4 * 1009, "{first}");
     }
 
     #[test]

@@ -165,10 +165,12 @@ impl Server {
         let mut events = Events::with_capacity(64);
         loop {
             self.accept_some();
+            self.log.release();
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => other?,
             }
+            self.log.hold();
             for event in &events {
                 match event.token() {
                     LISTENER => self.more = true,
