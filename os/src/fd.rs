@@ -94,17 +94,6 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets `fd` through to exec'd programs, or not.
-pub fn set_close_on_exec(fd: BorrowedFd<'_>, close: bool) -> io::Result<()> {
-    let flag = if close {
-        FdFlag::FD_CLOEXEC
-    } else {
-        FdFlag::empty()
-    };
-    fcntl(fd, FcntlArg::F_SETFD(flag))?;
-    Ok(())
-}
-
 /// A second descriptor for the same open file, close-on-exec, numbered 3 or above.
 pub fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let new = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
@@ -113,12 +102,20 @@ pub fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
-/// Points descriptor 0, 1 or 2 at `/dev/null`, whatever it was.
+/// Points descriptor 0, 1 or 2 at `/dev/null`, whatever it was, or was not.
 pub fn point_at_null(number: RawFd) -> io::Result<()> {
-    let null = std::fs::OpenOptions::new()
+    use std::os::fd::IntoRawFd;
+    let null: OwnedFd = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
-        .open("/dev/null")?;
+        .open("/dev/null")?
+        .into();
+    if null.as_raw_fd() == number {
+        // It was closed, and open has filled the gap. It stays there, also in programs.
+        fcntl(&null, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        let _ = null.into_raw_fd();
+        return Ok(());
+    }
     // SAFETY: dup2 replaces the descriptor `number` atomically; the three standard descriptors
     // are owned by nobody (std only borrows them), so no owner is left with a wrong file.
     let done = unsafe { libc::dup2(null.as_raw_fd(), number) };
@@ -169,20 +166,6 @@ pub fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes over descriptor `number`, which this process was started with.
-///
-/// `None` where it is not open. Only for the start of a program that was promised the descriptor
-/// by its caller, once for each number.
-pub fn inherited(number: RawFd) -> Option<OwnedFd> {
-    if number < 3 {
-        return None;
-    }
-    // SAFETY: F_GETFD reads a flag and cannot change anything; a bad number is an error value.
-    let open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
-    // SAFETY: the descriptor is open and came from outside, so nothing in this process owns it.
-    open.then(|| unsafe { OwnedFd::from_raw_fd(number) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +207,34 @@ mod tests {
             let error = write_all_until(fd, &[0; 1 << 22], deadline).expect_err("nobody reads");
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         }
+    }
+
+    #[test]
+    fn closed_standard_descriptors_are_opened_on_the_null_device() {
+        // In a child of its own: the runner's descriptors are everybody's.
+        let mut shell = std::process::Command::new("/bin/sh");
+        let program = std::env::current_exe().expect("this one");
+        shell.args([
+            "-c",
+            "exec \"$0\" --exact fd::tests::as_a_child --nocapture >\"$1\" 2>&1",
+        ]);
+        let told = tempfile::NamedTempFile::new().expect("a file");
+        shell.arg(program).arg(told.path()).env("OS_FD_CHILD", "1");
+        let status = shell.status().expect("started");
+        let text = std::fs::read_to_string(told.path()).expect("text");
+        assert!(status.success(), "{text}");
+    }
+
+    #[test]
+    fn as_a_child() {
+        if std::env::var_os("OS_FD_CHILD").is_none() {
+            return;
+        }
+        // SAFETY: this process has nothing but this test, which never reads descriptor 0.
+        unsafe { libc::close(0) };
+        guard_standard().expect("guarded");
+        let target = std::fs::read_link("/proc/self/fd/0").expect("it is open");
+        assert_eq!(target, std::path::Path::new("/dev/null"));
     }
 
     #[test]

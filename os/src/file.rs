@@ -50,30 +50,26 @@ pub fn dir_of(path: &Path) -> &Path {
     }
 }
 
-/// Renames without ever replacing an existing `to` (renameat2 with RENAME_NOREPLACE).
-///
-/// Fails with EEXIST where `to` exists, with EINVAL where the file system cannot do this.
-pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt;
-    let from = std::ffi::CString::new(from.as_os_str().as_bytes())?;
-    let to = std::ffi::CString::new(to.as_os_str().as_bytes())?;
-    // SAFETY: both pointers are NUL-terminated strings that live through the call. The call goes
-    // by number because musl has no wrapper for it.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_renameat2,
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
-            libc::RENAME_NOREPLACE,
-        )
-    };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+/// Gives the UNIX socket at `path` to `uid` and, where given, `gid`. Whatever else is at `path` by
+/// now, a symbolic link included, is left alone and refused with ENOTSOCK.
+pub fn give_socket(path: &Path, uid: u32, gid: Option<u32>) -> io::Result<()> {
+    use nix::fcntl::{AtFlags, OFlag, open};
+    use nix::sys::stat::{Mode, SFlag, fstat};
+    use nix::unistd::{Gid, Uid, fchownat};
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let there = open(path, flags, Mode::empty())?;
+    let kind = SFlag::from_bits_truncate(fstat(&there)?.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFSOCK {
+        return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
     }
+    let (uid, gid) = (Uid::from_raw(uid), gid.map(Gid::from_raw));
+    Ok(fchownat(
+        &there,
+        "",
+        Some(uid),
+        gid,
+        AtFlags::AT_EMPTY_PATH,
+    )?)
 }
 
 /// What tells one state of a file from another: a change of content or a replacement changes it,
@@ -99,8 +95,60 @@ impl Identity {
         }
     }
 
+    /// Whether both are the same file with nothing written to it in between. (Renaming or removing
+    /// a name of it, or a change of mode, is a change of identity but not of this.)
+    pub fn has_content_of(&self, other: &Identity) -> bool {
+        (self.device, self.inode, self.size, self.modified)
+            == (other.device, other.inode, other.size, other.modified)
+    }
+
     /// Seconds since the epoch of the last change of content or inode.
     pub fn changed_at(&self) -> i64 {
         self.modified.0.max(self.changed.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_is_given_away() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (socket, file) = (folder.path().join("s"), folder.path().join("f"));
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+        std::fs::write(&file, "").expect("written");
+        let link = folder.path().join("l");
+        std::os::unix::fs::symlink(&socket, &link).expect("a link");
+        let me = crate::identity::effective_uid();
+        give_socket(&socket, me, None).expect("one's own");
+        for other in [file, link] {
+            let error = give_socket(&other, me, None).expect_err("no socket");
+            assert_eq!(
+                error.raw_os_error(),
+                Some(libc::ENOTSOCK),
+                "{}",
+                other.display()
+            );
+        }
+    }
+
+    #[test]
+    fn a_fifo_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        open_without_waiting(&path).expect("opened at once");
+    }
+
+    #[test]
+    fn a_change_of_content_changes_the_identity() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let before = Identity::of(&std::fs::metadata(file.path()).expect("there"));
+        std::fs::write(file.path(), "longer").expect("written");
+        assert_ne!(
+            before,
+            Identity::of(&std::fs::metadata(file.path()).expect("there"))
+        );
     }
 }

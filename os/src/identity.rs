@@ -40,6 +40,12 @@ pub fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
+/// Whether real, effective and saved user of this process are all `uid`.
+pub fn is_nobody_but(uid: u32) -> bool {
+    let uid = Uid::from_raw(uid);
+    getresuid().is_ok_and(|ids| ids.real == uid && ids.effective == uid && ids.saved == uid)
+}
+
 /// The effective group id of this process.
 pub fn effective_gid() -> u32 {
     nix::unistd::getegid().as_raw()

@@ -107,7 +107,7 @@ impl Sink {
         })
     }
 
-    /// Writes `line` whole, or not at all.
+    /// Writes `line` whole, or not at all. (A disk that is full may take the beginning of it.)
     pub fn write(&self, line: &[u8]) -> Said {
         if line.len() > LINE_LIMIT {
             return Said::Full;
@@ -133,17 +133,21 @@ impl Sink {
 
     fn write_through(&self, take: &OwnedFd, put: &OwnedFd, line: &[u8]) -> Said {
         // The private pipe is empty, so it has room for a line, in one page.
-        if nix::unistd::write(put, line) != Ok(line.len()) {
-            return Said::Broken;
-        }
+        let written = nix::unistd::write(put, line);
         let flags = SpliceFFlags::SPLICE_F_NONBLOCK;
-        let moved = splice(take, None, &self.file, None, line.len(), flags);
+        let moved = written.and_then(|count| splice(take, None, &self.file, None, count, flags));
         if moved == Ok(line.len()) {
             return Said::Written;
         }
         let mut rest = [0; LINE_LIMIT];
         while nix::unistd::read(take, &mut rest).is_ok_and(|count| count > 0) {}
         outcome(moved)
+    }
+
+    /// Whether [`Sink::write`] can be made to wait after all: a terminal that has room for a byte
+    /// says that it has room.
+    pub fn may_wait(&self) -> bool {
+        matches!(self.way, Way::Device) && std::io::IsTerminal::is_terminal(&self.file)
     }
 
     /// Writes `line` whole, waiting for room as long as it takes.

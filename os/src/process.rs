@@ -3,7 +3,6 @@
 use std::io;
 
 use nix::errno::Errno;
-use nix::sys::wait::WaitPidFlag;
 use nix::unistd::{ForkResult, Pid};
 
 use crate::Exit;
@@ -88,14 +87,6 @@ pub fn wait(pid: i32) -> io::Result<Status> {
     }
 }
 
-/// Whether the child `pid` has ended; it stays to be waited for.
-pub fn has_ended(pid: i32) -> io::Result<bool> {
-    use nix::sys::wait::{Id, WaitStatus, waitid};
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    let status = waitid(Id::Pid(Pid::from_raw(pid)), flags)?;
-    Ok(!matches!(status, WaitStatus::StillAlive))
-}
-
 /// Forks a child that runs `f` and ends with its exit code; the parent gets the child's pid.
 ///
 /// Refused with EDEADLK in a process that has more than one thread: the child would have only the
@@ -131,11 +122,12 @@ fn threads() -> io::Result<u64> {
         .saturating_sub(2))
 }
 
-/// Sends `signal` to process `pid`.
-pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
-    let signal = nix::sys::signal::Signal::try_from(signal)?;
-    nix::sys::signal::kill(Pid::from_raw(pid), signal)?;
-    Ok(())
+/// Ends process `pid` with SIGKILL.
+pub fn kill_at_once(pid: i32) -> io::Result<()> {
+    Ok(nix::sys::signal::kill(
+        Pid::from_raw(pid),
+        nix::sys::signal::Signal::SIGKILL,
+    )?)
 }
 
 /// Sets the file mode creation mask; the old one is returned.
@@ -180,17 +172,10 @@ pub fn host_name() -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// The largest number that the kernel gives to a process, from /proc; Linux's greatest where that
-/// cannot be read.
-pub fn greatest_pid() -> u32 {
-    const GREATEST: u32 = 1 << 22;
-    std::fs::read_to_string("/proc/sys/kernel/pid_max")
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(GREATEST)
-}
+/// No process can have a number above this, whatever `kernel.pid_max` is set to (proc(5)).
+pub const GREATEST_PID: u32 = 1 << 22;
 
-/// Takes the process's limits of open descriptors: soft and hard.
+/// How many descriptors this process may have: the soft and the hard limit.
 pub fn descriptor_limits() -> io::Result<(u64, u64)> {
     use nix::sys::resource::{Resource, getrlimit};
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?)

@@ -65,11 +65,24 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Peer)> {
     Ok((fd, peer))
 }
 
-/// Whether accept failed because descriptors or memory are used up, which passes by itself.
-pub fn is_exhausted(error: &io::Error) -> bool {
+/// Whether accept failed for the sake of one client, who is gone, so that the next one can be
+/// taken at once; accept(2) lists these. Anything else (descriptors or memory used up, a policy of
+/// the system) is likely to happen again at once.
+pub fn is_one_clients_trouble(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+        Some(
+            libc::ECONNABORTED
+                | libc::EINTR
+                | libc::ENETDOWN
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+        )
     )
 }
 

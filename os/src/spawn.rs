@@ -99,9 +99,16 @@ impl fmt::Display for SpawnError {
 }
 
 /// A thread's means to start programs: the stack that the children run on, and room for pointers.
+///
+/// While it exists all signals are blocked in the thread that made it: a handler must not run on
+/// the memory that a child borrows. It cannot be sent to another thread.
 pub struct Spawner {
     stack: Box<[u128]>,
     mask: Mask,
+    /// The thread's own mask, to be restored.
+    before: SigSet,
+    /// Which of the signals that programs must find at their defaults are not.
+    resets: Vec<c_int>,
     words: Vec<*const c_char>,
     environment: Vec<*const c_char>,
 }
@@ -111,6 +118,13 @@ impl fmt::Debug for Spawner {
         f.debug_struct("Spawner")
             .field("mask", &self.mask)
             .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        // Restoring a mask that was once in force cannot fail.
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }
 
@@ -124,6 +138,9 @@ struct Plan {
     pid_digits: Option<usize>,
     pid_variable: [u8; PID_VARIABLE_BYTES],
     mask: libc::sigset_t,
+    /// Signals to be set to their defaults.
+    resets: *const c_int,
+    resets_count: usize,
     /// What the child reports: which step failed and errno.
     failed: Step,
     errno: c_int,
@@ -140,11 +157,25 @@ enum Step {
 const CHILD_FAILED: c_int = 111;
 
 impl Spawner {
-    /// `mask` is the signal mask that programs start with.
+    /// `mask` is the signal mask that programs start with. The dispositions of TERM, CHLD and PIPE
+    /// must not be changed while the spawner exists.
     pub fn new(mask: Mask) -> Spawner {
+        let mut before = SigSet::empty();
+        // Neither argument can be wrong.
+        let _ = sigprocmask(
+            SigmaskHow::SIG_BLOCK,
+            Some(&SigSet::all()),
+            Some(&mut before),
+        );
+        let default = [libc::SIGCHLD, libc::SIGTERM, libc::SIGPIPE];
         Spawner {
             stack: vec![0u128; STACK_BYTES / size_of::<u128>()].into_boxed_slice(),
             mask,
+            before,
+            resets: default
+                .into_iter()
+                .filter(|&signal| !is_default(signal))
+                .collect(),
             words: Vec::new(),
             environment: Vec::new(),
         }
@@ -172,6 +203,8 @@ impl Spawner {
             pid_digits: None,
             pid_variable: [0; PID_VARIABLE_BYTES],
             mask: *self.mask.0.as_ref(),
+            resets: self.resets.as_ptr(),
+            resets_count: self.resets.len(),
             failed: Step::None,
             errno: 0,
         };
@@ -185,23 +218,10 @@ impl Spawner {
         let pid_variable = plan.pid_digits.map(|_| plan.pid_variable.as_ptr().cast());
         environment.pointers(pid_variable, &mut self.environment);
         plan.environment = self.environment.as_ptr();
-        // No handler of the parent's may run on the borrowed memory, so everything is blocked
-        // until the child has taken its own mask.
-        let mut before = SigSet::empty();
-        sigprocmask(
-            SigmaskHow::SIG_BLOCK,
-            Some(&SigSet::all()),
-            Some(&mut before),
-        )
-        .map_err(|error| SpawnError::Fork(error.into()))?;
-        let pid = self.clone_child(&mut plan);
-        let saved = pid.as_ref().err().and_then(io::Error::raw_os_error);
-        // Restoring a mask that was just read cannot fail.
-        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+        let pid = self.clone_child(&mut plan).map_err(SpawnError::Fork);
         self.words.clear();
         self.environment.clear();
-        let pid = pid
-            .map_err(|error| SpawnError::Fork(saved.map_or(error, io::Error::from_raw_os_error)))?;
+        let pid = pid?;
         let error = io::Error::from_raw_os_error(plan.errno);
         match plan.failed {
             Step::None => Ok(pid),
@@ -243,7 +263,9 @@ extern "C" fn run_child(plan: *mut c_void) -> c_int {
             &mut plan.pid_variable[at..],
         );
     }
-    for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGPIPE] {
+    // SAFETY: pointer and count are those of a vector of the parent's, which is stopped.
+    let resets = unsafe { std::slice::from_raw_parts(plan.resets, plan.resets_count) };
+    for &signal in resets {
         default_disposition(signal);
     }
     // SAFETY: the mask is a plain value in the plan; the old one is not asked for.
@@ -286,6 +308,15 @@ fn prepare_descriptors(socket: RawFd) -> bool {
     // SAFETY: as above.
     let one = unsafe { libc::dup2(socket, 1) };
     zero != 0 || one != 1
+}
+
+/// Whether `signal` is at its default in this process.
+fn is_default(signal: c_int) -> bool {
+    // SAFETY: an all-zero sigaction is a valid value of that plain C structure.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action the call only reads; `action` lives through it.
+    let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+    read == 0 && action.sa_sigaction == libc::SIG_DFL
 }
 
 fn default_disposition(signal: c_int) {

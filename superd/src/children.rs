@@ -14,7 +14,8 @@ use os::process::Status;
 pub struct Children {
     starting: usize,
     running: HashSet<i32>,
-    early: HashMap<i32, Status>,
+    /// A pid can come up more than once where there are few of them.
+    early: HashMap<i32, Vec<Status>>,
     settled: Vec<Ended>,
 }
 
@@ -41,7 +42,7 @@ impl Children {
     pub fn started(&mut self, pid: Option<i32>) -> bool {
         self.starting = self.starting.saturating_sub(1);
         if let Some(pid) = pid {
-            match self.early.remove(&pid) {
+            match self.take_early(pid) {
                 Some(status) => self.settled.push(Ended {
                     pid,
                     status,
@@ -53,14 +54,31 @@ impl Children {
             }
         }
         if self.starting == 0 {
-            let foreign = self.early.drain();
-            self.settled.extend(foreign.map(|(pid, status)| Ended {
-                pid,
-                status,
-                ours: false,
-            }));
+            for (pid, statuses) in self.early.drain() {
+                let foreign = |status| Ended {
+                    pid,
+                    status,
+                    ours: false,
+                };
+                self.settled.extend(statuses.into_iter().map(foreign));
+            }
         }
         !self.settled.is_empty()
+    }
+
+    /// How the first child of that pid ended that was not reported yet.
+    fn take_early(&mut self, pid: i32) -> Option<Status> {
+        let statuses = self.early.get_mut(&pid)?;
+        let first = statuses.remove(0);
+        if statuses.is_empty() {
+            self.early.remove(&pid);
+        }
+        Some(first)
+    }
+
+    /// Whether starts are under way.
+    pub fn is_starting(&self) -> bool {
+        self.starting > 0
     }
 
     /// A child was reaped. `None` where it cannot be told yet whose it is.
@@ -79,7 +97,7 @@ impl Children {
                 ours: false,
             });
         }
-        self.early.insert(pid, status);
+        self.early.entry(pid).or_default().push(status);
         None
     }
 
@@ -154,6 +172,34 @@ mod tests {
                 status: DONE,
                 ours: false
             }]
+        );
+    }
+
+    #[test]
+    fn two_children_that_end_under_one_pid_before_the_first_report_both_count() {
+        let mut children = Children::default();
+        children.starting();
+        children.starting();
+        assert_eq!(children.ended(7, Status(256)), None);
+        assert_eq!(children.ended(7, DONE), None);
+        children.started(Some(7));
+        children.started(Some(7));
+        let settled = children.take_settled();
+        let first = Ended {
+            pid: 7,
+            status: Status(256),
+            ours: true,
+        };
+        assert_eq!(
+            settled,
+            [
+                first,
+                Ended {
+                    pid: 7,
+                    status: DONE,
+                    ours: true
+                }
+            ]
         );
     }
 

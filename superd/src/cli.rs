@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use os::args::{BadOption, Getopt, Opt};
 
+use crate::connection::SocketOptions;
 use crate::numbers::{mode, number};
 
 /// Letters without an argument.
@@ -104,6 +105,16 @@ pub struct Options {
     pub program: Vec<OsString>,
 }
 
+impl Options {
+    /// What is set on each TCP connection.
+    pub fn socket_options(&self) -> SocketOptions {
+        SocketOptions {
+            keep_ip_options: self.keep_ip_options,
+            nodelay: self.nodelay,
+        }
+    }
+}
+
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
@@ -144,17 +155,17 @@ pub fn usage(name: &str) -> String {
     )
 }
 
-/// Whether `-q` is the last word on verbosity: then even a mistake is not told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parsed<T> {
-    /// How much may be said about `outcome`.
+/// A command line that was read, and how much may be said about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// From the options up to the end or the first mistake.
     pub verbosity: Verbosity,
     /// What was asked for, or what is wrong with it.
-    pub outcome: T,
+    pub outcome: Result<Invocation, Mistake>,
 }
 
 /// Reads the words after the program's name.
-pub fn parse(words: Vec<OsString>) -> Parsed<Result<Invocation, Mistake>> {
+pub fn parse(words: Vec<OsString>) -> Parsed {
     let mut verbosity = Verbosity::Errors;
     let outcome = parse_words(words, &mut verbosity);
     Parsed { verbosity, outcome }

@@ -1,6 +1,7 @@
 //! One connection as values: its two ends, and the names that were found for them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,4 +41,25 @@ pub struct Names {
 /// The text of an address as variables, rules and log lines have it.
 pub fn ip_text(address: IpAddr) -> String {
     address.to_string()
+}
+
+/// What is set on the socket of a TCP connection.
+#[derive(Clone, Copy, Debug)]
+pub struct SocketOptions {
+    /// `-o`: IP options that came with the connection stay.
+    pub keep_ip_options: bool,
+    /// `-D`: TCP_NODELAY.
+    pub nodelay: bool,
+}
+
+impl SocketOptions {
+    /// Sets them. That one cannot be set is no reason to lose a client.
+    pub fn set(self, socket: BorrowedFd<'_>) {
+        if !self.keep_ip_options {
+            let _ = os::socket::drop_ip_options(socket);
+        }
+        if self.nodelay {
+            let _ = os::socket::set_nodelay(socket);
+        }
+    }
 }

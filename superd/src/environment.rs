@@ -1,9 +1,10 @@
 //! The variables that a program gets: inherited ones, those of UCSPI, then those of the rules.
 //!
-//! Every UCSPI variable is set or unset in every case, so that nothing of an outer server leaks
-//! through. Rule variables come last and win, as under the original (spec: a rule may forge even
+//! Every variable of the protocol that is served is set or unset in every case, so that nothing of
+//! an outer server leaks through. Rule variables come last and win, as under the original (spec: a rule may forge even
 //! TCPREMOTEHOST).
 
+use std::collections::HashSet;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
@@ -97,8 +98,8 @@ pub fn for_connection(
             pid = Some(c"UNIXLOCALPID=");
         }
     }
-    for (name, value) in rule {
-        own.set(name, value);
+    if !rule.is_empty() {
+        own.override_with(rule);
     }
     Environment {
         shared: Arc::clone(shared),
@@ -107,24 +108,40 @@ pub fn for_connection(
     }
 }
 
-/// Variables of which the later one of a name replaces the earlier.
+/// The variables of a rule without those that a later one of the same name replaces.
+fn last_of_each(rule: &[Variable]) -> Vec<&Variable> {
+    let mut seen = HashSet::with_capacity(rule.len());
+    let mut last: Vec<&Variable> = rule
+        .iter()
+        .rev()
+        .filter(|(name, _)| seen.insert(name))
+        .collect();
+    last.reverse();
+    last
+}
+
+/// The variables of one connection.
 struct Own(Vec<CString>);
 
 impl Own {
     /// A name or value that no environment can hold (a NUL) is left out; the rules compiler and
     /// the command line cannot produce one.
     fn set(&mut self, name: &[u8], value: &[u8]) {
-        let Some(text) = variable(name, value) else {
-            return;
-        };
-        match self.0.iter_mut().find(|old| variable_name(old) == name) {
-            Some(old) => *old = text,
-            None => self.0.push(text),
-        }
+        self.0.extend(variable(name, value));
     }
 
     fn set_known(&mut self, name: &[u8], value: Option<&[u8]>) {
         if let Some(value) = value {
+            self.set(name, value);
+        }
+    }
+
+    /// Adds the variables of a rule, each name once, in place of what is there under that name.
+    fn override_with(&mut self, rule: &[Variable]) {
+        let rule = last_of_each(rule);
+        let names: HashSet<&[u8]> = rule.iter().map(|(name, _)| name.as_slice()).collect();
+        self.0.retain(|text| !names.contains(variable_name(text)));
+        for (name, value) in rule {
             self.set(name, value);
         }
     }

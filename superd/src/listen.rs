@@ -98,8 +98,13 @@ pub struct Listener {
 pub enum Bound {
     /// An address, perhaps the one that stands for all, and the port as the kernel gave it.
     Tcp(SocketAddr),
-    /// A path; the socket file is removed at the end where that is permitted.
-    Unix(Arc<PathBuf>),
+    /// A UNIX socket.
+    Unix {
+        /// Its path, as given.
+        path: Arc<PathBuf>,
+        /// Device and inode of its file.
+        file: Option<(u64, u64)>,
+    },
 }
 
 /// Which step failed; `Display` is the original's text.
@@ -111,8 +116,8 @@ pub enum ListenError {
     Bind(io::Error),
     /// listen(2).
     Listen(io::Error),
-    /// The mode or the owner of a UNIX socket; the first word is `mode` or `owner`.
-    File(&'static str, PathBuf, io::Error),
+    /// The owner of a UNIX socket.
+    Owner(PathBuf, io::Error),
 }
 
 impl std::fmt::Display for ListenError {
@@ -121,10 +126,10 @@ impl std::fmt::Display for ListenError {
             ListenError::Create(e) => write!(f, "unable to create socket: {}", os::reason(e)),
             ListenError::Bind(e) => write!(f, "unable to bind: {}", os::reason(e)),
             ListenError::Listen(e) => write!(f, "unable to listen: {}", os::reason(e)),
-            ListenError::File(what, path, e) => {
+            ListenError::Owner(path, e) => {
                 write!(
                     f,
-                    "unable to set {what} of {}: {}",
+                    "unable to set owner of {}: {}",
                     path.display(),
                     os::reason(e)
                 )
@@ -158,37 +163,74 @@ pub fn tcp(address: Ipv4Addr, port: u16, backlog: i32) -> Result<Listener, Liste
 ///
 /// A socket that nobody listens on any more is replaced; one that somebody does is "already used",
 /// and so is anything else of that name. Mode and owner are set before the first client can
-/// connect.
+/// connect, and never on anything but the socket, whatever is done to its folder meanwhile.
+///
+/// Only for the start, while there is one thread: the umask is the process's.
 pub fn unix(
     path: &Path,
     backlog: i32,
     mode: Option<u32>,
     owner: Option<(u32, Option<u32>)>,
 ) -> Result<Listener, ListenError> {
-    use std::os::unix::fs::PermissionsExt;
-    let new = || Socket::new(Domain::UNIX, Type::STREAM.cloexec().nonblocking(), None);
     let address = SockAddr::unix(path).map_err(ListenError::Bind)?;
-    let socket = new().map_err(ListenError::Create)?;
-    match socket.bind(&address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path, &address) => {
-            std::fs::remove_file(path).map_err(ListenError::Bind)?;
-            socket.bind(&address).map_err(ListenError::Bind)?;
-        }
-        other => other.map_err(ListenError::Bind)?,
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.cloexec().nonblocking(), None)
+        .map_err(ListenError::Create)?;
+    // The socket is born with its mode: a chmod of the name afterwards could hit another file.
+    let umask = mode.map(|mode| os::process::umask(0o777 & !mode));
+    let bound = bind_in_place_of_a_stale_one(&socket, path, &address);
+    if let Some(umask) = umask {
+        os::process::umask(umask);
     }
-    let file_error = |what| move |error| ListenError::File(what, path.to_owned(), error);
-    if let Some(mode) = mode {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(mode))
-            .map_err(file_error("mode"))?;
-    }
+    bound.map_err(ListenError::Bind)?;
     if let Some((uid, gid)) = owner {
-        std::os::unix::fs::lchown(path, Some(uid), gid).map_err(file_error("owner"))?;
+        os::file::give_socket(path, uid, gid)
+            .map_err(|error| ListenError::Owner(path.to_owned(), error))?;
     }
     socket.listen(backlog).map_err(ListenError::Listen)?;
+    let file = file_number(path);
+    let bound = Bound::Unix {
+        path: Arc::new(path.to_owned()),
+        file,
+    };
     Ok(Listener {
         socket: socket.into(),
-        bound: Bound::Unix(Arc::new(path.to_owned())),
+        bound,
     })
+}
+
+fn bind_in_place_of_a_stale_one(
+    socket: &Socket,
+    path: &Path,
+    address: &SockAddr,
+) -> io::Result<()> {
+    match socket.bind(address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path, address) => {
+            std::fs::remove_file(path)?;
+            socket.bind(address)
+        }
+        other => other,
+    }
+}
+
+/// Device and inode of what is at `path`.
+fn file_number(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path)
+        .ok()
+        .map(|meta| (meta.dev(), meta.ino()))
+}
+
+impl Bound {
+    /// Removes the socket file at the end, unless another server's has taken its place. After the
+    /// drop of privileges this may not be permitted; the next start replaces the file.
+    pub fn remove_file(&self) {
+        if let Bound::Unix { path, file } = self
+            && file.is_some()
+            && file_number(path) == *file
+        {
+            let _ = std::fs::remove_file(&**path);
+        }
+    }
 }
 
 /// A socket file that refuses a connection belongs to nobody.
@@ -279,6 +321,19 @@ mod tests {
         assert_eq!(mode & 0o777, 0o640);
         let error = unix(&path, 5, None, None).expect_err("somebody listens");
         assert_eq!(error.to_string(), "unable to bind: address already used");
+    }
+
+    #[test]
+    fn at_the_end_the_socket_of_a_successor_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let first = unix(&path, 5, None, None).expect("bound");
+        std::fs::remove_file(&path).expect("removed");
+        let second = unix(&path, 5, None, None).expect("bound");
+        first.bound.remove_file();
+        assert!(path.exists());
+        second.bound.remove_file();
+        assert!(!path.exists());
     }
 
     #[test]

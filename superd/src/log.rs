@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use os::log::{LINE_LIMIT, Said, Sink};
 
 use crate::cli::Verbosity;
+use crate::spawners::THREAD_STACK;
 
-/// How many bytes may wait for a reader of the log.
+/// How many bytes may wait for a reader of the log, beside as many that are being written.
 pub const BUFFER_LIMIT: usize = 64 * 1024;
 
 /// A handle to the log; every clone writes to the same one.
@@ -35,7 +36,10 @@ struct Shared {
     verbosity: Verbosity,
     sink: Sink,
     queue: Mutex<Queue>,
-    changed: Condvar,
+    /// Wakes the writing thread.
+    filled: Condvar,
+    /// Wakes whoever waits for the end of writing.
+    written: Condvar,
 }
 
 #[derive(Default)]
@@ -60,11 +64,13 @@ impl Log {
             verbosity,
             sink,
             queue: Mutex::new(Queue::default()),
-            changed: Condvar::new(),
+            filled: Condvar::new(),
+            written: Condvar::new(),
         });
         let writer = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("log".into())
+        let thread = std::thread::Builder::new().name("log".into());
+        thread
+            .stack_size(THREAD_STACK)
             .spawn(move || writer.write_for_ever())?;
         Ok(Log { shared })
     }
@@ -114,7 +120,7 @@ impl Log {
             }
             let (back, _) = self
                 .shared
-                .changed
+                .written
                 .wait_timeout(queue, left)
                 .unwrap_or_else(PoisonError::into_inner);
             queue = back;
@@ -146,7 +152,15 @@ impl Shared {
         if queue.busy {
             return;
         }
+        if queue.lines.is_empty() {
+            return;
+        }
         queue.busy = true;
+        if self.sink.may_wait() {
+            queue.full = true;
+            self.filled.notify_one();
+            return;
+        }
         while !queue.lines.is_empty() {
             let end = whole_lines(&queue.lines);
             let rest = queue.lines.split_off(end);
@@ -158,13 +172,13 @@ impl Shared {
                 let later = std::mem::replace(&mut queue.lines, piece);
                 queue.lines.extend_from_slice(&later);
                 queue.full = true;
-                self.changed.notify_all();
+                self.filled.notify_one();
                 return;
             }
             // A log that is broken takes everything: it is no reason to stop serving.
         }
         queue.busy = false;
-        self.changed.notify_all();
+        self.written.notify_all();
     }
 
     fn write_for_ever(&self) {
@@ -172,7 +186,7 @@ impl Shared {
         loop {
             while !queue.full {
                 queue = self
-                    .changed
+                    .filled
                     .wait(queue)
                     .unwrap_or_else(PoisonError::into_inner);
             }
@@ -191,7 +205,7 @@ impl Shared {
             }
             queue.full = false;
             queue.busy = false;
-            self.changed.notify_all();
+            self.written.notify_all();
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +16,7 @@ use lookup::settings::{HOST_DEADLINE, NAMES_DEADLINE};
 use lookup::{Answer, Family, HostRequest, MESSAGE_LIMIT, Name, Reply, Request};
 use os::signals::Mask;
 use os::socket::{message_pair, receive_nowait, send_nowait};
-use os::spawn::{Environment, Program, Spawner};
+use os::spawn::{Environment, Program, SpawnError, Spawner};
 
 use crate::cli::Options;
 use crate::connection::Names;
@@ -26,8 +27,11 @@ const GRACE: Duration = Duration::from_secs(2);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// A local name that could not be found out is asked for again after this time.
 const LOCAL_RETRY: Duration = Duration::from_secs(60);
-/// More local addresses than this are not remembered.
+/// Names of more local addresses than this are not remembered at a time.
 const LOCAL_LIMIT: usize = 1024;
+/// So many questions are open at most; the socket to the process has room for them, and each takes
+/// two of its descriptors at most.
+const OPEN_LIMIT: usize = 200;
 
 /// A look-up process that runs.
 #[derive(Debug)]
@@ -38,12 +42,29 @@ pub struct Process {
     pub pid: i32,
 }
 
+/// Why there is no look-up process.
+#[derive(Debug)]
+pub struct StartError {
+    /// A child that could not become one; it is to be reaped.
+    pub pid: Option<i32>,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unable to run /proc/self/exe as {}: ", lookup::PROGRAM)?;
+        f.write_str(&os::reason(&self.error))
+    }
+}
+
 impl Process {
     /// Starts one. The executable is started anew under its look-up name: a file that replaced it
     /// meanwhile would speak another version of the conversation.
-    pub fn start(mask: Mask, shared: &Arc<Vec<CString>>) -> io::Result<Process> {
-        let (ours, theirs) = message_pair()?;
-        let word = CString::new(lookup::PROGRAM)?;
+    pub fn start(mask: Mask, shared: &Arc<Vec<CString>>) -> Result<Process, StartError> {
+        let no_child = |error| StartError { pid: None, error };
+        let (ours, theirs) = message_pair().map_err(no_child)?;
+        let word = CString::new(lookup::PROGRAM).map_err(|error| no_child(error.into()))?;
         let program = Program::new(c"/proc/self/exe".to_owned(), vec![word]);
         let environment = Environment {
             shared: Arc::clone(shared),
@@ -53,7 +74,13 @@ impl Process {
         let started = Spawner::new(mask).spawn(&program, &environment, theirs.as_fd());
         match started {
             Ok(pid) => Ok(Process { socket: ours, pid }),
-            Err(error) => Err(io::Error::other(error.to_string())),
+            Err(SpawnError::Fork(error)) => Err(no_child(error)),
+            Err(SpawnError::Descriptors { pid, error } | SpawnError::Exec { pid, error }) => {
+                Err(StartError {
+                    pid: Some(pid),
+                    error,
+                })
+            }
         }
     }
 }
@@ -86,8 +113,9 @@ pub struct NameDesk {
     /// Processes that were started and are not reaped yet; the last one may be at work.
     pids: Vec<i32>,
     not_before: Option<Instant>,
-    /// A sentence for the log about a process that could not be started.
+    /// A sentence for the log about a process that could not be started, or had to be ended.
     trouble: Option<String>,
+    open_limit: usize,
     open: HashMap<u64, Open>,
     next_id: u64,
 }
@@ -124,6 +152,7 @@ impl NameDesk {
             pids: Vec::new(),
             not_before: None,
             trouble: None,
+            open_limit: open_limit(),
             open: HashMap::new(),
             next_id: 0,
         }
@@ -132,6 +161,12 @@ impl NameDesk {
     /// Whether a service with these options needs the look-up process at all.
     pub fn is_needed(options: &Options) -> bool {
         options.remote_name || options.ident || options.local_name.is_none()
+    }
+
+    /// Whether no more questions can be asked now, so that no connection should be accepted: a
+    /// client whose name is not asked for could slip through rules about names.
+    pub fn is_full(&self) -> bool {
+        self.open.len() >= self.open_limit
     }
 
     /// Asks for what is not known about the connection between `local` and `remote`.
@@ -205,7 +240,8 @@ impl NameDesk {
                 true
             }
             Err(error) => {
-                self.trouble = Some(format!("unable to start the look-up process: {error}"));
+                self.pids.extend(error.pid);
+                self.trouble = Some(error.to_string());
                 false
             }
         }
@@ -223,7 +259,7 @@ impl NameDesk {
         self.pids.len() < known
     }
 
-    /// What is to be said about a process that could not be started.
+    /// What is to be said about a process that could not be started or had to be ended.
     pub fn take_trouble(&mut self) -> Option<String> {
         self.trouble.take()
     }
@@ -238,14 +274,18 @@ impl NameDesk {
                     answers.extend(self.give_up());
                     break;
                 }
-                Ok(count) => match Answer::decode(&buffer[..count]) {
-                    Ok(answer) => answers.extend(self.settle(answer)),
-                    // Whatever speaks there is not what we started.
-                    Err(_) => {
-                        answers.extend(self.give_up());
-                        break;
+                Ok(count) => {
+                    let answer = Answer::decode(&buffer[..count]).ok();
+                    match answer.and_then(|answer| self.settle(answer)) {
+                        Some(answer) => answers.push(answer),
+                        // It says what nobody asked: it is not what we started.
+                        None => {
+                            self.end_process("it gave an answer that nobody asked for");
+                            answers.extend(self.give_up());
+                            break;
+                        }
                     }
-                },
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => {
                     answers.extend(self.give_up());
@@ -256,31 +296,41 @@ impl NameDesk {
         answers
     }
 
+    /// `None` where no such question is open.
     fn settle(&mut self, answer: Answer) -> Option<(u64, Names)> {
         let open = self.open.remove(&answer.id)?;
-        match &answer.local_name {
-            Name::NotAsked => {}
+        let local = match answer.local_name {
+            Name::NotAsked => self.local_name(open.local),
             Name::None => self.remember(open.local, Local::Known(None)),
-            Name::Known(name) => self.remember(open.local, Local::Known(Some(name.clone()))),
-            Name::Failed => {
-                self.remember(open.local, Local::Failed(Instant::now() + LOCAL_RETRY));
-            }
-        }
-        let names = Names {
-            local: self.local_name(open.local),
-            remote: match answer.remote_name {
-                Name::Known(name) => Some(name),
-                Name::NotAsked | Name::None | Name::Failed => None,
-            },
-            info: answer.info,
+            Name::Known(name) => self.remember(open.local, Local::Known(Some(name))),
+            Name::Failed => self.remember(open.local, Local::Failed(Instant::now() + LOCAL_RETRY)),
         };
-        Some((answer.id, names))
+        let remote = match answer.remote_name {
+            Name::Known(name) if self.wanted.remote_name => Some(name),
+            _ => None,
+        };
+        let info = answer.info.filter(|_| self.wanted.ident.is_some());
+        Some((
+            answer.id,
+            Names {
+                local,
+                remote,
+                info,
+            },
+        ))
     }
 
-    fn remember(&mut self, address: IpAddr, local: Local) {
-        if self.local.len() < LOCAL_LIMIT || self.local.contains_key(&address) {
-            self.local.insert(address, local);
+    /// Remembers what was found out about a local address, and returns the name.
+    fn remember(&mut self, address: IpAddr, local: Local) -> Option<Vec<u8>> {
+        let name = match &local {
+            Local::Known(name) => name.clone(),
+            Local::Failed(_) => None,
+        };
+        if self.local.len() >= LOCAL_LIMIT {
+            self.local.clear();
         }
+        self.local.insert(address, local);
+        name
     }
 
     fn local_name(&self, address: IpAddr) -> Option<Vec<u8>> {
@@ -308,23 +358,38 @@ impl NameDesk {
         }
     }
 
-    /// Answers with nothing what the process should have answered by `now`.
+    /// A process that has not answered by `now` what it should have answered is broken: everything
+    /// open is answered with nothing, and it is ended.
     pub fn take_overdue(&mut self, now: Instant) -> Vec<(u64, Names)> {
-        let overdue = |(&id, open): (&u64, &Open)| (open.deadline <= now).then_some(id);
-        let ids: Vec<u64> = self.open.iter().filter_map(overdue).collect();
-        let mut answers = Vec::with_capacity(ids.len());
-        for id in ids {
-            if let Some(open) = self.open.remove(&id) {
-                answers.push((id, self.nothing(&open)));
-            }
+        let overdue = |open: &Open| open.deadline <= now;
+        if !self.open.values().any(overdue) {
+            return Vec::new();
         }
-        answers
+        self.end_process("it does not answer in time");
+        self.give_up()
+    }
+
+    /// Ends a process that does not do its work; another one takes its place.
+    fn end_process(&mut self, why: &str) {
+        if let Some(process) = &self.process {
+            self.trouble = Some(format!("the look-up process is ended: {why}"));
+            // It may be gone already.
+            let _ = os::process::kill_at_once(process.pid);
+        }
     }
 
     /// When [`NameDesk::take_overdue`] is to be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.open.values().map(|open| open.deadline).min()
     }
+}
+
+/// How many questions the descriptors that the look-up process will have are enough for.
+fn open_limit() -> usize {
+    let (descriptors, _) = os::process::descriptor_limits().unwrap_or((1024, 1024));
+    usize::try_from(descriptors / 4)
+        .unwrap_or(OPEN_LIMIT)
+        .clamp(1, OPEN_LIMIT)
 }
 
 /// Asks for the address of the host on the command line: the hosts file, then DNS, which is read
@@ -341,8 +406,7 @@ pub fn resolve_host(name: &[u8], mask: Mask) -> Result<Ipv4Addr, String> {
     let temporarily =
         |why: &str| format!("temporarily unable to figure out IP address for {shown}: {why}");
     let shared = crate::environment::shared(std::env::vars_os(), false);
-    let process =
-        Process::start(mask, &shared).map_err(|error| temporarily(&os::reason(&error)))?;
+    let process = Process::start(mask, &shared).map_err(|error| temporarily(&error.to_string()))?;
     let request = HostRequest {
         id: 0,
         word: name.to_vec(),

@@ -67,32 +67,29 @@ pub fn plan(
         let gid = environment("GID")
             .map(|gid| id_in("$GID", &gid))
             .transpose()?;
-        return decide(Some((Who::Id(uid), None)), gid);
+        return decide(Some((uid, None)), gid);
     }
     let gid = options.group.as_ref().map(group_id).transpose()?;
-    let user = match &options.user {
-        None => None,
-        Some(who @ Who::Id(_)) => Some((who.clone(), None)),
-        Some(who @ Who::Name(name)) => Some((who.clone(), Some(user_named(name)?))),
-    };
-    decide(user, gid)
+    match &options.user {
+        None => decide(None, gid),
+        Some(Who::Id(uid)) => decide(Some((*uid, None)), gid),
+        Some(Who::Name(name)) => {
+            let user = user_named(name)?;
+            decide(Some((user.uid, Some(user.gid))), gid)
+        }
+    }
 }
 
-fn decide(user: Option<(Who, Option<User>)>, gid: Option<u32>) -> Result<Plan, Refusal> {
+/// `user` is the number and, where it is known already, the primary group.
+fn decide(user: Option<(u32, Option<u32>)>, gid: Option<u32>) -> Result<Plan, Refusal> {
     let gid = gid.filter(|&gid| gid != 0);
-    let (uid, known) = match user {
-        None | Some((Who::Id(0), _)) => return Ok(gid.map_or(Plan::Keep, Plan::Group)),
-        Some((Who::Id(uid), known)) => (uid, known),
-        Some((Who::Name(_), Some(user))) => (user.uid, Some(user)),
-        Some((Who::Name(name), None)) => return Err(no_such_user(&name)),
-    };
-    if uid == 0 {
+    let Some((uid, primary)) = user.filter(|&(uid, _)| uid != 0) else {
         return Ok(gid.map_or(Plan::Keep, Plan::Group));
-    }
-    let gid = match (gid, known) {
+    };
+    let gid = match (gid, primary) {
         (Some(gid), _) => gid,
-        (None, _) if identity::effective_uid() == uid => return Ok(Plan::Stay(uid)),
-        (None, Some(user)) => user.gid,
+        (None, _) if identity::is_nobody_but(uid) => return Ok(Plan::Stay(uid)),
+        (None, Some(primary)) => primary,
         (None, None) => primary_group(uid)?,
     };
     Ok(Plan::Become(Identity { uid, gid }))

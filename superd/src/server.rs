@@ -5,7 +5,6 @@
 //! bounded by `-c`: at the limit nothing is accepted, and clients wait in the kernel's queue.
 
 use std::collections::HashMap;
-use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -60,7 +59,6 @@ pub struct Server {
     spawners: Spawners,
     gate: Option<Gate>,
     desk: NameDesk,
-    shared: Arc<Vec<CString>>,
     /// Connections that wait for their names, by the number of the question.
     parked: HashMap<u64, Connection>,
     /// Programs and connections that take up a place.
@@ -131,15 +129,22 @@ impl Server {
         let signal_fd = signals.as_fd().as_raw_fd();
         registry.register(&mut SourceFd(&signal_fd), SIGNALS, Interest::READABLE)?;
         let waker = Waker::new(registry, SPAWNERS)?;
-        let unix = matches!(listener.bound, Bound::Unix(_));
+        let unix = matches!(listener.bound, Bound::Unix { .. });
         let shared = environment::shared(std::env::vars_os(), unix);
         let mask = signals.mask_for_programs();
-        let spawners = Spawners::start(service, mask, log.clone(), waker)?;
+        let spawners = Spawners::start(
+            service,
+            options.socket_options(),
+            Arc::clone(&shared),
+            mask,
+            log.clone(),
+            waker,
+        )?;
         let gate = options
             .rules
             .clone()
             .map(|path| Gate::new(path, options.without_rules));
-        let desk = NameDesk::new(&options, mask, Arc::clone(&shared));
+        let desk = NameDesk::new(&options, mask, shared);
         Ok(Server {
             options,
             log,
@@ -149,10 +154,9 @@ impl Server {
             spawners,
             gate,
             desk,
-            shared,
             parked: HashMap::new(),
             running: 0,
-            numbers: Numbers::above(os::process::greatest_pid()),
+            numbers: Numbers::above(os::process::GREATEST_PID),
             more: true,
             pause: None,
             trouble: None,
@@ -161,6 +165,12 @@ impl Server {
 
     /// Serves until SIGTERM. Programs that run then go on by themselves.
     pub fn run(mut self) -> io::Result<()> {
+        let outcome = self.serve();
+        self.finish();
+        outcome
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
         self.say_status();
         let mut events = Events::with_capacity(64);
         loop {
@@ -176,7 +186,6 @@ impl Server {
                     LISTENER => self.more = true,
                     SIGNALS => {
                         if self.take_signals()? {
-                            self.finish();
                             return Ok(());
                         }
                     }
@@ -189,6 +198,10 @@ impl Server {
             }
             let overdue = self.desk.take_overdue(Instant::now());
             self.take_names(overdue);
+            if let Some(trouble) = self.desk.take_trouble() {
+                self.log
+                    .say(Verbosity::Errors, &[&format!("warning: {trouble}")]);
+            }
         }
     }
 
@@ -215,7 +228,7 @@ impl Server {
     }
 
     fn may_accept(&self) -> bool {
-        self.more && self.running < self.options.limit
+        self.more && self.running < self.options.limit && !self.desk.is_full()
     }
 
     fn accept_some(&mut self) {
@@ -231,15 +244,17 @@ impl Server {
                     self.pause = None;
                     self.admit(socket, peer);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.more = false,
-                Err(error) if is_exhaustion(&error) => return self.back_off(&error),
-                // The client is gone again (ECONNABORTED and its kin); the next one may be there.
-                Err(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.more = false;
+                    self.pause = None;
+                }
+                Err(error) if socket::is_one_clients_trouble(&error) => {}
+                Err(error) => return self.back_off(&error),
             }
         }
     }
 
-    /// Descriptors or memory are used up: wait a little, and say so once.
+    /// Accepting fails and will fail again: wait a little, and say so once.
     fn back_off(&mut self, error: &io::Error) {
         let now = Instant::now();
         if self
@@ -271,7 +286,7 @@ impl Server {
             }
         };
         let connection = Connection { socket, ends };
-        if let Err(error) = self.prepare(&connection) {
+        if let Err(error) = self.greet(&connection) {
             let why = format!("unable to print banner: {}", os::reason(&error));
             return self.drop_connection(connection, &why);
         }
@@ -296,7 +311,7 @@ impl Server {
 
     fn ends_of(&self, socket: &OwnedFd, peer: Peer) -> io::Result<Ends> {
         match (&self.listener.bound, peer) {
-            (Bound::Unix(path), _) => Ok(Ends::Unix {
+            (Bound::Unix { path, .. }, _) => Ok(Ends::Unix {
                 path: Arc::clone(path),
                 peer: socket::peer_credentials(socket.as_fd()).ok(),
             }),
@@ -312,20 +327,16 @@ impl Server {
         }
     }
 
-    /// Socket options and the banner, which goes out before the rules are asked.
-    fn prepare(&self, connection: &Connection) -> io::Result<()> {
-        let socket = connection.socket.as_fd();
-        if let Ends::Tcp { .. } = connection.ends {
-            // Neither is worth losing a client for.
-            if !self.options.keep_ip_options {
-                let _ = socket::drop_ip_options(socket);
-            }
-            if self.options.nodelay {
-                let _ = socket::set_nodelay(socket);
-            }
+    /// The banner goes out before the rules are asked, and after the socket options are set.
+    fn greet(&self, connection: &Connection) -> io::Result<()> {
+        let (socket, banner) = (connection.socket.as_fd(), &self.options.banner);
+        if banner.is_empty() {
+            return Ok(());
         }
-        let banner = &self.options.banner;
-        if !banner.is_empty() && socket::send_nowait(socket, banner)? < banner.len() {
+        if let Ends::Tcp { .. } = connection.ends {
+            self.options.socket_options().set(socket);
+        }
+        if socket::send_nowait(socket, banner)? < banner.len() {
             // A new socket has room for many times the longest banner.
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -369,7 +380,7 @@ impl Server {
             _ => Judgement::Allow(Vec::new()),
         };
         match judgement {
-            Judgement::Allow(variables) => self.launch(connection, names, &variables),
+            Judgement::Allow(rule) => self.launch(connection, names, rule),
             Judgement::Deny => {
                 let number = self.numbers.take();
                 if self.log.wants(Verbosity::All) {
@@ -391,14 +402,13 @@ impl Server {
         }
     }
 
-    fn launch(&self, connection: Connection, names: Names, variables: &[Variable]) {
+    fn launch(&self, connection: Connection, names: Names, rule: Vec<Variable>) {
         let Connection { socket, ends } = connection;
-        let environment = environment::for_connection(&self.shared, &ends, &names, variables);
         self.spawners.submit(Job {
             socket,
             ends,
             names,
-            environment,
+            rule,
         });
     }
 
@@ -481,24 +491,21 @@ impl Server {
     }
 
     fn finish(&self) {
-        if let Bound::Unix(path) = &self.listener.bound {
-            // After the drop of privileges this may not be permitted; the next start replaces it.
-            let _ = std::fs::remove_file(&**path);
+        self.listener.bound.remove_file();
+        // Connections that were handed over get their programs, and these their log lines.
+        let deadline = Instant::now() + LAST_WORDS;
+        while self.spawners.children().is_starting() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
         }
         self.log.flush(LAST_WORDS);
     }
 }
 
-/// Whether accept failed because something is used up that comes back by itself.
-fn is_exhaustion(error: &io::Error) -> bool {
-    os::socket::is_exhausted(error)
-}
-
-/// For the loop's benefit: the bound address of a TCP listener.
+/// The port of a TCP listener, as the kernel gave it.
 pub fn bound_port(listener: &Listener) -> Option<u16> {
     match &listener.bound {
         Bound::Tcp(address) => Some(SocketAddr::port(address)),
-        Bound::Unix(_) => None,
+        Bound::Unix { .. } => None,
     }
 }
 

@@ -15,16 +15,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 use os::signals::Mask;
-use os::spawn::{Environment, Program, SpawnError, Spawner};
+use os::spawn::{Program, SpawnError, Spawner};
 
 use crate::children::Children;
 use crate::cli::Verbosity;
-use crate::connection::{Ends, Names};
+use crate::connection::{Ends, Names, SocketOptions};
+use crate::environment::{self, Variable};
 use crate::lines;
 use crate::log::Log;
 
 /// How many threads start programs.
 const THREADS: usize = 4;
+/// What such a thread needs and more; std's two megabytes each do not fit under a memory limit that
+/// people give to small services.
+pub const THREAD_STACK: usize = 128 * 1024;
 
 /// One connection that is to get its program.
 #[derive(Debug)]
@@ -35,8 +39,8 @@ pub struct Job {
     pub ends: Ends,
     /// For the log lines.
     pub names: Names,
-    /// What the program gets.
-    pub environment: Environment,
+    /// The variables of the rule that allows it.
+    pub rule: Vec<Variable>,
 }
 
 /// The program of a service, and where it was found.
@@ -94,6 +98,9 @@ struct Shared {
     /// Connections whose program could not be forked; each gives its place back.
     lost: Mutex<u32>,
     service: Service,
+    socket_options: SocketOptions,
+    /// What every program inherits.
+    inherited: Arc<Vec<CString>>,
     log: Log,
     waker: Waker,
 }
@@ -114,22 +121,30 @@ impl std::fmt::Debug for Spawners {
 impl Spawners {
     /// Starts the threads. `waker` wakes the loop where it has to call [`Spawners::take_lost`] and
     /// look at the settled children.
-    pub fn start(service: Service, mask: Mask, log: Log, waker: Waker) -> io::Result<Spawners> {
+    pub fn start(
+        service: Service,
+        socket_options: SocketOptions,
+        inherited: Arc<Vec<CString>>,
+        mask: Mask,
+        log: Log,
+        waker: Waker,
+    ) -> io::Result<Spawners> {
         let shared = Arc::new(Shared {
             jobs: Mutex::new(VecDeque::new()),
             more: Condvar::new(),
             children: Mutex::new(Children::default()),
             lost: Mutex::new(0),
             service,
+            socket_options,
+            inherited,
             log,
             waker,
         });
         for number in 0..THREADS {
             let shared = Arc::clone(&shared);
             let work = move || shared.work(&mut Spawner::new(mask));
-            std::thread::Builder::new()
-                .name(format!("spawn {number}"))
-                .spawn(work)?;
+            let thread = std::thread::Builder::new().name(format!("spawn {number}"));
+            thread.stack_size(THREAD_STACK).spawn(work)?;
         }
         Ok(Spawners { shared })
     }
@@ -173,17 +188,20 @@ impl Shared {
     }
 
     fn launch(&self, spawner: &mut Spawner, job: &Job) {
+        let socket = job.socket.as_fd();
+        if let Ends::Tcp { .. } = job.ends {
+            self.socket_options.set(socket);
+        }
+        let environment =
+            environment::for_connection(&self.inherited, &job.ends, &job.names, &job.rule);
         let started = match &self.service.found {
-            Some(program) => spawner.spawn(program, &job.environment, job.socket.as_fd()),
-            None => match self.service.find_again() {
-                Some(program) => spawner.spawn(&program, &job.environment, job.socket.as_fd()),
-                // exec says why there is no such program.
-                None => spawner.spawn(
-                    &Program::new(c"".to_owned(), Vec::new()),
-                    &job.environment,
-                    job.socket.as_fd(),
-                ),
-            },
+            Some(program) => spawner.spawn(program, &environment, socket),
+            None => {
+                // exec says why there is no such program, where there is none.
+                let nothing = || Program::new(c"".to_owned(), Vec::new());
+                let program = self.service.find_again().unwrap_or_else(nothing);
+                spawner.spawn(&program, &environment, socket)
+            }
         };
         match started {
             Ok(pid) => self.report(job, pid, None),

@@ -75,17 +75,15 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// A mistake in the command line is told even under `-q`, as by the original.
     fn mistake(&self, mistake: &Mistake) {
-        if self.verbosity == Verbosity::Quiet {
-            return;
-        }
         let usage = cli::usage(self.name);
         match mistake {
             Mistake::Usage => os::log::say(usage.as_bytes()),
             Mistake::Option(sentence) => {
                 os::log::say(format!("{}: {sentence}\n{usage}", self.name).as_bytes());
             }
-            Mistake::Value(sentence) => os::log::fatal(self.name, sentence),
+            Mistake::Value(sentence) => self.fatal(sentence),
         }
     }
 
@@ -110,14 +108,15 @@ fn serve(name: &str, options: Options) -> Result<(), Fatal> {
         sentence: error.to_string(),
         exit: Exit::TEMPORARY,
     })?;
+    let null = |number| {
+        os::fd::point_at_null(number).map_err(|error| temporary("unable to open /dev/null", &error))
+    };
+    null(0)?;
     if options.print_port {
         // Nobody may be there to read it; that is no reason not to serve.
         let _ = print_port(&listener);
     }
-    for number in [0, 1] {
-        os::fd::point_at_null(number)
-            .map_err(|error| temporary("unable to open /dev/null", &error))?;
-    }
+    null(1)?;
     let service = Service::new(options.program.clone(), std::env::var_os("PATH"));
     report_program(&options.program, &service);
     let log = Log::start(name, options.verbosity, sink)
@@ -213,7 +212,7 @@ fn print_port(listener: &Listener) -> Result<(), Fatal> {
             let port = server::bound_port(listener).unwrap_or_default();
             print(&format!("{port}\n"))
         }
-        Bound::Unix(path) => print(&format!("{}\n", path.display())),
+        Bound::Unix { path, .. } => print(&format!("{}\n", path.display())),
     }
 }
 
@@ -239,24 +238,33 @@ fn print_libexec() -> Result<(), Fatal> {
 fn make_links(folder: &Path, programs: &[&str]) -> Result<(), Fatal> {
     let executable = std::env::current_exe()
         .map_err(|error| temporary("unable to find the running executable", &error))?;
-    std::fs::create_dir_all(folder)
+    let folder = std::fs::create_dir_all(folder)
         .and_then(|()| folder.canonicalize())
-        .and_then(|folder| {
-            let target = relative(&folder, &executable);
-            programs
-                .iter()
-                .try_for_each(|name| make_link(&folder.join(name), &target))
-        })
         .map_err(|error| {
             temporary(
                 &format!("unable to make links in {}", folder.display()),
                 &error,
             )
-        })
+        })?;
+    let target = relative(&folder, &executable);
+    for name in programs {
+        let link = folder.join(name);
+        make_link(&link, &target).map_err(|error| {
+            temporary(
+                &format!("unable to make the link {}", link.display()),
+                &error,
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// A link is made under a private name and renamed, so that there is never a moment without it.
+/// A file of that name that is no link is somebody's program and stays.
 fn make_link(link: &Path, target: &Path) -> std::io::Result<()> {
+    if std::fs::symlink_metadata(link).is_ok_and(|meta| !meta.file_type().is_symlink()) {
+        return Err(std::io::Error::other("it is no link"));
+    }
     let mut private = link.as_os_str().to_owned();
     private.push(format!(".{}", std::process::id()));
     let private = PathBuf::from(private);
@@ -301,6 +309,23 @@ mod tests {
             Path::new("/pack/usr/sbin/superd"),
         );
         assert_eq!(relative, Path::new("../../sbin/superd"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_link_is_not_replaced_by_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let theirs = folder.path().join("smtpd");
+        std::fs::write(&theirs, "somebody's program").expect("written");
+        let fatal = make_links(folder.path(), &["smtpd"]).expect_err("refused");
+        assert!(
+            fatal.sentence.contains("smtpd: it is no link"),
+            "{}",
+            fatal.sentence
+        );
+        assert_eq!(
+            std::fs::read(&theirs).expect("there"),
+            b"somebody's program"
+        );
     }
 
     #[test]

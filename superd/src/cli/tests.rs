@@ -1,6 +1,6 @@
 use super::*;
 
-fn parse_line(words: &[&str]) -> Parsed<Result<Invocation, Mistake>> {
+fn parse_line(words: &[&str]) -> Parsed {
     parse(words.iter().map(OsString::from).collect())
 }
 
