@@ -28,6 +28,7 @@ mod superd_lookup_process;
 mod superd_lookups;
 mod superd_options;
 mod superd_programs;
+mod superd_regressions;
 mod superd_rules;
 mod superd_rules_files;
 mod superd_rules_order;

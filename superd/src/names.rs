@@ -441,3 +441,6 @@ pub fn resolve_host(name: &[u8], mask: Mask) -> Result<Ipv4Addr, String> {
         Err(failure) => Err(String::from_utf8_lossy(&failure.message(name)).into_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;
