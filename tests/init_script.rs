@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, DEADLINE, Done, Run, address, bin, private_dir};
+use crate::support::{
+    Client, DEADLINE, Done, Run, address, as_root, bin, private_dir, script, signal,
+};
 
 struct Installation {
     dir: tempfile::TempDir,
@@ -151,7 +153,11 @@ fn a_service_that_cannot_start_is_told() {
     std::fs::write(installed.path("settings"), settings).expect("written");
     let done = installed.script("start");
     assert_eq!(done.code, Some(1));
-    assert_eq!(done.err(), "smtp: did not start; its log says why\n");
+    assert!(
+        done.err().starts_with("smtp: did not start; see the log"),
+        "{}",
+        done.err()
+    );
     assert!(
         installed.log().contains("unable to figure out port number"),
         "{}",
@@ -164,14 +170,90 @@ fn a_service_that_cannot_start_is_told() {
 fn a_pid_file_of_a_process_that_is_no_superd_is_not_believed() {
     let installed = Installation::new();
     std::fs::create_dir(installed.path("run")).expect("a folder");
-    let pid = format!("{}\n", std::process::id());
-    std::fs::write(installed.path("run/smtp.pid"), pid).expect("written");
-    assert_eq!(installed.script("status").code, Some(3));
-    assert_eq!(
-        installed.script("stop").code,
-        Some(0),
-        "and nobody is killed"
+    let mine = format!("{}\n", std::process::id());
+    for pid in [mine.as_str(), "x\n", "-1\n", ""] {
+        std::fs::write(installed.path("run/smtp.pid"), pid).expect("written");
+        assert_eq!(installed.script("status").code, Some(1));
+        assert_eq!(
+            installed.script("stop").code,
+            Some(0),
+            "and nobody is killed"
+        );
+        assert_eq!(installed.script("status").code, Some(3));
+    }
+}
+
+#[test]
+fn after_a_kill_status_says_so_and_start_starts_again() {
+    let installed = Installation::new();
+    installed.script("start");
+    let pid = std::fs::read_to_string(installed.path("run/smtp.pid")).expect("a pid");
+    signal(pid.trim().parse().expect("a pid"), "KILL");
+    let done = installed.script("status");
+    assert_eq!(done.out(), "smtp: does not run, but has not been stopped\n");
+    assert_eq!(done.code, Some(1));
+    assert_eq!(installed.script("start").code, Some(0));
+    assert!(installed.greeting().starts_with("220 "));
+}
+
+#[test]
+fn a_service_whose_logger_cannot_be_started_is_not_left_without_a_log() {
+    let installed = Installation::new();
+    let settings = std::fs::read_to_string(installed.path("settings")).expect("settings");
+    let settings = settings.replace("exec cat", "exec no-such-logger");
+    std::fs::write(installed.path("settings"), settings).expect("written");
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(1), "{}", done.out());
+    assert!(
+        done.err().contains("smtp: its logger has ended"),
+        "{}",
+        done.err()
     );
+    assert_eq!(installed.script("status").code, Some(3));
+}
+
+#[test]
+fn a_service_that_does_not_start_does_not_hide_one_that_does() {
+    let installed = Installation::new();
+    let settings = std::fs::read_to_string(installed.path("settings")).expect("settings");
+    let settings = settings + "SERVICES='smtp nosuch'\n";
+    std::fs::write(installed.path("settings"), settings).expect("written");
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(1));
+    assert!(done.out().starts_with("smtp: started"), "{}", done.out());
+    assert!(
+        done.err().contains("nosuch: did not start"),
+        "{}",
+        done.err()
+    );
+    assert!(installed.path("lock").exists(), "something runs");
+    assert!(!installed.path("run/nosuch.pid").exists());
+}
+
+#[test]
+fn whoever_may_not_look_at_the_service_is_told_so() {
+    if !as_root("the init script as another user") {
+        return;
+    }
+    let installed = Installation::new();
+    installed.script("start");
+    let text = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("init/superd"));
+    // The checkout may be shut to others.
+    script(
+        &installed.path("superd"),
+        &String::from_utf8(text.expect("it")).expect("text"),
+    );
+    for word in ["status", "stop"] {
+        let done = Run::new("setpriv")
+            .args(["--reuid", "54321", "--regid", "54321", "--clear-groups"])
+            .arg(installed.path("superd"))
+            .arg(word)
+            .env("SUPERD_DEFAULTS", installed.path("settings"))
+            .done();
+        assert_eq!(done.code, Some(4), "{}{}", done.out(), done.err());
+        assert!(done.err().contains("run this as root"), "{}", done.err());
+    }
+    assert_eq!(installed.script("status").code, Some(0));
 }
 
 #[test]

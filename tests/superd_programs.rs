@@ -32,6 +32,7 @@ fn links_are_relative_and_lead_to_the_executable() {
     let dir = private_dir(0o755);
     let (sbin, links) = (dir.path().join("sbin"), dir.path().join("libexec/superd"));
     std::fs::create_dir(&sbin).expect("a folder");
+    std::fs::create_dir(dir.path().join("libexec")).expect("a folder");
     let executable = sbin.join("superd");
     let done = Run::new("/bin/cp")
         .arg(bin("superd"))
@@ -74,6 +75,25 @@ fn a_bare_name_that_is_ours_means_ours_wherever_path_leads() {
     let mut client = server.connect();
     let line = client.line();
     assert!(!line.contains("somebody elses"), "{line}");
+}
+
+#[test]
+fn a_bare_name_that_is_ours_means_ours_even_where_there_are_no_links() {
+    let dir = private_dir(0o755);
+    script(
+        &dir.path().join("superd-rulescheck"),
+        "#!/bin/sh\necho somebody elses\n",
+    );
+    let cdb = ours(|side| compile(side, dir.path(), "r.cdb", ":allow,A=\"1\"\n"));
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let server = Server::under_name(bin("superd"))
+        .options(["-HRl0"])
+        .env_clear()
+        .env("PATH", path)
+        .env("SUPERD_LIBEXEC", dir.path().join("nowhere"))
+        .handler(["superd-rulescheck", &cdb])
+        .start();
+    assert!(server.talk().starts_with("rule :\n"));
 }
 
 #[test]

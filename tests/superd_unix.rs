@@ -200,10 +200,11 @@ fn a_socket_that_somebody_listens_on_is_not_taken_away() {
     place.push(&service.path);
     let done = Run::new(bin("superd")).arg(place).arg("true").done();
     assert_eq!(done.code, Some(111));
-    assert_eq!(
-        done.err(),
-        "superd: fatal: unable to bind: address already used\n"
+    let said = format!(
+        "superd: fatal: unable to bind {}: address already used\n",
+        service.path.display()
     );
+    assert_eq!(done.err(), said);
     assert_eq!(service.report().env("PROTO").as_deref(), Some("UNIX"));
 }
 
@@ -229,6 +230,6 @@ fn a_directory_that_does_not_exist_is_fatal() {
     assert_eq!(done.code, Some(111));
     assert_eq!(
         done.err(),
-        "superd: fatal: unable to bind: file does not exist\n"
+        "superd: fatal: unable to bind /nonexistent/s: file does not exist\n"
     );
 }

@@ -25,6 +25,23 @@ pub fn libexec() -> Option<PathBuf> {
     Some(prefix.join("libexec/superd"))
 }
 
+/// The file for `name` in the folder of our own programs, where it has one and `name` is bare.
+pub fn own(name: &OsStr) -> Option<PathBuf> {
+    own_in(libexec().as_deref(), name)
+}
+
+fn own_in(libexec: Option<&Path>, name: &OsStr) -> Option<PathBuf> {
+    if name.is_empty() || name.as_bytes().contains(&b'/') {
+        return None;
+    }
+    let file = libexec?.join(name);
+    if is_executable(&file).unwrap_or(false) {
+        std::path::absolute(&file).ok()
+    } else {
+        None
+    }
+}
+
 /// The file to execute for `name`.
 ///
 /// A name with a slash stands for itself. A bare name is one of ours where the libexec folder has
@@ -42,10 +59,8 @@ fn resolve_in(libexec: Option<&Path>, name: &OsStr, path: Option<&OsStr>) -> Opt
     if name.is_empty() {
         return None;
     }
-    if let Some(ours) = libexec.map(|folder| folder.join(name))
-        && is_executable(&ours).unwrap_or(false)
-    {
-        return std::path::absolute(&ours).ok();
+    if let Some(ours) = own_in(libexec, name) {
+        return Some(ours);
     }
     let path = path.map_or(DEFAULT_PATH, OsStr::as_bytes);
     let mut unusable = None;

@@ -22,11 +22,11 @@ pub fn main(name: &str, args: Vec<OsString>) -> Exit {
         held: Vec::new(),
     };
     match &args[..] {
-        [option, ..] if option == "--check" => {
+        [option] if option == "--check" => {
             let done = standard_input().and_then(|input| check(input, &mut messages));
             messages.end(done, OsStr::new(""), OsStr::new(""))
         }
-        [target, temporary, ..] => {
+        [target, temporary, ..] if !target.as_bytes().starts_with(b"--") => {
             let (into, by) = (Path::new(target), Path::new(temporary));
             let done = match standard_input() {
                 Ok(input) => compile(input, into, by, &mut messages),
@@ -36,6 +36,13 @@ pub fn main(name: &str, args: Vec<OsString>) -> Exit {
         }
         _ => {
             messages.line(&[b": usage: ", name.as_bytes(), b" rules.cdb rules.tmp"]);
+            // The original's line is the whole answer to a call that the original has, too.
+            if args
+                .first()
+                .is_some_and(|word| word.as_bytes().starts_with(b"--"))
+            {
+                messages.line(&[b": usage: ", name.as_bytes(), b" --check"]);
+            }
             Exit::PERMANENT
         }
     }

@@ -293,13 +293,13 @@ fn long(
 ) -> Result<Option<Invocation>, Mistake> {
     let needs = || Mistake::Option(format!("option requires an argument -- {}", word.display()));
     match word.as_bytes() {
-        b"libexec" => return Ok(Some(Invocation::Libexec)),
+        b"libexec" => return alone(Invocation::Libexec, getopt),
         b"links" => {
             let folder = getopt.next_word().ok_or_else(needs)?;
-            return Ok(Some(Invocation::Links(PathBuf::from(folder))));
+            return alone(Invocation::Links(PathBuf::from(folder)), getopt);
         }
-        b"version" => return Ok(Some(Invocation::Version)),
-        b"help" => return Ok(Some(Invocation::Help)),
+        b"version" => return alone(Invocation::Version, getopt),
+        b"help" => return alone(Invocation::Help, getopt),
         b"mode" => {
             let value = getopt.next_word().ok_or_else(needs)?;
             options.socket_mode = Some(mode("--mode", &value).map_err(Mistake::Value)?);
@@ -322,6 +322,17 @@ fn long(
         }
     }
     Ok(None)
+}
+
+/// A question about the installation, behind which no word may follow.
+fn alone(question: Invocation, getopt: &mut Getopt) -> Result<Option<Invocation>, Mistake> {
+    match getopt.next_word() {
+        None => Ok(Some(question)),
+        Some(word) => Err(Mistake::Option(format!(
+            "too many words -- {}",
+            word.display()
+        ))),
+    }
 }
 
 fn banner(value: OsString) -> Result<Vec<u8>, Mistake> {

@@ -112,8 +112,12 @@ pub enum Bound {
 pub enum ListenError {
     /// socket(2).
     Create(io::Error),
-    /// bind(2).
+    /// bind(2) to a TCP address.
     Bind(io::Error),
+    /// bind(2) to a path.
+    BindPath(PathBuf, io::Error),
+    /// There is a file of that name that is no socket.
+    NoSocket(PathBuf),
     /// listen(2).
     Listen(io::Error),
     /// The owner of a UNIX socket.
@@ -125,6 +129,16 @@ impl std::fmt::Display for ListenError {
         match self {
             ListenError::Create(e) => write!(f, "unable to create socket: {}", os::reason(e)),
             ListenError::Bind(e) => write!(f, "unable to bind: {}", os::reason(e)),
+            ListenError::BindPath(path, e) => {
+                write!(f, "unable to bind {}: {}", path.display(), os::reason(e))
+            }
+            ListenError::NoSocket(path) => {
+                write!(
+                    f,
+                    "unable to bind {}: it is there and no socket",
+                    path.display()
+                )
+            }
             ListenError::Listen(e) => write!(f, "unable to listen: {}", os::reason(e)),
             ListenError::Owner(path, e) => {
                 write!(
@@ -172,7 +186,11 @@ pub fn unix(
     mode: Option<u32>,
     owner: Option<(u32, Option<u32>)>,
 ) -> Result<Listener, ListenError> {
-    let address = SockAddr::unix(path).map_err(ListenError::Bind)?;
+    let bind_error = |error| ListenError::BindPath(path.to_owned(), error);
+    let address = SockAddr::unix(path).map_err(bind_error)?;
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| !is_socket(&meta)) {
+        return Err(ListenError::NoSocket(path.to_owned()));
+    }
     let socket = Socket::new(Domain::UNIX, Type::STREAM.cloexec().nonblocking(), None)
         .map_err(ListenError::Create)?;
     // The socket is born with its mode: a chmod of the name afterwards could hit another file.
@@ -181,7 +199,7 @@ pub fn unix(
     if let Some(umask) = umask {
         os::process::umask(umask);
     }
-    bound.map_err(ListenError::Bind)?;
+    bound.map_err(bind_error)?;
     if let Some((uid, gid)) = owner {
         os::file::give_socket(path, uid, gid)
             .map_err(|error| ListenError::Owner(path.to_owned(), error))?;
@@ -212,6 +230,10 @@ fn bind_in_place_of_a_stale_one(
     }
 }
 
+fn is_socket(meta: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type())
+}
+
 /// Device and inode of what is at `path`.
 fn file_number(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -235,9 +257,7 @@ impl Bound {
 
 /// A socket file that refuses a connection belongs to nobody.
 fn is_stale(path: &Path, address: &SockAddr) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    is_socket
+    std::fs::symlink_metadata(path).is_ok_and(|meta| is_socket(&meta))
         && Socket::new(Domain::UNIX, Type::STREAM.cloexec().nonblocking(), None)
             .and_then(|probe| probe.connect(address))
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
@@ -320,7 +340,8 @@ mod tests {
             .mode();
         assert_eq!(mode & 0o777, 0o640);
         let error = unix(&path, 5, None, None).expect_err("somebody listens");
-        assert_eq!(error.to_string(), "unable to bind: address already used");
+        let expected = format!("unable to bind {}: address already used", path.display());
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
@@ -341,7 +362,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("precious");
         std::fs::write(&path, "text").expect("written");
-        assert!(unix(&path, 5, None, None).is_err());
+        let error = unix(&path, 5, None, None).expect_err("somebody's file");
+        assert!(
+            error
+                .to_string()
+                .ends_with("precious: it is there and no socket"),
+            "{error}"
+        );
         assert_eq!(std::fs::read(&path).expect("still there"), b"text");
     }
 }

@@ -6,7 +6,7 @@
 //! and enters the child into the book; the loop is woken only for the rare child that ended first.
 
 use std::collections::VecDeque;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -47,22 +47,40 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Service {
     words: Vec<OsString>,
+    /// The executable, where the bare name is one of its programs: then it stands for itself,
+    /// whether or not there is a link of that name.
+    own: Option<PathBuf>,
     /// The value of PATH when superd was started; a rule's PATH does not change the search.
     path: Option<OsString>,
     found: Option<Program>,
 }
 
 impl Service {
-    /// `words` are the program's name and its arguments.
-    pub fn new(words: Vec<OsString>, path: Option<OsString>) -> Service {
-        let found = locate(&words, path.as_deref());
-        let found = found.and_then(|file| image(&file, &words));
-        Service { words, path, found }
+    /// `words` are the program's name and its arguments, `path` is the value of PATH, `programs`
+    /// the names of our own programs.
+    pub fn new(words: Vec<OsString>, path: Option<OsString>, programs: &[&str]) -> Service {
+        let is_ours = words
+            .first()
+            .is_some_and(|name| programs.iter().any(|ours| name == ours));
+        let own = is_ours.then(std::env::current_exe).and_then(Result::ok);
+        let mut service = Service {
+            words,
+            own,
+            path,
+            found: None,
+        };
+        service.found = service.find_again();
+        service
     }
 
     /// The file that will be run; `None` where there is none at present.
     pub fn file(&self) -> Option<PathBuf> {
-        locate(&self.words, self.path.as_deref())
+        let name = self.words.first()?;
+        match (os::programs::own(name), &self.own) {
+            (Some(link), _) => Some(link),
+            (None, Some(executable)) => Some(executable.clone()),
+            (None, None) => os::programs::resolve(name, self.path.as_deref()),
+        }
     }
 
     fn name(&self) -> String {
@@ -75,10 +93,6 @@ impl Service {
     fn find_again(&self) -> Option<Program> {
         image(&self.file()?, &self.words)
     }
-}
-
-fn locate(words: &[OsString], path: Option<&OsStr>) -> Option<PathBuf> {
-    os::programs::resolve(words.first()?, path)
 }
 
 fn image(file: &std::path::Path, words: &[OsString]) -> Option<Program> {

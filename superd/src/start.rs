@@ -25,7 +25,7 @@ pub fn main(name: &str, args: Vec<OsString>, programs: &[&str]) -> Exit {
     let Parsed { verbosity, outcome } = cli::parse(args);
     let teller = Teller { name, verbosity };
     let outcome = match outcome {
-        Ok(Invocation::Serve(options)) => serve(name, *options),
+        Ok(Invocation::Serve(options)) => serve(name, *options, programs),
         Ok(Invocation::Libexec) => print_libexec(),
         Ok(Invocation::Links(folder)) => make_links(&folder, programs),
         Ok(Invocation::Version) => print(&format!("superd {}\n", env!("CARGO_PKG_VERSION"))),
@@ -94,7 +94,7 @@ impl Teller<'_> {
     }
 }
 
-fn serve(name: &str, options: Options) -> Result<(), Fatal> {
+fn serve(name: &str, options: Options, programs: &[&str]) -> Result<(), Fatal> {
     os::fd::guard_standard().map_err(|error| temporary("unable to open /dev/null", &error))?;
     start_diagnostics();
     let signals = Signals::watch().map_err(|error| temporary("unable to watch signals", &error))?;
@@ -117,7 +117,7 @@ fn serve(name: &str, options: Options) -> Result<(), Fatal> {
         let _ = print_port(&listener);
     }
     null(1)?;
-    let service = Service::new(options.program.clone(), std::env::var_os("PATH"));
+    let service = Service::new(options.program.clone(), std::env::var_os("PATH"), programs);
     report_program(&options.program, &service);
     let log = Log::start(name, options.verbosity, sink)
         .map_err(|error| temporary("unable to start a thread", &error))?;
@@ -234,18 +234,21 @@ fn print_libexec() -> Result<(), Fatal> {
     print(&format!("{}\n", libexec()?.display()))
 }
 
-/// Makes a symbolic link to this executable for each program, replacing links that are there.
+/// Makes a symbolic link to this executable for each program, replacing links that are there. The
+/// folder is made where it is missing, those above it are not.
 fn make_links(folder: &Path, programs: &[&str]) -> Result<(), Fatal> {
     let executable = std::env::current_exe()
         .map_err(|error| temporary("unable to find the running executable", &error))?;
-    let folder = std::fs::create_dir_all(folder)
-        .and_then(|()| folder.canonicalize())
-        .map_err(|error| {
-            temporary(
-                &format!("unable to make links in {}", folder.display()),
-                &error,
-            )
-        })?;
+    let made = match std::fs::create_dir(folder) {
+        Err(_) if folder.is_dir() => Ok(()),
+        other => other,
+    };
+    let folder = made.and_then(|()| folder.canonicalize()).map_err(|error| {
+        temporary(
+            &format!("unable to make links in {}", folder.display()),
+            &error,
+        )
+    })?;
     let target = relative(&folder, &executable);
     for name in programs {
         let link = folder.join(name);

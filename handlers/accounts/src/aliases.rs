@@ -23,6 +23,8 @@ pub enum AliasFault {
     TooMany,
     /// A line of it is too long.
     TooLong,
+    /// There is no colon behind the name.
+    NoColon,
 }
 
 impl std::fmt::Display for AliasFault {
@@ -34,6 +36,7 @@ impl std::fmt::Display for AliasFault {
             AliasFault::Empty => write!(f, "it has no target"),
             AliasFault::TooMany => write!(f, "it has more than {TARGET_LIMIT} targets"),
             AliasFault::TooLong => write!(f, "it is too long"),
+            AliasFault::NoColon => write!(f, "it has no colon behind its name"),
         }
     }
 }
@@ -61,9 +64,15 @@ pub(crate) fn find(path: &Path, name: &[u8]) -> io::Result<Option<Alias>> {
             (Some(_), false) => return false,
             (None, true) => {}
             (None, false) => {
-                if let Some(rest) = after_name(text, name) {
-                    let mut targets = Ok(Vec::new());
-                    add(&mut targets, rest, line.cut);
+                let targets = match after_name(text, name) {
+                    Some(rest) => {
+                        let mut targets = Ok(Vec::new());
+                        add(&mut targets, rest, line.cut);
+                        Some(targets)
+                    }
+                    None => is_meant(text, name).then_some(Err(AliasFault::NoColon)),
+                };
+                if let Some(targets) = targets {
                     found = Some(Alias {
                         number: line.number,
                         targets,
@@ -88,6 +97,15 @@ fn after_name<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
     head.trim_ascii()
         .eq_ignore_ascii_case(name)
         .then(|| &rest[1..])
+}
+
+/// Whether a line without a colon was surely meant to be `name:`.
+fn is_meant(line: &[u8], name: &[u8]) -> bool {
+    let first = line
+        .split(u8::is_ascii_whitespace)
+        .next()
+        .unwrap_or_default();
+    !line.contains(&b':') && first.eq_ignore_ascii_case(name)
 }
 
 fn add(targets: &mut Result<Vec<Vec<u8>>, AliasFault>, text: &[u8], cut: bool) {
@@ -137,6 +155,15 @@ mod tests {
     }
 
     const FILE: &str = "# remark\nsales: joe, ann@example.org\n\nPostmaster :joe,\n\tbob\n# and\n  eve\nsales: other\n";
+
+    #[test]
+    fn an_alias_without_its_colon_is_a_fault_and_not_nobody() {
+        for text in ["x: joe\nw joe\n", "x: joe\nW\n"] {
+            let alias = found(text, "w").expect("it is meant");
+            assert_eq!((alias.number, alias.targets), (2, Err(AliasFault::NoColon)));
+        }
+        assert_eq!(found("x joe\n", "joe"), None);
+    }
 
     #[test]
     fn an_alias_gives_its_targets_and_the_first_of_two_counts() {

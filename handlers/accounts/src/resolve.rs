@@ -73,11 +73,15 @@ pub enum AccountError {
     Alias(PathBuf, u64, AliasFault),
     /// An alias names nobody.
     Dangling {
+        /// The file.
+        path: PathBuf,
         /// The target that is nobody.
         target: Vec<u8>,
     },
     /// An alias leads to an address that is not of a local domain.
     Remote {
+        /// The file.
+        path: PathBuf,
         /// That address.
         target: Vec<u8>,
     },
@@ -112,17 +116,19 @@ impl fmt::Display for AccountError {
                     path.display()
                 )
             }
-            AccountError::Dangling { target } => {
+            AccountError::Dangling { path, target } => {
                 write!(
                     f,
-                    "unable to expand an alias: its target {} is nobody here",
+                    "unable to expand an alias of {}: its target {} is nobody here",
+                    path.display(),
                     target.escape_ascii()
                 )
             }
-            AccountError::Remote { target } => {
+            AccountError::Remote { path, target } => {
                 write!(
                     f,
-                    "unable to expand an alias: its target {} is not local",
+                    "unable to expand an alias of {}: its target {} is not local",
+                    path.display(),
                     target.escape_ascii()
                 )
             }
@@ -237,7 +243,8 @@ impl Accounts {
             }
             let local = self.local_part(&target)?;
             if !self.visit(&local, &mut expansion)? && !expansion.aliases.contains(&local) {
-                return Err(AccountError::Dangling { target });
+                let path = self.home.aliases();
+                return Err(AccountError::Dangling { path, target });
             }
         }
         if expansion.mailboxes.is_empty() {
@@ -275,6 +282,7 @@ impl Accounts {
         match address::split(target) {
             (local, Some(domain)) if !self.is_local(domain) || !is_plausible(local) => {
                 Err(AccountError::Remote {
+                    path: self.home.aliases(),
                     target: target.to_vec(),
                 })
             }

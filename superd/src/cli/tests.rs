@@ -173,4 +173,12 @@ fn the_questions_about_the_installation_are_answered_without_a_service() {
         parse_line(&["--links"]).outcome,
         Err(Mistake::Option(_))
     ));
+    for words in [
+        &["--libexec", "x"][..],
+        &["--links", "d", "x"],
+        &["--help", "x"],
+    ] {
+        let outcome = parse_line(words).outcome;
+        assert!(matches!(outcome, Err(Mistake::Option(_))), "{words:?}");
+    }
 }
