@@ -288,3 +288,19 @@ fn a_log_that_nobody_reads_does_not_stop_mail() {
     assert_eq!(house.wait_for_mail("joe", 12).len(), 12);
     drop(reader);
 }
+
+#[test]
+fn started_with_sigchld_ignored_it_still_learns_that_the_message_is_delivered() {
+    let house = House::new();
+    // superd gives programs the default; a shell between them takes it away again.
+    let smtpd = crate::support::libexec().join("smtpd");
+    let ignoring = format!("trap '' CHLD; exec '{}'", smtpd.display());
+    let server = house.smtp().shell(&ignoring).start();
+    let mut client = server.connect();
+    client.expect("220");
+    client.send(format!("{TO_JOE}x\r\n.\r\nQUIT\r\n"));
+    for prefix in ["250", "250", "354", "250"] {
+        client.expect(prefix);
+    }
+    house.wait_for_mail("joe", 1);
+}

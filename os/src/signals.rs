@@ -77,6 +77,12 @@ impl AsFd for Signals {
 #[derive(Clone, Copy, Debug)]
 pub struct Mask(pub(crate) SigSet);
 
+/// Gives SIGCHLD its default back. A program that was started with it ignored could not learn how its
+/// children end.
+pub fn default_child() -> io::Result<()> {
+    default_disposition(Signal::SIGCHLD)
+}
+
 fn default_disposition(signal: Signal) -> io::Result<()> {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

@@ -17,7 +17,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::name::{Names, with_size};
+use crate::name::{Names, is_ours, with_size};
 
 /// How often another name is tried where one is taken. Once is already a wonder.
 const TRIES: usize = 5;
@@ -106,6 +106,24 @@ impl Maildir {
             .all(|part| self.path.join(part).is_dir())
     }
 
+    /// Whether it and its three directories belong to `uid`, and these are directories and no links:
+    /// a link could lead into somebody else's Maildir. The error is the path that is not so.
+    pub fn belongs_to(&self, uid: u32) -> Result<(), PathBuf> {
+        use std::os::unix::fs::MetadataExt;
+        let is_his = |meta: &fs::Metadata| meta.is_dir() && meta.uid() == uid;
+        // The Maildir itself may stand elsewhere, if that is his.
+        if !fs::metadata(&self.path).is_ok_and(|meta| is_his(&meta)) {
+            return Err(self.path.clone());
+        }
+        for part in ["tmp", "new", "cur"] {
+            let path = self.path.join(part);
+            if !fs::symlink_metadata(&path).is_ok_and(|meta| is_his(&meta)) {
+                return Err(path);
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what is missing of it, readable by the owner only, and syncs what it made. The
     /// directory that holds it must exist.
     pub fn create(&self) -> Result<(), Error> {
@@ -181,10 +199,15 @@ impl Maildir {
         }
     }
 
-    /// Removes files of dead deliveries from `tmp`; returns how many. What cannot be looked at or
-    /// removed is left: this is housekeeping, not part of any delivery.
+    /// Removes files of our own dead deliveries from `tmp`; returns how many. What cannot be looked
+    /// at or removed is left: this is housekeeping, not part of any delivery. A `tmp` that is a link
+    /// is left alone.
     pub fn sweep(&self, now: SystemTime) -> usize {
-        let Ok(entries) = fs::read_dir(self.path.join("tmp")) else {
+        let tmp = self.path.join("tmp");
+        if !fs::symlink_metadata(&tmp).is_ok_and(|meta| meta.is_dir()) {
+            return 0;
+        }
+        let Ok(entries) = fs::read_dir(tmp) else {
             return 0;
         };
         let stale = |meta: &fs::Metadata| {
@@ -196,6 +219,7 @@ impl Maildir {
         entries
             .take(SWEEP_LIMIT)
             .filter_map(Result::ok)
+            .filter(|entry| is_ours(entry.file_name().as_encoded_bytes()))
             .filter(|entry| entry.metadata().is_ok_and(|meta| stale(&meta)))
             .filter(|entry| fs::remove_file(entry.path()).is_ok())
             .count()

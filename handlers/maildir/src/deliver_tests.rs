@@ -175,21 +175,66 @@ fn a_name_that_is_taken_is_not_replaced_and_another_one_is_used() {
 #[test]
 fn a_sweep_takes_only_what_is_older_than_36_hours() {
     let (_folder, maildir) = maildir();
-    for name in ["old", "young"] {
-        fs::write(maildir.path().join("tmp").join(name), b"x").expect("written");
-    }
     let now = SystemTime::now();
-    let old = File::options()
-        .write(true)
-        .open(maildir.path().join("tmp/old"))
-        .expect("there");
-    old.set_modified(now - STALE - Duration::from_secs(1))
-        .expect("set");
-    let young = File::options()
-        .write(true)
-        .open(maildir.path().join("tmp/young"))
-        .expect("there");
-    young.set_modified(now - STALE).expect("set");
+    let tmp = maildir.path().join("tmp");
+    let name = |second: u32| tmp.join(format!("{second}.M1P2Q3R4.host"));
+    for (second, age) in [(1, STALE + Duration::from_secs(1)), (2, STALE)] {
+        fs::write(name(second), b"x").expect("written");
+        let file = File::options()
+            .write(true)
+            .open(name(second))
+            .expect("there");
+        file.set_modified(now - age).expect("set");
+    }
     assert_eq!(maildir.sweep(now), 1);
-    assert_eq!(files(&maildir, "tmp"), [maildir.path().join("tmp/young")]);
+    assert_eq!(files(&maildir, "tmp"), [name(2)]);
+}
+
+fn age(path: &Path) {
+    let old = SystemTime::now() - STALE - Duration::from_secs(60);
+    let file = File::options().write(true).open(path).expect("open");
+    file.set_modified(old).expect("aged");
+}
+
+#[test]
+fn a_sweep_takes_old_files_of_our_form_and_nothing_through_a_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ann = Maildir::at(folder.path().join("ann"));
+    let joe = Maildir::at(folder.path().join("joe"));
+    ann.create().expect("made");
+    joe.create().expect("made");
+    let ours = "1795503121.M823435P12605Q1R3572d272f01d821a.vm";
+    for (maildir, part, name) in [
+        (&ann, "cur", ours),
+        (&joe, "tmp", ours),
+        (&joe, "tmp", "1795503121.12605.vm"),
+    ] {
+        let path = maildir.path().join(part).join(name);
+        fs::write(&path, "text").expect("written");
+        age(&path);
+    }
+    assert_eq!(joe.sweep(SystemTime::now()), 1);
+    assert!(
+        joe.path().join("tmp/1795503121.12605.vm").exists(),
+        "somebody else's form"
+    );
+    fs::remove_dir_all(joe.path().join("tmp")).expect("removed");
+    std::os::unix::fs::symlink(ann.path().join("cur"), joe.path().join("tmp")).expect("a link");
+    assert_eq!(joe.sweep(SystemTime::now()), 0);
+    assert!(ann.path().join("cur").join(ours).exists());
+}
+
+#[test]
+fn a_maildir_with_a_link_in_it_or_another_owner_is_not_the_users() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let uid = fs::metadata(folder.path()).expect("there").uid();
+    let maildir = Maildir::at(folder.path().join("joe"));
+    maildir.create().expect("made");
+    assert_eq!(maildir.belongs_to(uid), Ok(()));
+    assert_eq!(maildir.belongs_to(uid + 1), Err(maildir.path().to_owned()));
+    let tmp = maildir.path().join("tmp");
+    fs::rename(&tmp, folder.path().join("elsewhere")).expect("moved");
+    std::os::unix::fs::symlink(folder.path().join("elsewhere"), &tmp).expect("a link");
+    assert_eq!(maildir.belongs_to(uid), Err(tmp));
 }

@@ -43,6 +43,25 @@ impl Host {
     }
 }
 
+/// Whether a file name has the form of those made here: `SECONDS.M<digits>P<digits>Q<digits>R...`.
+pub(crate) fn is_ours(name: &[u8]) -> bool {
+    let mut rest = name;
+    for mark in [&b""[..], b".M", b"P", b"Q"] {
+        let Some(after) = rest.strip_prefix(mark) else {
+            return false;
+        };
+        let digits = after
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if digits == 0 {
+            return false;
+        }
+        rest = &after[digits..];
+    }
+    rest.starts_with(b"R")
+}
+
 /// Makes names that differ from one another and from those of every other process and host.
 #[derive(Debug)]
 pub struct Names {

@@ -65,17 +65,16 @@ pub fn deliver(
     let targets = targets(place.accounts, envelope)?;
     check_for_loop(&targets, message)?;
     for target in &targets {
+        check_time(place.deadline)?;
         prepare(place.uid, &target.mailbox)?;
     }
     let return_path = trace::return_path(&envelope.sender);
     let mut staged = Vec::with_capacity(targets.len());
     for target in &targets {
-        if Instant::now() >= place.deadline {
-            let reason = "the delivery took too long".to_owned();
-            return Err(Failure::new(Code::Timeout, reason));
-        }
+        check_time(place.deadline)?;
         staged.push(stage(place, target, &return_path, message)?);
     }
+    check_time(place.deadline)?;
     let delivered = maildir::publish_all(staged, &mut place.names, place.clock)?;
     if std::process::id().is_multiple_of(SWEEP_EVERY) {
         for target in &targets {
@@ -160,10 +159,6 @@ fn prepare(uid: u32, mailbox: &Mailbox) -> Result<(), Failure> {
         );
         return Err(Failure::new(Code::Home, reason));
     }
-    let maildir = Maildir::at(mailbox.maildir.clone());
-    if maildir.exists() {
-        return Ok(());
-    }
     let home = fs::metadata(&mailbox.home).map_err(|error| {
         let home = mailbox.home.display();
         let reason = format!("unable to use home {home}: {}", os::reason(&error));
@@ -172,11 +167,32 @@ fn prepare(uid: u32, mailbox: &Mailbox) -> Result<(), Failure> {
     if !home.is_dir() || home.uid() != uid {
         let home = mailbox.home.display();
         let reason = format!(
-            "unable to create {path}: home {home} is no directory that belongs to user id {uid}"
+            "unable to deliver to {path}: home {home} is no directory that belongs to user id {uid}"
         );
         return Err(Failure::new(Code::Home, reason));
     }
-    Ok(maildir.create_below(&mailbox.home)?)
+    let maildir = Maildir::at(mailbox.maildir.clone());
+    if !maildir.exists() {
+        maildir.create_below(&mailbox.home)?;
+    }
+    maildir.belongs_to(uid).map_err(|part| {
+        let part = part.display();
+        let reason = format!(
+            "unable to deliver to {path}: {part} is no directory that belongs to user id {uid}"
+        );
+        Failure::new(Code::Home, reason)
+    })
+}
+
+/// Up to the first link everything can be given up.
+fn check_time(deadline: Instant) -> Result<(), Failure> {
+    if Instant::now() < deadline {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Timeout,
+        "the delivery took too long".to_owned(),
+    ))
 }
 
 fn stage(

@@ -40,7 +40,7 @@ use crate::spool::Spool;
 const MESSAGE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long everything after the message may take: the envelope, and the writing.
-const DELIVERY_TIME: Duration = Duration::from_secs(5 * 60);
+const DELIVERY_TIME: Duration = Duration::from_secs(4 * 60);
 
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;

@@ -40,6 +40,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(60);
 /// The program. It has no options; arguments (a checkpassword program, for AUTH) are not used yet.
 pub fn main(name: &str, args: Vec<OsString>) -> Exit {
     let _ = os::signals::ignore_pipe();
+    let _ = os::signals::default_child();
     let ip = std::env::var_os("TCPREMOTEIP");
     let mut log = Log::new(
         name,

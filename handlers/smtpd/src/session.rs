@@ -22,6 +22,10 @@ pub const LINE_LIMIT: usize = 4096;
 /// The most bytes of a recipient with RELAYCLIENT's value; the number is qmail-queue's.
 const RECIPIENT_BYTES: usize = 1003;
 
+/// After so many temporary refusals of recipients, and messages that are declared too large, the
+/// session ends.
+const DEFERRAL_LIMIT: u64 = 1000;
+
 /// All verbs; anything else is 502.
 const VERBS: &[Verb<Session>] = &[
     Verb {
@@ -96,6 +100,7 @@ impl Mail {
 pub(crate) struct Counts {
     bad_commands: u64,
     refused: u64,
+    deferred: u64,
     pub(crate) begun: u64,
     pub(crate) accepted: u64,
 }
@@ -235,7 +240,7 @@ impl Session {
         self.reply(text);
         let temporary = text.starts_with('4');
         if temporary {
-            return Next::Continue;
+            return self.count_deferral();
         }
         self.counts.refused += 1;
         let limit = self.settings.limits.refused;
@@ -243,6 +248,16 @@ impl Session {
             return Next::Continue;
         }
         self.close(replies::TOO_MANY_REFUSED, "too many refused recipients")
+    }
+
+    /// Counts a refusal that an honest client may get many of, and not without end: each has its
+    /// line in the log.
+    fn count_deferral(&mut self) -> Next {
+        self.counts.deferred += 1;
+        if self.counts.deferred < DEFERRAL_LIMIT {
+            return Next::Continue;
+        }
+        self.close(replies::TOO_MANY_REFUSED, "too many deferrals")
     }
 
     fn close(&mut self, text: &str, why: &'static str) -> Next {
@@ -300,6 +315,8 @@ impl Session {
         if limit > 0 && self.counts.begun >= limit {
             return self.close(replies::TOO_MANY_MESSAGES, "too many messages");
         }
+        // Also a MAIL that is refused ends the transaction before it.
+        self.mail = None;
         let (mut sender, size) = match address::parse(argument)
             .and_then(|read| Ok((address::declared_size(read.parameters)?, read.address)))
         {
@@ -313,10 +330,9 @@ impl Session {
         );
         let databytes = self.settings.limits.databytes;
         if databytes > 0 && size.is_some_and(|size| size > databytes) {
-            self.mail = None;
             self.log_refusal("MAIL", &sender, None, replies::TOO_BIG);
             self.reply(replies::TOO_BIG);
-            return Next::Continue;
+            return self.count_deferral();
         }
         self.mail = Some(Mail {
             bad_sender: hosts::is_bad_sender(&self.settings.bad_senders, &sender),

@@ -7,6 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ pub enum SettingsError {
     Variable(&'static str, Vec<u8>, &'static str),
     /// No queue program.
     NoQueue,
+    /// It cannot be told whether there is a bin/qmail-queue.
+    Queue(PathBuf, io::Error),
 }
 
 impl fmt::Display for SettingsError {
@@ -59,6 +62,14 @@ impl fmt::Display for SettingsError {
                     f,
                     "unable to use variable {name}: {} is not {wanted}",
                     value.escape_ascii()
+                )
+            }
+            SettingsError::Queue(path, error) => {
+                write!(
+                    f,
+                    "unable to look at {}: {}",
+                    path.display(),
+                    os::reason(error)
                 )
             }
             SettingsError::NoQueue => write!(
@@ -288,8 +299,12 @@ fn queue(world: &World<'_>, home: &Home, locals: Vec<Vec<u8>>) -> Result<Queue, 
         return Ok(Queue::External(below_home(program)));
     }
     let installed = home.path().join("bin/qmail-queue");
-    if installed.exists() {
-        return Ok(Queue::External(installed));
+    // Only what is surely absent is stood in for: a link that leads nowhere, or a folder that may not
+    // be looked into, is a real queue's in trouble.
+    match std::fs::symlink_metadata(&installed) {
+        Ok(_) => return Ok(Queue::External(installed)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+        Err(error) => return Err(SettingsError::Queue(installed, error)),
     }
     Ok(Queue::Embedded {
         local: (world.program)(OsStr::new("maildir-queue")).ok_or(SettingsError::NoQueue)?,

@@ -285,3 +285,19 @@ fn without_any_queue_program_there_is_no_session() {
     );
     assert!(external(&place.with("QMAILQUEUE", "/qq").read()).is_some());
 }
+
+#[test]
+fn a_qmail_queue_that_is_a_link_to_nowhere_is_not_taken_for_absent() {
+    let place = Place::new();
+    let bin = place.folder.path().join("bin");
+    fs::create_dir(&bin).expect("made");
+    std::os::unix::fs::symlink("/nonexistent/queue", bin.join("qmail-queue")).expect("a link");
+    let settings = place.read();
+    assert_eq!(external(&settings), Some(bin.join("qmail-queue").as_path()));
+}
+
+#[test]
+fn a_bin_that_is_no_folder_has_no_qmail_queue() {
+    let place = Place::new().file("bin", "text");
+    assert_eq!(external(&place.read()), None);
+}

@@ -190,6 +190,10 @@ impl Conn {
     fn fill(&mut self, deadline: Instant) -> Result<(), Trouble> {
         debug_assert_eq!(self.start, self.end, "unread bytes would be lost");
         self.flush()?;
+        // Bytes that are there already would be read without any wait that could end.
+        if Instant::now() >= self.limits.session_end {
+            return Err(Trouble::SessionOver);
+        }
         self.start = 0;
         self.end = 0;
         match os::fd::read_until(self.input.as_fd(), &mut self.buffer, deadline) {

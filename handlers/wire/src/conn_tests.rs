@@ -194,3 +194,20 @@ fn bytes_read_ahead_do_not_survive_a_change_of_descriptors() {
     secure.write_all(b"EHLO\r\n").expect("room");
     assert_eq!(next(&mut conn, 10).1, b"EHLO");
 }
+
+#[test]
+fn the_session_ends_also_while_there_is_always_something_to_read() {
+    let (server, mut client) = UnixStream::pair().expect("a pair");
+    let input = OwnedFd::from(server.try_clone().expect("a copy"));
+    let session_end = Instant::now() + SOON;
+    let limits = Limits {
+        read: Duration::from_secs(20),
+        session_end,
+    };
+    let mut conn = Conn::new(input, server.into(), limits);
+    client.write_all(b"one\r\n").expect("room");
+    assert_eq!(next(&mut conn, 10).1, b"one");
+    client.write_all(b"two\r\n").expect("room");
+    std::thread::sleep(SOON * 2);
+    assert!(matches!(next(&mut conn, 10).0, Err(Trouble::SessionOver)));
+}

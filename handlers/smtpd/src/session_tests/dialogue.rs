@@ -244,3 +244,30 @@ fn a_declared_size_over_the_limit_is_refused_at_once() {
         replies::OK
     );
 }
+
+#[test]
+fn a_mail_that_is_refused_ends_the_transaction_before_it() {
+    let place = Place::new();
+    let said = place.talk(
+        "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nMAIL FROM:<a\x01b@x>\r\n\
+         RCPT TO:<ann@here.test>\r\nDATA\r\nQUIT\r\n",
+    );
+    let replies = said.after_banner();
+    assert!(replies[2].starts_with("501"), "{replies:?}");
+    assert!(replies[3].starts_with("503"), "{replies:?}");
+    assert!(replies[4].starts_with("503"), "{replies:?}");
+}
+
+#[test]
+fn deferrals_without_end_end_the_session() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.databytes = 10;
+    let input = "MAIL FROM:<s@x> SIZE=11\r\n".repeat(1001);
+    let said = place.talk_with(settings, input.as_bytes());
+    let replies = said.after_banner();
+    let limit = usize::try_from(DEFERRAL_LIMIT).expect("small");
+    assert_eq!(replies.len(), limit + 1);
+    assert!(replies[limit - 1].starts_with("552"));
+    assert!(replies[limit].starts_with("421"));
+}
