@@ -236,6 +236,13 @@ fn when_the_process_is_gone_open_questions_are_answered_with_what_is_known() {
     let (ours, theirs) = message_pair().expect("a pair");
     drop(std::mem::replace(&mut played.theirs, theirs));
     drop(ours);
+    // A child that another test is about to start may still hold a copy of their end.
+    let socket = played.desk.socket().expect("ours");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    assert!(
+        os::fd::wait_readable(socket, deadline).expect("a poll"),
+        "no end"
+    );
     let nothing = Names {
         local: Some(b"0".to_vec()),
         ..Names::default()
