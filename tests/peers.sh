@@ -23,11 +23,11 @@ bin=$dir/bin
 LC_ALL=C
 export LC_ALL
 
-packages="ucspi-tcp ucspi-unix mailfront swaks curl ipsvd mandoc tinycdb"
+packages="ucspi-tcp ucspi-unix mailfront swaks curl ipsvd mandoc tinycdb strace"
 # These must be below DIR even where the machine has them installed: a test compares with a known version.
 programs="tcpserver tcprules tcprulescheck tcpclient rblsmtpd recordio fixcrio addcr delcr argv0
 tcpsvd unixserver unixclient mailfront smtpfront-echo smtpfront-qmail pop3front-auth pop3front-maildir
-imapfront-auth swaks curl mandoc cdb"
+imapfront-auth swaks curl mandoc cdb strace"
 
 say() { echo "peers: $*"; }
 
@@ -185,6 +185,7 @@ check imapfront-auth 'Usage: imapfront-auth imapd'
 check swaks 'swaks version' --version
 check curl 'imap' --version
 check mandoc 'usage: mandoc' -V
+check strace 'strace -- version' -V
 check cdb 'cdb' -h
 rm -rf "$dir/new" "$dir/apt"
 

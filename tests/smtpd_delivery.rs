@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::mail::House;
 use crate::support::place::original;
-use crate::support::{Client, Run, Server, peer};
+use crate::support::{Client, Run, Server, is_root, libexec, note_left_out, peer};
 
 const DENIED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 const RELAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
@@ -247,4 +247,75 @@ fn controls_that_cannot_be_read_are_told_to_the_client_and_the_log() {
     server
         .connect()
         .dialogue("220 ", &[("QUIT", "221 here.test")]);
+}
+
+/// The promise behind 250, as the kernel sees it. Nothing else than a crash would notice.
+#[test]
+fn the_250_is_said_only_after_file_and_directory_are_on_the_disk() {
+    let Some(strace) = peer("strace") else { return };
+    let house = House::new();
+    let trace = house.path("trace");
+    let mut run =
+        Run::new(strace).args(["-f", "-y", "-s", "4096", "-e", "trace=fsync,linkat,write"]);
+    run = run.arg("-o").arg(&trace);
+    if is_root() {
+        run = run.args(["-u", "nobody"]);
+    }
+    let done = run
+        .arg(libexec().join("smtpd"))
+        .env("SUPERD_HOME", house.path("home"))
+        .input(
+            "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nRCPT TO:<ann@here.test>\r\nDATA\r\n\
+             Subject: x\r\n\r\ntext\r\n.\r\nQUIT\r\n",
+        )
+        .done();
+    if done.err().contains("ptrace") {
+        note_left_out(
+            "the order of syncs",
+            "this machine does not let programs be traced",
+        );
+        return;
+    }
+    assert!(
+        done.out().contains("250 ok 1"),
+        "{}{}",
+        done.out(),
+        done.err()
+    );
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let at = |what: &str, parts: &[&str]| {
+        let is_it = |line: &&str| parts.iter().all(|part| line.contains(part));
+        let found = text.lines().position(|line| is_it(&line));
+        found.unwrap_or_else(|| panic!("{what}: {parts:?} is not in\n{text}"))
+    };
+    let said = at("the reply", &["write(", "250 ok 1"]);
+    let links = ["joe", "ann"].map(|user| {
+        at(
+            "a link",
+            &[
+                "linkat(",
+                &format!("/{user}/Maildir/tmp/"),
+                &format!("/{user}/Maildir/new/"),
+            ],
+        )
+    });
+    for user in ["joe", "ann"] {
+        let file = at("the file", &["fsync(", &format!("/{user}/Maildir/tmp/")]);
+        assert!(
+            links.iter().all(|&link| file < link),
+            "{user}'s copy is synced first\n{text}"
+        );
+        let last = |line: &&str| line.contains(&format!("/{user}/Maildir/new>"));
+        let directory = text
+            .lines()
+            .filter(|line| line.contains("fsync("))
+            .filter(last);
+        assert_eq!(directory.count(), 1, "{text}");
+        let directory = at(
+            "the directory",
+            &["fsync(", &format!("/{user}/Maildir/new>")],
+        );
+        assert!(links.iter().all(|&link| link < directory), "{text}");
+        assert!(directory < said, "{text}");
+    }
 }

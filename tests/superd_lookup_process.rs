@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::dns::{Answer, Dns, PTR, reverse};
-use crate::support::server::Report;
+use crate::support::server::{Builder, Report};
 use crate::support::{DEADLINE, Run, Server, address, as_root, bin, place, signal};
 
 /// The pid of the child of `server` that acts as look-up process.
@@ -20,6 +20,13 @@ fn lookup_process(server: &Server) -> Option<u32> {
             let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             words.starts_with(b"superd-lookup")
         })
+}
+
+/// A server that looks the names of its clients up in `dns`.
+fn looking_up(dns: &Dns) -> Builder {
+    Server::under_name(bin("superd"))
+        .options(["-v", "-Rl0"])
+        .env("DNSCACHEIP", dns.server())
 }
 
 fn status_of(pid: u32, field: &str) -> String {
@@ -49,10 +56,7 @@ fn while_superd_stays_root_the_process_that_reads_the_network_is_nobody_without_
         return;
     }
     let dns = Dns::start(&[]);
-    let server = Server::under_name(bin("superd"))
-        .options(["-v", "-Rl0"])
-        .env("DNSCACHEIP", dns.server())
-        .start();
+    let server = looking_up(&dns).start();
     server.talk();
     assert_eq!(status_of(server.pid(), "Uid:"), "0 0 0 0");
     let lookup = lookup_process(&server).expect("a look-up process");
@@ -77,11 +81,7 @@ fn it_holds_no_descriptor_that_superd_was_started_with() {
         return;
     }
     let dns = Dns::start(&[]);
-    let server = Server::under_name(bin("superd"))
-        .options(["-v", "-Rl0"])
-        .env("DNSCACHEIP", dns.server())
-        .after("exec 9</etc/passwd")
-        .start();
+    let server = looking_up(&dns).after("exec 9</etc/passwd").start();
     server.talk();
     let lookup = lookup_process(&server).expect("a look-up process");
     let open = |pid: u32| -> Vec<String> {
@@ -107,10 +107,7 @@ fn superd_itself_has_no_socket_of_the_network_but_its_listener() {
     let silent = address();
     // Nobody answers there, so the connection waits for its name while we look.
     let dns = Dns::start(&[(&reverse(silent), PTR, Answer::Silence)]);
-    let server = Server::under_name(bin("superd"))
-        .options(["-v", "-Rl0"])
-        .env("DNSCACHEIP", dns.server())
-        .start();
+    let server = looking_up(&dns).start();
     let _waiting = server.connect_from(silent);
     server.wait_for("status: 1/40");
     let deadline = Instant::now() + DEADLINE;
@@ -171,10 +168,7 @@ fn when_it_is_killed_the_clients_that_wait_are_served_and_another_is_started() {
         (&reverse(silent), PTR, Answer::Silence),
         (&reverse(known), PTR, Answer::name("two.example.org")),
     ]);
-    let server = Server::under_name(bin("superd"))
-        .options(["-v", "-Rl0"])
-        .env("DNSCACHEIP", dns.server())
-        .start();
+    let server = looking_up(&dns).start();
     let waiting = server.connect_from(silent);
     let deadline = Instant::now() + DEADLINE;
     let first = loop {

@@ -1,11 +1,9 @@
-//! Processes: fork, wait, and the small facts of this one.
+//! Processes: waiting for children, and the small facts of this one.
 
 use std::io;
 
 use nix::errno::Errno;
-use nix::unistd::{ForkResult, Pid};
-
-use crate::Exit;
+use nix::unistd::Pid;
 
 /// How a child ended, in the raw form of wait(2): exit code times 256, or the number of the signal
 /// (plus 128 with a core dump).
@@ -87,41 +85,6 @@ pub fn wait(pid: i32) -> io::Result<Status> {
     }
 }
 
-/// Forks a child that runs `f` and ends with its exit code; the parent gets the child's pid.
-///
-/// Refused with EDEADLK in a process that has more than one thread: the child would have only the
-/// calling one, with every lock of the others shut for ever.
-pub fn fork(f: impl FnOnce() -> Exit) -> io::Result<i32> {
-    if threads()? != 1 {
-        return Err(io::Error::from_raw_os_error(libc::EDEADLK));
-    }
-    // SAFETY: this process has one thread, as was just seen, and only a running thread could have
-    // started another; so the child may do whatever the parent might have done.
-    match unsafe { nix::unistd::fork() }? {
-        ForkResult::Parent { child } => Ok(child.as_raw()),
-        ForkResult::Child => {
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
-            // 101 is the code of a panic in this family, as in Rust.
-            exit_now(outcome.unwrap_or(Exit(101)))
-        }
-    }
-}
-
-/// Ends this process at once, without running anything that was registered for its end.
-pub fn exit_now(exit: Exit) -> ! {
-    // SAFETY: _exit only ends the process; nothing of it is used afterwards.
-    unsafe { libc::_exit(i32::from(exit.0)) }
-}
-
-/// The number of threads of this process.
-fn threads() -> io::Result<u64> {
-    use std::os::unix::fs::MetadataExt;
-    // Each thread is a folder, which counts as one link beside `.` and the entry itself.
-    Ok(std::fs::metadata("/proc/self/task")?
-        .nlink()
-        .saturating_sub(2))
-}
-
 /// Ends process `pid` with SIGKILL.
 pub fn kill_at_once(pid: i32) -> io::Result<()> {
     Ok(nix::sys::signal::kill(
@@ -184,13 +147,6 @@ pub fn descriptor_limits() -> io::Result<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_with_threads_may_not_fork() {
-        // The test runner itself has at least two threads.
-        let error = fork(|| Exit::OK).expect_err("refused");
-        assert_eq!(error.raw_os_error(), Some(libc::EDEADLK));
-    }
 
     #[test]
     fn statuses_are_read_as_wait_gives_them() {

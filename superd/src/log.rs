@@ -1,8 +1,8 @@
 //! superd's own lines on descriptor 2, which nobody may be reading.
 //!
 //! A line is written at once where there is room. Where there is none, it goes into a bounded
-//! buffer that a thread of its own empties, waiting as long as it must. When the buffer is full, lines are
-//! dropped and counted, and the count is told when there is room again. So a log that nobody reads
+//! buffer that a thread of its own empties, waiting as long as it must. When the buffer is full,
+//! lines are dropped and counted, and the count is told when there is room again. So a log that nobody reads
 //! never stops the service, and a log that is read gets every line in order.
 
 use std::fmt;
@@ -149,10 +149,7 @@ impl Shared {
     /// Writes what there is without waiting, and without the lock: the reader of a pipe may well
     /// take the processor from whoever writes to it.
     fn drain<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) {
-        if queue.busy {
-            return;
-        }
-        if queue.lines.is_empty() {
+        if queue.busy || queue.lines.is_empty() {
             return;
         }
         queue.busy = true;
@@ -176,9 +173,20 @@ impl Shared {
                 return;
             }
             // A log that is broken takes everything: it is no reason to stop serving.
+            self.tell_dropped(&mut queue);
         }
         queue.busy = false;
         self.written.notify_all();
+    }
+
+    /// Adds the line about lines that found no room, now that there is some.
+    fn tell_dropped(&self, queue: &mut Queue) {
+        let count = std::mem::take(&mut queue.dropped);
+        if count > 0 {
+            let name = &self.name;
+            let note = format!("{name}: warning: {count} log lines dropped: nobody read them\n");
+            queue.lines.extend_from_slice(note.as_bytes());
+        }
     }
 
     fn write_for_ever(&self) {
@@ -195,13 +203,7 @@ impl Shared {
                 drop(queue);
                 self.write_waiting(&text);
                 queue = self.lock();
-                if queue.dropped > 0 {
-                    let (name, count) = (&self.name, queue.dropped);
-                    let note =
-                        format!("{name}: warning: {count} log lines dropped: nobody read them\n");
-                    queue.dropped = 0;
-                    queue.lines.extend_from_slice(note.as_bytes());
-                }
+                self.tell_dropped(&mut queue);
             }
             queue.full = false;
             queue.busy = false;

@@ -88,11 +88,6 @@ pub fn group_by_name(name: &[u8]) -> io::Result<Option<Group>> {
     group_in(Path::new(GROUP), |group| group.name == name)
 }
 
-/// The first group with that id.
-pub fn group_by_id(gid: u32) -> io::Result<Option<Group>> {
-    group_in(Path::new(GROUP), |group| group.gid == gid)
-}
-
 /// The first user in a file of passwd's layout that `wanted` accepts.
 pub fn user_in(path: &Path, wanted: impl Fn(&User) -> bool) -> io::Result<Option<User>> {
     find_line(path, |line| parse_user(line).filter(&wanted))
@@ -160,7 +155,6 @@ mod tests {
             user_by_id(0).expect("readable").expect("root").name,
             b"root"
         );
-        assert_eq!(group_by_id(0).expect("readable").expect("root").gid, 0);
         assert_eq!(
             group_by_name(b"root").expect("readable").expect("root").gid,
             0

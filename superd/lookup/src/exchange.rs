@@ -3,7 +3,7 @@
 //! The connection goes out from the local address of the client's connection (any port), because
 //! the far ident server knows connections by both addresses (RFC 1413 section 2).
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::task::Poll;
 
@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ident::{Progress, Reply, request};
 use crate::shell::{Owner, Shell};
-use crate::transport::retry;
+use crate::transport::{retry, send_unsent};
 
 /// One conversation.
 #[derive(Debug)]
@@ -68,13 +68,7 @@ impl Exchange {
     }
 
     fn try_to_go_on(&mut self) -> io::Result<Option<Vec<u8>>> {
-        if let Some(error) = self.stream.take_error()? {
-            return Err(error);
-        }
-        while !self.unsent.is_empty() {
-            let sent = retry(|| self.stream.write(&self.unsent))?;
-            self.unsent.drain(..sent);
-        }
+        send_unsent(&mut self.stream, &mut self.unsent)?;
         loop {
             let mut buffer = [0; 512];
             let count = retry(|| self.stream.read(&mut buffer))?;

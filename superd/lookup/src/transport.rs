@@ -150,13 +150,7 @@ impl Stream {
 
     /// Sends what is left to be sent, then reads; the message once all of it is there.
     fn try_to_go_on(&mut self) -> io::Result<Option<Vec<u8>>> {
-        if let Some(error) = self.stream.take_error()? {
-            return Err(error);
-        }
-        while !self.unsent.is_empty() {
-            let sent = retry(|| self.stream.write(&self.unsent))?;
-            self.unsent.drain(..sent);
-        }
+        send_unsent(&mut self.stream, &mut self.unsent)?;
         loop {
             let wanted = match self.received.first_chunk() {
                 Some(&length) => 2 + usize::from(u16::from_be_bytes(length)),
@@ -177,6 +171,19 @@ impl Stream {
     pub(crate) fn close(mut self, shell: &mut Shell) {
         shell.forget(&mut self.stream, self.token);
     }
+}
+
+/// Sends all of `unsent`, or what goes now (then `WouldBlock`); takes out what is sent. A connection
+/// that could not be made is the error that it failed with.
+pub(crate) fn send_unsent(stream: &mut TcpStream, unsent: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    while !unsent.is_empty() {
+        let sent = retry(|| stream.write(unsent))?;
+        unsent.drain(..sent);
+    }
+    Ok(())
 }
 
 /// Calls again where a signal has come between.
