@@ -102,6 +102,42 @@ pub fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
+/// Makes `fd` the descriptor `number` of the next program: a duplicate that is not close-on-exec,
+/// in place of whatever had that number.
+///
+/// For 0 to 2 and for numbers that a convention between programs names, such as 3 of checkpassword;
+/// nothing in this process may own `number`.
+pub fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    if fd.as_raw_fd() == number {
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        return Ok(());
+    }
+    // SAFETY: dup2 replaces `number` atomically, and the contract says that nothing owns it.
+    let done = unsafe { libc::dup2(fd.as_raw_fd(), number) };
+    if done == number {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Takes over the descriptor `number`, which a convention between programs gives to this one: it is
+/// closed, and what it was open on comes back under another number, close-on-exec. An error where
+/// it is not open.
+///
+/// Nothing in this process may own `number`.
+pub fn take(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the number is only asked about; F_DUPFD_CLOEXEC makes a new descriptor or fails.
+    let new = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if new < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the contract says that nothing owns the number.
+    unsafe { libc::close(number) };
+    // SAFETY: the kernel just returned this number as a new descriptor; nothing else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
 /// Points descriptor 0, 1 or 2 at `/dev/null`, whatever it was, or was not.
 pub fn point_at_null(number: RawFd) -> io::Result<()> {
     use std::os::fd::IntoRawFd;
@@ -170,6 +206,23 @@ pub fn close_inherited() -> io::Result<()> {
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn a_descriptor_that_is_taken_is_closed_under_its_old_number() {
+        use std::os::fd::IntoRawFd;
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let number = OwnedFd::from(reader).into_raw_fd();
+        let taken = take(number).expect("it is open");
+        assert_ne!(taken.as_raw_fd(), number);
+        writer.write_all(b"x").expect("room");
+        let mut buffer = [0; 4];
+        let deadline = Instant::now() + Duration::from_secs(5);
+        assert_eq!(
+            read_until(taken.as_fd(), &mut buffer, deadline).expect("x"),
+            1
+        );
+        assert!(take(1 << 20).is_err());
+    }
 
     #[test]
     fn reading_from_a_silent_pipe_ends_at_the_deadline() {

@@ -33,6 +33,16 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Opens `path`, which somebody else may be changing, for reading: a symbolic link in its last place
+/// is an error (ELOOP), and a fifo or a device is not waited for. What was opened is to be examined
+/// by its descriptor.
+pub fn open_unfollowed(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+}
+
 /// Makes what happened to the names in directory `path` last through a crash.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     OpenOptions::new()

@@ -66,7 +66,24 @@ pub fn become_user(who: Identity) -> Result<(), DropError> {
     set_group(who.gid)?;
     let user = Uid::from_raw(who.uid);
     setresuid(user, user, user).map_err(|error| DropError::User(error.into()))?;
-    prove(who)
+    prove(who, &[Gid::from_raw(who.gid)])
+}
+
+/// Becomes user `uid` with primary group `gid` and exactly these supplementary groups, with no way
+/// back, and proves it as [`become_user`] does. `gid` may be among `groups` or not.
+///
+/// A process that has threads must not call this.
+pub fn become_member(uid: u32, gid: u32, groups: &[u32]) -> Result<(), DropError> {
+    let group = Gid::from_raw(gid);
+    let mut list: Vec<Gid> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    if !list.contains(&group) {
+        list.insert(0, group);
+    }
+    setgroups(&list).map_err(|error| DropError::Group(error.into()))?;
+    setresgid(group, group, group).map_err(|error| DropError::Group(error.into()))?;
+    let user = Uid::from_raw(uid);
+    setresuid(user, user, user).map_err(|error| DropError::User(error.into()))?;
+    prove(Identity { uid, gid }, &list)
 }
 
 /// Becomes `uid` where there is no privilege to change groups with; only the present user's own
@@ -76,7 +93,7 @@ pub fn keep_user(uid: u32) -> Result<(), DropError> {
     setresuid(user, user, user).map_err(|error| DropError::User(error.into()))
 }
 
-fn prove(who: Identity) -> Result<(), DropError> {
+fn prove(who: Identity, allowed: &[Gid]) -> Result<(), DropError> {
     let (uid, gid) = (Uid::from_raw(who.uid), Gid::from_raw(who.gid));
     let users = getresuid().map_err(|error| DropError::User(error.into()))?;
     if users.real != uid || users.effective != uid || users.saved != uid {
@@ -89,7 +106,7 @@ fn prove(who: Identity) -> Result<(), DropError> {
         ));
     }
     let list = getgroups().map_err(|error| DropError::Group(error.into()))?;
-    if list.iter().any(|&group| group != gid) {
+    if list.iter().any(|group| !allowed.contains(group)) {
         return Err(DropError::NotProved("supplementary groups are left"));
     }
     let root = Uid::from_raw(0);
@@ -97,7 +114,7 @@ fn prove(who: Identity) -> Result<(), DropError> {
         return Err(DropError::NotProved("the superuser's id can be had again"));
     }
     let wheel = Gid::from_raw(0);
-    if who.uid != 0 && who.gid != 0 && setresgid(wheel, wheel, wheel).is_ok() {
+    if who.uid != 0 && !allowed.contains(&wheel) && setresgid(wheel, wheel, wheel).is_ok() {
         return Err(DropError::NotProved(
             "the superuser's group can be had again",
         ));

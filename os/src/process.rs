@@ -93,6 +93,64 @@ pub fn kill_at_once(pid: i32) -> io::Result<()> {
     )?)
 }
 
+/// Which side of a [`fork`] this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The process that forked, with the child's pid.
+    Parent(i32),
+    /// The new process.
+    Child,
+}
+
+/// Makes a second process like this one.
+///
+/// Refused with `ErrorKind::Unsupported` in a process that has threads: in the child only one of
+/// them would go on, and what the others had locked would stay locked.
+pub fn fork() -> io::Result<Side> {
+    if has_threads() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    // SAFETY: there is no other thread, so the child finds memory and locks as the parent has them.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Side::Parent(child.as_raw())),
+        nix::unistd::ForkResult::Child => Ok(Side::Child),
+    }
+}
+
+/// Whether this process has more than one thread; where that cannot be told, it has.
+fn has_threads() -> bool {
+    // SAFETY: the call takes a number. CLONE_THREAD alone changes nothing in a process of one
+    // thread, and is refused in any other (unshare(2)).
+    if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
+        return false;
+    }
+    // A sandbox may refuse the call itself.
+    std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() > 1)
+}
+
+/// Becomes the program `file` with these words and this environment (`NAME=VALUE` each), with all
+/// signals at their defaults as they are now and SIGPIPE at its own. Returns only the error.
+pub fn exec(
+    file: &std::ffi::CStr,
+    words: &[std::ffi::CString],
+    environment: &[std::ffi::CString],
+) -> io::Error {
+    // Rust's runtime ignores SIGPIPE, and an ignored signal stays ignored in the program.
+    if let Err(error) = crate::signals::default_pipe() {
+        return error;
+    }
+    match nix::unistd::execve(file, words, environment) {
+        Err(error) => error.into(),
+    }
+}
+
+/// Ends this process at once, without unwinding: what a child of [`fork`] does, so that the
+/// parent's values are not dropped twice.
+pub fn end_now(code: u8) -> ! {
+    // SAFETY: _exit takes a number and does not return.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
 /// Sets the file mode creation mask; the old one is returned.
 pub fn umask(mask: u32) -> u32 {
     let mask = nix::sys::stat::Mode::from_bits_truncate(mask);

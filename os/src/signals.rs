@@ -83,6 +83,11 @@ pub fn default_child() -> io::Result<()> {
     default_disposition(Signal::SIGCHLD)
 }
 
+/// Gives SIGPIPE its default back, which Rust's runtime takes from every program before `main`.
+pub fn default_pipe() -> io::Result<()> {
+    default_disposition(Signal::SIGPIPE)
+}
+
 fn default_disposition(signal: Signal) -> io::Result<()> {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

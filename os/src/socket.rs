@@ -140,6 +140,28 @@ pub fn receive_nowait(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize
     )?)
 }
 
+/// Shows what has arrived on a socket and leaves it there, after waiting for it until `deadline`;
+/// 0 is the end of the stream. `ErrorKind::TimedOut` means the deadline passed.
+pub fn peek_until(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    deadline: std::time::Instant,
+) -> io::Result<usize> {
+    loop {
+        if !crate::fd::wait_readable(fd, deadline)? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match nix::sys::socket::recv(
+            std::os::fd::AsRawFd::as_raw_fd(&fd),
+            buffer,
+            MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT,
+        ) {
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
 /// Whether `fd` is a socket of any kind.
 pub fn is_socket(fd: BorrowedFd<'_>) -> bool {
     socket::getsockopt(&fd, sockopt::SockType).is_ok()

@@ -17,9 +17,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use memchr::memchr;
+use zeroize::Zeroize;
 
 /// How much is read at once, and the most that is read ahead.
 const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The most bytes that a conversation can have read ahead.
+pub const AHEAD_LIMIT: usize = BUFFER_BYTES;
 
 /// Collected replies are written out when there are more of them, read or no read.
 const REPLY_BYTES: usize = 8 * 1024;
@@ -82,6 +86,17 @@ pub struct Conn {
     end: usize,
     replies: Vec<u8>,
     limits: Limits,
+    /// Where not a byte may be read ahead: how that is done.
+    exact: Option<Exact>,
+}
+
+/// How to read a line and nothing behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exact {
+    /// A socket shows what has arrived without giving it away.
+    Peek,
+    /// Anything else is read byte by byte.
+    Bytes,
 }
 
 impl Conn {
@@ -95,7 +110,40 @@ impl Conn {
             end: 0,
             replies: Vec::new(),
             limits,
+            exact: None,
         }
+    }
+
+    /// From now on nothing behind the line that is asked for is read: a program that takes the
+    /// conversation over by exec must find all of it. Slower, so only where that may happen.
+    pub fn read_exactly(&mut self) {
+        let socket = os::socket::is_socket(self.input.as_fd());
+        self.exact = Some(if socket { Exact::Peek } else { Exact::Bytes });
+    }
+
+    /// Puts bytes that another side of the same program had read ahead before what comes next. At
+    /// most [`AHEAD_LIMIT`] of them; a caller with more has not kept to the limit of its own record.
+    pub fn resume(&mut self, ahead: &[u8]) {
+        debug_assert_eq!(
+            self.start, self.end,
+            "a conversation is resumed at its beginning"
+        );
+        let count = ahead.len().min(self.buffer.len());
+        self.buffer[..count].copy_from_slice(&ahead[..count]);
+        self.start = 0;
+        self.end = count;
+    }
+
+    /// The bytes that were read and not asked for, at most [`AHEAD_LIMIT`].
+    pub fn ahead(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Overwrites everything that was read, secrets among it; what was read ahead is lost.
+    pub fn wipe(&mut self) {
+        self.buffer.zeroize();
+        self.start = 0;
+        self.end = 0;
     }
 
     /// Over descriptors 0 and 1, by close-on-exec duplicates of them.
@@ -110,6 +158,9 @@ impl Conn {
     pub fn replace(&mut self, input: OwnedFd, output: OwnedFd) {
         self.input = input;
         self.output = output;
+        if self.exact.is_some() {
+            self.read_exactly();
+        }
         self.start = 0;
         self.end = 0;
         self.replies.clear();
@@ -196,7 +247,16 @@ impl Conn {
         }
         self.start = 0;
         self.end = 0;
-        match os::fd::read_until(self.input.as_fd(), &mut self.buffer, deadline) {
+        let room = match self.exact {
+            None => self.buffer.len(),
+            Some(Exact::Bytes) => 1,
+            Some(Exact::Peek) => {
+                let seen = os::socket::peek_until(self.input.as_fd(), &mut self.buffer, deadline)
+                    .map_err(|error| self.trouble(error))?;
+                memchr(b'\n', &self.buffer[..seen]).map_or(seen.max(1), |at| at + 1)
+            }
+        };
+        match os::fd::read_until(self.input.as_fd(), &mut self.buffer[..room], deadline) {
             Ok(0) => Err(Trouble::Closed),
             Ok(count) => {
                 self.end = count;

@@ -88,6 +88,34 @@ pub fn group_by_name(name: &[u8]) -> io::Result<Option<Group>> {
     group_in(Path::new(GROUP), |group| group.name == name)
 }
 
+/// The groups of a user besides his primary one, in the order of the group file.
+pub fn groups_of(user: &[u8]) -> io::Result<Vec<u32>> {
+    groups_in(Path::new(GROUP), user)
+}
+
+/// The groups of a file of group's layout that name `user` as a member.
+pub fn groups_in(path: &Path, user: &[u8]) -> io::Result<Vec<u32>> {
+    let mut groups = Vec::new();
+    let all: Option<()> = find_line(path, |line| {
+        // Most lines name nobody of that name, and need not be taken apart.
+        memmem(line, user)?;
+        let group = parse_group(line)?;
+        if group.members.iter().any(|member| member == user) && !groups.contains(&group.gid) {
+            groups.push(group.gid);
+        }
+        None
+    })?;
+    debug_assert!(all.is_none(), "no line ends the search");
+    Ok(groups)
+}
+
+/// Whether `needle`, which is not empty, is somewhere in `text`.
+fn memmem(text: &[u8], needle: &[u8]) -> Option<()> {
+    text.windows(needle.len().max(1))
+        .any(|window| window == needle)
+        .then_some(())
+}
+
 /// The first user in a file of passwd's layout that `wanted` accepts.
 pub fn user_in(path: &Path, wanted: impl Fn(&User) -> bool) -> io::Result<Option<User>> {
     find_line(path, |line| parse_user(line).filter(&wanted))
@@ -143,6 +171,14 @@ mod tests {
         std::fs::write(file.path(), "joe:x:1:1::/a:\njoe:x:2:2::/b:\n").expect("written");
         let user = user_in(file.path(), |user| user.name == b"joe").expect("readable");
         assert_eq!(user.expect("joe").uid, 1);
+    }
+
+    #[test]
+    fn the_groups_of_a_user_are_those_that_name_him() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let text = "a:x:10:joe\nb:x:11:joey,joe\nc:x:12:joey\nd:x:13:\nb2:x:11:joe\njoe:x:14:\n";
+        std::fs::write(file.path(), text).expect("written");
+        assert_eq!(groups_in(file.path(), b"joe").expect("readable"), [10, 11]);
     }
 
     #[test]

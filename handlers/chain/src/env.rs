@@ -1,0 +1,83 @@
+//! The environment of a program as a value.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Variables and their values, each name once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Env {
+    list: Vec<(OsString, OsString)>,
+}
+
+impl Env {
+    /// That of this process.
+    pub fn of_process() -> Env {
+        Env {
+            list: std::env::vars_os().collect(),
+        }
+    }
+
+    /// The value of `name`, where it is set.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        let found = self.list.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_os_str())
+    }
+
+    /// The value of `name` as bytes, where it is set.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.get(name).map(OsStr::as_bytes)
+    }
+
+    /// Sets `name`, in the place where it was if it was set.
+    pub fn set(&mut self, name: &str, value: &[u8]) {
+        let value = OsString::from_vec(value.to_vec());
+        match self.list.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.list.push((name.into(), value)),
+        }
+    }
+
+    /// Takes `name` away.
+    pub fn remove(&mut self, name: &str) {
+        self.list.retain(|(known, _)| known != name);
+    }
+
+    /// `NAME=VALUE` for each, as execve(2) takes them; what has a NUL in it is left out.
+    pub fn to_strings(&self) -> Vec<CString> {
+        let line = |(name, value): &(OsString, OsString)| {
+            os::spawn::variable(name.as_bytes(), value.as_bytes())
+        };
+        self.list.iter().filter_map(line).collect()
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Env {
+    fn from_iter<T: IntoIterator<Item = (&'a str, &'a str)>>(pairs: T) -> Env {
+        let mut env = Env::default();
+        for (name, value) in pairs {
+            env.set(name, value.as_bytes());
+        }
+        env
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_there_once_with_its_last_value() {
+        let mut env: Env = [("A", "1"), ("B", "2"), ("A", "3")].into_iter().collect();
+        assert_eq!(env.bytes("A"), Some(&b"3"[..]));
+        env.remove("B");
+        assert_eq!(env.get("B"), None);
+        assert_eq!(env.to_strings(), [c"A=3".to_owned()]);
+    }
+
+    #[test]
+    fn a_value_with_a_nul_reaches_no_program() {
+        let mut env = Env::default();
+        env.set("A", b"1\x002");
+        assert_eq!(env.to_strings(), Vec::<CString>::new());
+    }
+}
