@@ -27,15 +27,35 @@ export RUSTFLAGS := -C target-feature=+crt-static -C relocation-model=static $(R
 CARGO_FLAGS = --locked --target $(TARGET)
 SUPERD = $(TARGET_DIR)/$(TARGET)/release/superd
 
+# superd-nss is the one dynamic program: it calls the C library's own NSS, libcrypt and, where that is there,
+# PAM. So it has flags and a directory of its own, and no other cargo command may include it.
+NSS_DIR = $(TARGET_DIR)/nss
+NSS = $(NSS_DIR)/$(HOST)/release/superd-nss
+# Taken out and not switched off: rustc links statically where any flag says so.
+NSS_CARGO = env RUSTFLAGS="$(subst -C target-feature=+crt-static,,$(subst -C relocation-model=static,,$(RUSTFLAGS)))" $(CARGO)
+NSS_FLAGS = --locked --target $(HOST) --target-dir $(NSS_DIR)
+# Sets $$crypt and $$pam to what there is to link with, and says what there is not.
+links = echo 'int main(void) { return 0; }' | cc -x c - $(1) -o $(NSS_DIR)/links 2>/dev/null
+nss_parts = mkdir -p $(NSS_DIR); crypt=; pam=; if $(call links,-lcrypt); then crypt=yes; \
+	if $(call links,-l:libpam.so.0); then pam="--features pam"; else echo "superd-nss: without PAM, for there is no libpam.so.0"; fi; \
+	else echo "superd-nss: left out, for there is no libcrypt to link with"; fi
+export SUPERD_NSS := $(abspath $(NSS))
+
 # Absolute: Cargo runs tests in the folder of their package.
 export SUPERD_PEERS := $(abspath target/peers)
 export SUPERD_LEFT_OUT := $(abspath target/left-out)
 MANDOC = $(SUPERD_PEERS)/bin/mandoc
 FUZZ_SECONDS ?= 60
-# The size of the benchmark: rounds, connections a turn, lines of rules to compile.
+# The benchmark: which parts (see bench/run); its size: rounds, connections a turn, lines of rules to compile, POP3
+# logins a turn, messages of the large mailbox (SMALL=1: small ones); a folder with qmail-popup and qmail-pop3d.
+PARTS ?= all
 ROUNDS ?= 5
 TOTAL ?= 4000
 RULES ?= 1000000
+LOGINS ?= 2000
+MAILBOX ?= 100000
+SMALL ?=
+BENCH_C_CHAIN ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 # Cargo uses all cores by itself, and the order of the checks is the order of their output.
@@ -47,13 +67,15 @@ build: tools
 	@echo "building superd for $(TARGET), static"
 	@$(CARGO) build --release $(CARGO_FLAGS) --package superd
 	@echo "built $(SUPERD)"
+	@$(nss_parts); if [ "$$crypt" ]; then echo "building superd-nss, dynamic" && \
+		$(NSS_CARGO) build --release $(NSS_FLAGS) --package superd-nss $$pam; else rm -f $(NSS); fi
 
 help:
 	@echo "make              build $(SUPERD)"
 	@echo "make install      install below $(PREFIX) (PREFIX=, DESTDIR=); make uninstall takes it away"
 	@echo "make test         all checks: format, lints, tests beside the originals, man pages, sample rules"
 	@echo "make demo         run the demonstration; make demo-check runs it as a test"
-	@echo "make bench        compare speed with tcpserver and tcpsvd"
+	@echo "make bench        compare speed with tcpserver, Dovecot and others (PARTS=pop3, MAILBOX=20000: see bench/README.md)"
 	@echo "make soak         the long tests"
 	@echo "make fuzz         each fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS=)"
 	@echo "make clean        remove what was built and fetched"
@@ -72,6 +94,8 @@ install:
 	@cp $(SUPERD) $(SBIN)/.superd.new && chmod 755 $(SBIN)/.superd.new && mv -f $(SBIN)/.superd.new $(SBIN)/superd
 	@for name in $(SBIN_LINKS); do ln -sf superd $(SBIN)/$$name; done
 	@$(program_names) | while read -r name; do ln -sf ../../sbin/superd $(LIBEXEC)/$$name; done
+	@if [ -x $(NSS) ]; then new=$(LIBEXEC)/.superd-nss.new && \
+		cp $(NSS) $$new && chmod 755 $$new && mv -f $$new $(LIBEXEC)/superd-nss; fi
 	@for page in $(MAN_PAGES); do \
 		section=$(MAN)/man$${page##*.}; mkdir -p $$section && cp $$page $$section/ && chmod 644 $$section/$${page##*/} || exit 1; \
 	done
@@ -80,6 +104,7 @@ install:
 uninstall:
 	@echo "removing superd from $(DESTDIR)$(PREFIX)"
 	@for link in $(LIBEXEC)/*; do if [ "$$(readlink $$link)" = ../../sbin/superd ]; then rm $$link; fi; done
+	@rm -f $(LIBEXEC)/superd-nss
 	@rmdir $(LIBEXEC) 2>/dev/null || true
 	@rm -f $(SBIN)/superd $(addprefix $(SBIN)/,$(SBIN_LINKS))
 	@for page in $(MAN_PAGES); do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
@@ -112,15 +137,20 @@ check-format: | target
 
 check-lints: | target
 	@$(call component,clippy,lints: this Rust has no clippy); \
-		echo "checking lints" && $(CARGO) clippy --quiet $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+		echo "checking lints" && $(CARGO) clippy --quiet $(CARGO_FLAGS) --workspace --exclude superd-nss --all-targets -- -D warnings && \
+		{ $(nss_parts) >/dev/null; [ -z "$$crypt" ] || \
+		$(NSS_CARGO) clippy --quiet $(NSS_FLAGS) --package superd-nss $$pam --all-targets -- -D warnings; }
 
 # Most of what the tests do is waiting, so more of them run at once than there are cores. Building them
 # and running them takes minutes; half an hour means that something hangs. Examples in the documentation
 # come first: there may be none, and the last line that is printed is then no "0 passed".
 check-programs: | target
 	@echo "running the tests"
-	@timeout 600 $(CARGO) test --quiet $(CARGO_FLAGS) --workspace --doc
-	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test $(CARGO_FLAGS) --workspace --lib --bins --tests
+	@timeout 600 $(CARGO) test --quiet $(CARGO_FLAGS) --workspace --exclude superd-nss --doc
+	@$(nss_parts) >>$(SUPERD_LEFT_OUT); [ -z "$$crypt" ] || { \
+		timeout 600 $(NSS_CARGO) test $(NSS_FLAGS) --package superd-nss $$pam && \
+		timeout 600 $(NSS_CARGO) test $(NSS_FLAGS) --package os $${pam:---features nss} --lib -- nss:: pam::; }
+	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test $(CARGO_FLAGS) --workspace --exclude superd-nss --lib --bins --tests
 
 check-man: | target
 	@if [ -x $(MANDOC) ]; then echo "checking the man pages" && $(MANDOC) -T lint -W warning $(MAN_PAGES); \
@@ -144,11 +174,12 @@ demo-check: build
 	@SUPERD=$(abspath $(SUPERD)) sh init/demo --check
 
 bench: build peers
-	@ROUNDS=$(ROUNDS) TOTAL=$(TOTAL) RULES=$(RULES) sh bench/run $(SUPERD) $(SUPERD_PEERS)/bin
+	@PARTS="$(PARTS)" ROUNDS=$(ROUNDS) TOTAL=$(TOTAL) RULES=$(RULES) LOGINS=$(LOGINS) MAILBOX=$(MAILBOX) SMALL=$(SMALL) \
+		BENCH_C_CHAIN=$(BENCH_C_CHAIN) sh bench/run $(SUPERD) $(SUPERD_PEERS)/bin
 
 soak: build peers
 	@echo "running the long tests"
-	@SUPERD_SOAK=1 $(CARGO) test --release $(CARGO_FLAGS) --workspace soak_ -- --nocapture
+	@SUPERD_SOAK=1 $(CARGO) test --release $(CARGO_FLAGS) --workspace --exclude superd-nss soak_ -- --nocapture
 
 # What cargo-fuzz does, in two commands, so that nothing must be installed for it (but libFuzzer is
 # C++: a c++ is needed). No sanitizer: the code is safe Rust, and its panics are what is looked for.

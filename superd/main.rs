@@ -4,27 +4,61 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
+use chain::{Call, Joint, Kind};
 use os::Exit;
 
-/// A program: the name it was called under and its words in, an exit code out.
-type Program = fn(&str, Vec<OsString>) -> Exit;
+/// A program, as `main` calls it.
+#[derive(Clone, Copy)]
+enum Program {
+    /// The name it was called under and its words in, an exit code out.
+    Alone(fn(&str, Vec<OsString>) -> Exit),
+    /// The same for one that may be part of a chain, and is told what a chain hands on.
+    Chained(fn(Call) -> Exit),
+}
+
+use Program::{Alone, Chained};
 
 /// All programs under their own names, in the order of the README.
 const PROGRAMS: &[(&str, Program)] = &[
-    ("superd", superd),
-    ("superd-rules", rules::superd_rules::main),
-    ("superd-rulescheck", rules::superd_rulescheck::main),
-    ("smtpd", smtpd::main),
-    ("maildir-queue", queue::main),
+    ("superd", Alone(superd)),
+    ("superd-rules", Alone(rules::superd_rules::main)),
+    ("superd-rulescheck", Alone(rules::superd_rulescheck::main)),
+    ("smtpd", Alone(smtpd::main)),
+    ("maildir-queue", Alone(queue::main)),
+    ("popup", Chained(popup::main)),
+    ("pop3d", Chained(pop3d::main)),
+    ("checkpassword", Chained(auth::main)),
+    ("checkpw", Chained(auth::main)),
+    ("checkapoppw", Chained(auth::main)),
+    ("selectcheckpw", Chained(auth::main)),
+    ("superd-passwd", Alone(auth::passwd_program::main)),
+    ("authd", Chained(auth::authd::main)),
+    ("check-via", Chained(auth::main)),
 ];
+
+/// The programs that may follow another one in a chain: named there without a slash, they are called and
+/// not executed.
+const JOINTS: &[Joint] = &[
+    joint("popup", Kind::Ends, popup::main),
+    joint("pop3d", Kind::Ends, pop3d::main),
+    joint("checkpassword", Kind::Passes(0), auth::main),
+    joint("checkpw", Kind::Passes(0), auth::main),
+    joint("checkapoppw", Kind::Passes(0), auth::main),
+    joint("selectcheckpw", Kind::Passes(0), auth::main),
+    joint("check-via", Kind::Passes(1), auth::main),
+];
+
+const fn joint(name: &'static str, kind: Kind, run: fn(Call) -> Exit) -> Joint {
+    Joint { name, kind, run }
+}
 
 /// Names that are not installed: those of the originals, for people who put a link in their place,
 /// and the one that superd calls itself by.
 const OTHER_NAMES: &[(&str, Program)] = &[
-    ("tcpserver", superd),
-    ("tcprules", rules::superd_rules::main),
-    ("tcprulescheck", rules::superd_rulescheck::main),
-    (lookup::PROGRAM, lookup::main),
+    ("tcpserver", Alone(superd)),
+    ("tcprules", Alone(rules::superd_rules::main)),
+    ("tcprulescheck", Alone(rules::superd_rulescheck::main)),
+    (lookup::PROGRAM, Alone(lookup::main)),
 ];
 
 fn superd(name: &str, args: Vec<OsString>) -> Exit {
@@ -46,6 +80,10 @@ fn main() -> ExitCode {
     let all = PROGRAMS.iter().chain(OTHER_NAMES);
     let program = all.clone().find(|(program, _)| *program == name);
     // An executable that was copied under another name is superd.
-    let program = program.map_or(superd as Program, |(_, program)| *program);
-    program(&name, words.collect()).into()
+    let program = program.map_or(Alone(superd), |(_, program)| *program);
+    let exit = match program {
+        Alone(run) => run(&name, words.collect()),
+        Chained(run) => run(Call::of_process(&name, words.collect(), JOINTS)),
+    };
+    exit.into()
 }

@@ -16,9 +16,18 @@ mod support;
 
 // What the suites of the mail programs share.
 mod mail;
+// What the suites of POP3 share.
+#[allow(dead_code)]
+mod clients;
+mod post;
 
 mod init_script;
 mod maildir_queue;
+mod pop3_chaos;
+mod pop3_mixed;
+mod pop3_privilege;
+mod pop3_tls;
+mod pop3_ways;
 mod smtpd_delivery;
 mod smtpd_session;
 mod superd_environment;

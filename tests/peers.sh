@@ -7,6 +7,7 @@
 #
 #   DIR/root      what was unpacked
 #   DIR/bin       one entry a program: a link, or a wrapper that points it to its libraries
+#                 (bin/dovecot CONFIG: Dovecot in the foreground; tests/support/dovecot.sh makes a CONFIG)
 #   DIR/MISSING   one line for each program that could not be had, with the reason; empty when all is there
 #   DIR/stamp     what DIR was made from; while it fits, the next call has nothing to do
 #
@@ -17,17 +18,24 @@ set -eu
 [ $# -eq 1 ] || { echo "usage: peers.sh DIR" >&2; exit 100; }
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
+support=$(cd "$(dirname "$0")/support" && pwd)
 root=$dir/root
 bin=$dir/bin
 # Archive directories are made over at each release: a message must not depend on the user's language.
 LC_ALL=C
 export LC_ALL
 
-packages="ucspi-tcp ucspi-unix mailfront swaks curl ipsvd mandoc tinycdb strace"
+packages="ucspi-tcp ucspi-unix mailfront cvm checkpw dovecot-core dovecot-pop3d dovecot-imapd fetchmail getmail6
+mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace"
+packages=$(echo $packages)
+# What those depend on and the programs do not need in order to run where they are unpacked.
+unneeded="adduser debianutils init-system-helpers libexttextcat-data libpam-modules libpam-modules-bin
+libpam-runtime libsecret-common lsb-base openssl ssl-cert sysvinit-utils ucf"
 # These must be below DIR even where the machine has them installed: a test compares with a known version.
 programs="tcpserver tcprules tcprulescheck tcpclient rblsmtpd recordio fixcrio addcr delcr argv0
 tcpsvd unixserver unixclient mailfront smtpfront-echo smtpfront-qmail pop3front-auth pop3front-maildir
-imapfront-auth swaks curl mandoc cdb strace"
+imapfront-auth cvm-pwfile checkpw checkapoppw selectcheckpw dovecot fetchmail getmail getmail_fetch mpop
+swaks curl mandoc cdb strace"
 
 say() { echo "peers: $*"; }
 
@@ -37,7 +45,7 @@ if command -v flock >/dev/null 2>&1; then
     flock 9
 fi
 
-stamp="$(cksum <"$0") $dir $packages"
+stamp="$(cat "$0" "$support"/dovecot_paths.c | cksum) $dir $packages"
 if [ -f "$dir/stamp" ] && [ "$(cat "$dir/stamp")" = "$stamp" ]; then
     say "all originals are already in $bin"
     exit 0
@@ -79,8 +87,15 @@ fetch() {
         sed -n "s/^'[^']*' \([^_ ]*\)_.*/\1/p") || return 1
     names=
     for package in $packages $needed; do
+        case " $(echo $unneeded) " in *" $package "*) continue ;; esac
+        case $package in
         # A program that the machine has is linked, not fetched: curl would bring thirty libraries along.
-        if [ "$package" = curl ] && command -v curl >/dev/null 2>&1; then continue; fi
+        curl) if command -v curl >/dev/null 2>&1; then continue; fi ;;
+        # A newer one than the machine's would be fetched for the sake of the version number alone.
+        libpam0g) if ls /lib/*/libpam.so.0 >/dev/null 2>&1; then continue; fi ;;
+        # getmail is a program of the machine's Python.
+        python3* | libpython3*) continue ;;
+        esac
         names="$names $package"
     done
     # shellcheck disable=SC2086
@@ -95,6 +110,15 @@ if ! fetch /var/lib/apt/lists; then
     say "the machine's package lists are missing or old: fetching new ones below $dir"
     apt "$dir/apt/lists" update >/dev/null 2>"$dir/apt/update-errors" || true
     if ! fetch "$dir/apt/lists"; then
+        # A release of Debian that lacks one of them still has the others.
+        all=$packages
+        packages=
+        for package in $all; do
+            if apt "$dir/apt/lists" --print-uris download "$package" >/dev/null 2>&1; then packages="$packages $package"; fi
+        done
+        rm -f "$dir"/new/debs/*
+    fi
+    if ! [ "$(ls "$dir/new/debs")" ] && { [ -z "$packages" ] || ! fetch "$dir/apt/lists"; }; then
         # An archive out of reach shows as an unknown package later on: the first complaint says why.
         reason=$(cat "$dir/apt/update-errors" "$dir/apt/errors" | sed -n 's/^[EW]: //p' | head -1)
         missing_all "the packages could not be fetched (${reason:-no reason given})"
@@ -107,13 +131,27 @@ mv "$dir/new/root" "$root"
 mkdir -p "$bin"
 
 # All the directories with libraries that came along, for the wrappers.
-libraries=$(find "$root" -name 'lib*.so*' -exec dirname {} \; | sort -u | tr '\n' ':')
+libraries=$(find "$root" -name 'lib*.so*' -not -path '*/dovecot/*' -exec dirname {} \; | sort -u | tr '\n' ':')
 libraries=${libraries%:}
 modules=$(for d in "$root"/usr/share/perl/5.* "$root"/usr/share/perl5 "$root"/usr/lib/*/perl/5.* \
     "$root"/usr/lib/*/perl5 "$root"/usr/lib/*/perl-base; do
     if [ -d "$d" ]; then printf '%s:' "$d"; fi
 done)
 modules=${modules%:}
+
+# The link for the linker leads to the machine's library, by a path that need not be there.
+for link in "$root"/usr/lib/*/libpam.so; do
+    [ -L "$link" ] || continue
+    for library in "$root"/lib/*/libpam.so.0 "$root"/usr/lib/*/libpam.so.0 /lib/*/libpam.so.0 /usr/lib/*/libpam.so.0; do
+        if [ -e "$library" ]; then ln -sf "$library" "$link"; break; fi
+    done
+done
+
+# The interpreter itself and not a shim, for which a test's environment would be too small.
+python=
+for program in /usr/bin/python3 python3; do
+    [ -n "$python" ] || python=$("$program" -c 'import sys; print(sys.executable)' 2>/dev/null || true)
+done
 
 wrap() { # wrap NAME SETTINGS COMMAND...: a program that must be told where its parts are
     name=$1
@@ -126,8 +164,8 @@ wrap() { # wrap NAME SETTINGS COMMAND...: a program that must be told where its 
 : >"$dir/MISSING"
 for program in $programs; do
     file=
-    for place in "$root/usr/bin" "$root/usr/sbin" "$root/bin"; do
-        if [ -z "$file" ] && [ -x "$place/$program" ]; then file=$place/$program; fi
+    for place in "$root/usr/bin" "$root/usr/sbin" "$root/bin" "$root/usr/share/doc/checkpw/examples"; do
+        if [ -z "$file" ] && [ -f "$place/$program" ]; then file=$place/$program; fi
     done
     [ -n "$file" ] || file=$(command -v "$program" || true)
     if [ -z "$file" ]; then
@@ -140,6 +178,36 @@ for program in $programs; do
             wrap swaks "LD_LIBRARY_PATH='$libraries' PERL5LIB='$modules'" "perl '$file'"
         else
             wrap swaks "" "perl '$file'"
+        fi
+        ;;
+    selectcheckpw) # a script of the package's examples, which names the two others by their places
+        sed "s|/usr/bin/check|$bin/check|" "$file" >"$bin/$program"
+        chmod 755 "$bin/$program"
+        ;;
+    getmail*)
+        if [ -n "$python" ]; then
+            wrap "$program" "PYTHONPATH='$root/usr/lib/python3/dist-packages' PYTHONDONTWRITEBYTECODE=1" "'$python' '$file'"
+        else
+            echo "$program: this machine has no python3" >>"$dir/MISSING"
+        fi
+        ;;
+    dovecot) # its master would look for its configuration reader in /usr/bin; the reader can start the master, too
+        if ! [ -x "$root/usr/lib/dovecot/pop3" ] || ! [ -x "$root/usr/lib/dovecot/imap" ]; then
+            echo "dovecot: it has come without POP3 or IMAP" >>"$dir/MISSING"
+        elif cc -O2 -shared -fPIC -DROOT="\"$root\"" -o "$root/usr/lib/dovecot/paths.so" "$support/dovecot_paths.c" 2>/dev/null; then
+            parts=$root/usr/lib/dovecot
+            cat >"$bin/dovecot" <<WRAPPER
+#!/bin/sh
+# dovecot CONFIG: Dovecot in the foreground. CONFIG must import LD_LIBRARY_PATH and LD_PRELOAD, and set libexec_dir.
+export LD_LIBRARY_PATH='$parts:$parts/modules/old-stats:$libraries' LD_PRELOAD='$parts/paths.so'
+case \$1 in
+--version) exec '$file' --version ;;
+esac
+exec '$root/usr/bin/doveconf' -f service=master -m master -p -c "\$1" -e '$file' -F -c "\$1"
+WRAPPER
+            chmod 755 "$bin/dovecot"
+        else
+            echo "dovecot: there is no cc to compile what it needs outside of its place" >>"$dir/MISSING"
         fi
         ;;
     *front*) # its protocols and plugins are loaded from a directory at run time; the named fronts find mailfront beside them
@@ -182,11 +250,20 @@ check smtpfront-qmail 'qmail directory'
 check pop3front-auth 'usage: pop3front-auth cvm'
 check pop3front-maildir 'Mailbox not specified'
 check imapfront-auth 'Usage: imapfront-auth imapd'
+check cvm-pwfile 'cvm-pwfile: Error: ' cvm-local:
+for program in checkpw checkapoppw; do check $program ''; done
+# The configuration's language is another one from 2.4 on.
+check dovecot '2.3.' --version
+check fetchmail 'fetchmail release' --version
+check getmail 'getmail 6' --version
+check getmail_fetch 'Usage: getmail_fetch' --help
+check mpop 'mpop version' --version
 check swaks 'swaks version' --version
 check curl 'imap' --version
 check mandoc 'usage: mandoc' -V
 check strace 'strace -- version' -V
 check cdb 'cdb' -h
+[ -e "$(echo "$root"/usr/lib/*/libpam.so)" ] || echo "libpam.so: there is no PAM library to link with" >>"$dir/MISSING"
 rm -rf "$dir/new" "$dir/apt"
 
 if [ -s "$dir/MISSING" ]; then

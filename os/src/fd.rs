@@ -186,18 +186,44 @@ pub fn standard_input() -> impl AsFd {
 ///
 /// Only as the first thing of a program, while nothing in it has opened a descriptor.
 pub fn close_inherited() -> io::Result<()> {
+    close_all_but(&[])
+}
+
+/// Closes every descriptor from 3 on but those of `keep`, as [`close_inherited`] does.
+///
+/// For a child of fork that goes another way than its parent: nothing in the process may own or
+/// remember any other descriptor from then on, so nothing may have been logged before.
+pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok())
+        .filter(|&number| number >= 3)
+        .collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept {
+        if number > first {
+            close_between(first, number - 1)?;
+        }
+        first = number.saturating_add(1);
+    }
+    close_between(first, u32::MAX)
+}
+
+fn close_between(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: closing is wrong only for descriptors that something in this process owns, and the
-    // contract says that there is no such thing yet. The call goes by number because not every C
-    // library has a wrapper for it.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    // contracts of the callers say that there is no such thing. The call goes by number because not
+    // every C library has a wrapper for it.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if done == 0 {
         return Ok(());
     }
     // A kernel before 5.9.
     let (limit, _) = crate::process::descriptor_limits()?;
-    for number in 3..i32::try_from(limit).unwrap_or(i32::MAX).min(1 << 20) {
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(1 << 20);
+    for number in first..=last.min(limit) {
         // SAFETY: as above.
-        unsafe { libc::close(number) };
+        unsafe { libc::close(number.cast_signed()) };
     }
     Ok(())
 }
@@ -264,23 +290,27 @@ mod tests {
 
     #[test]
     fn closed_standard_descriptors_are_opened_on_the_null_device() {
-        // In a child of its own: the runner's descriptors are everybody's.
+        as_program("guard");
+    }
+
+    /// Runs one part in a child of its own: the runner's descriptors are everybody's.
+    fn as_program(part: &str) {
         let mut shell = std::process::Command::new("/bin/sh");
         let program = std::env::current_exe().expect("this one");
         shell.args([
             "-c",
-            "exec \"$0\" --exact fd::tests::as_a_child --nocapture >\"$1\" 2>&1",
+            "exec \"$0\" fd::tests::as_a_child --nocapture >\"$1\" 2>&1",
         ]);
         let told = tempfile::NamedTempFile::new().expect("a file");
-        shell.arg(program).arg(told.path()).env("OS_FD_CHILD", "1");
+        shell.arg(program).arg(told.path()).env("OS_FD_CHILD", part);
         let status = shell.status().expect("started");
         let text = std::fs::read_to_string(told.path()).expect("text");
         assert!(status.success(), "{text}");
     }
 
     #[test]
-    fn as_a_child() {
-        if std::env::var_os("OS_FD_CHILD").is_none() {
+    fn as_a_child_without_descriptor_0() {
+        if std::env::var_os("OS_FD_CHILD").is_none_or(|part| part != "guard") {
             return;
         }
         // SAFETY: this process has nothing but this test, which never reads descriptor 0.
@@ -288,6 +318,30 @@ mod tests {
         guard_standard().expect("guarded");
         let target = std::fs::read_link("/proc/self/fd/0").expect("it is open");
         assert_eq!(target, std::path::Path::new("/dev/null"));
+    }
+
+    #[test]
+    fn all_descriptors_are_closed_but_those_to_keep() {
+        as_program("all_but");
+    }
+
+    #[test]
+    fn as_a_child_that_keeps_two() {
+        if std::env::var_os("OS_FD_CHILD").is_none_or(|part| part != "all_but") {
+            return;
+        }
+        let open: Vec<OwnedFd> = (0..6)
+            .map(|_| duplicate_high(standard_input().as_fd()).expect("a descriptor"))
+            .collect();
+        let numbers: Vec<RawFd> = open.iter().map(AsRawFd::as_raw_fd).collect();
+        close_all_but(&[open[4].as_fd(), open[1].as_fd()]).expect("closed");
+        for (at, number) in numbers.into_iter().enumerate() {
+            // SAFETY: the number is only asked about.
+            let is_open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
+            assert_eq!(is_open, at == 1 || at == 4, "{at}");
+        }
+        // Their owners must not close them a second time.
+        std::mem::forget(open);
     }
 
     #[test]

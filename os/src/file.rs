@@ -43,6 +43,43 @@ pub fn open_unfollowed(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Renames `from` to `to`, which nothing may have: `ErrorKind::AlreadyExists` where something has.
+///
+/// renameat2(2) with RENAME_NOREPLACE; on file systems (and kernels) that do not know the flag a
+/// link and an unlink, between which the file has both names.
+pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
+    let [old, new] = [c_path(from)?, c_path(to)?];
+    // SAFETY: both pointers are to C strings that live until the call returns; it only reads them.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            old.as_ptr(),
+            libc::AT_FDCWD,
+            new.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EINVAL | libc::ENOSYS) => move_by_link(from, to),
+        _ => Err(error),
+    }
+}
+
+fn c_path(path: &Path) -> io::Result<std::ffi::CString> {
+    use std::os::unix::ffi::OsStrExt;
+    Ok(std::ffi::CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn move_by_link(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::hard_link(from, to)?;
+    std::fs::remove_file(from)
+}
+
 /// Makes what happened to the names in directory `path` last through a crash.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     OpenOptions::new()
@@ -149,6 +186,24 @@ mod tests {
         let path = folder.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
         open_without_waiting(&path).expect("opened at once");
+    }
+
+    #[test]
+    fn a_rename_without_replacing_refuses_a_name_that_is_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [one, two, three] = ["1", "2", "3"].map(|name| folder.path().join(name));
+        for rename in [rename_noreplace, move_by_link] {
+            std::fs::write(&one, "one").expect("written");
+            std::fs::write(&two, "two").expect("written");
+            let error = rename(&one, &two).expect_err("taken");
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read(&two).expect("there"), b"two");
+            rename(&one, &three).expect("renamed");
+            assert_eq!(std::fs::read(&three).expect("there"), b"one");
+            let error = rename(&one, &folder.path().join("4")).expect_err("gone");
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            std::fs::remove_file(&three).expect("removed");
+        }
     }
 
     #[test]

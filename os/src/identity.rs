@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 /// A user and the one group that a program is to run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,14 @@ pub fn effective_uid() -> u32 {
 pub fn is_nobody_but(uid: u32) -> bool {
     let uid = Uid::from_raw(uid);
     getresuid().is_ok_and(|ids| ids.real == uid && ids.effective == uid && ids.saved == uid)
+}
+
+/// Whether this process has an identity that its program's file gave it (setuid, setgid): real,
+/// effective and saved ids are not all the same, or cannot be told.
+pub fn is_borrowed() -> bool {
+    let user = getresuid().is_ok_and(|ids| ids.real == ids.effective && ids.real == ids.saved);
+    let group = getresgid().is_ok_and(|ids| ids.real == ids.effective && ids.real == ids.saved);
+    !(user && group)
 }
 
 /// The effective group id of this process.
@@ -105,8 +113,8 @@ fn prove(who: Identity, allowed: &[Gid]) -> Result<(), DropError> {
             "the group id is not the one asked for",
         ));
     }
-    let list = getgroups().map_err(|error| DropError::Group(error.into()))?;
-    if list.iter().any(|group| !allowed.contains(group)) {
+    let list = group_list().map_err(DropError::Group)?;
+    if list.iter().any(|group| !allowed.contains(&Gid::from_raw(*group))) {
         return Err(DropError::NotProved("supplementary groups are left"));
     }
     let root = Uid::from_raw(0);
@@ -122,6 +130,19 @@ fn prove(who: Identity, allowed: &[Gid]) -> Result<(), DropError> {
     Ok(())
 }
 
+/// The supplementary groups of this process. (nix asks for the system's limit first, and the C
+/// library reads that from a file below /proc: as dear as all the rest of a login's change of identity.)
+fn group_list() -> io::Result<Vec<u32>> {
+    // SAFETY: with a length of 0 nothing is written; the call returns how many there are.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    let mut list = vec![0; usize::try_from(count).map_err(|_| io::Error::last_os_error())?];
+    // SAFETY: the pointer and the length describe `list`, which the call fills; more than that is an
+    // error.
+    let count = unsafe { libc::getgroups(count, list.as_mut_ptr()) };
+    list.truncate(usize::try_from(count).map_err(|_| io::Error::last_os_error())?);
+    Ok(list)
+}
+
 /// The unprivileged user for what reads the network on behalf of a root process: `named`
 /// (`$SUPERD_UNPRIV`), else `superd-null` where it exists, else `nobody`.
 ///
@@ -131,28 +152,22 @@ pub fn unprivileged(named: Option<&[u8]>) -> Result<Identity, String> {
         Some(name) => &[name],
         None => &[b"superd-null", b"nobody"],
     };
-    for name in candidates {
-        match crate::names::passwd::user_by_name(name) {
-            Ok(Some(user)) if user.uid != 0 => {
-                return Ok(Identity {
-                    uid: user.uid,
-                    gid: user.gid,
-                });
-            }
-            Ok(Some(_)) => {
-                let name = name.escape_ascii();
-                return Err(format!(
-                    "unable to use {name} as unprivileged user: it has uid 0"
-                ));
-            }
-            Ok(None) => {}
-            Err(error) => {
-                return Err(format!(
-                    "unable to read /etc/passwd: {}",
-                    crate::reason(&error)
-                ));
-            }
+    let found = crate::names::passwd::first_of(candidates)
+        .map_err(|error| format!("unable to read /etc/passwd: {}", crate::reason(&error)))?;
+    match found {
+        Some(user) if user.uid != 0 => {
+            return Ok(Identity {
+                uid: user.uid,
+                gid: user.gid,
+            });
         }
+        Some(user) => {
+            let name = user.name.escape_ascii();
+            return Err(format!(
+                "unable to use {name} as unprivileged user: it has uid 0"
+            ));
+        }
+        None => {}
     }
     Err(match named {
         Some(name) => format!("no such user: {} ($SUPERD_UNPRIV)", name.escape_ascii()),
@@ -170,6 +185,24 @@ mod tests {
     fn the_superuser_is_never_the_unprivileged_user() {
         let error = unprivileged(Some(b"root")).expect_err("root is refused");
         assert!(error.contains("uid 0"), "{error}");
+    }
+
+    #[test]
+    fn the_groups_of_this_process_are_those_of_id() {
+        let told = std::process::Command::new("id").arg("-G").output();
+        let told = String::from_utf8(told.expect("started").stdout).expect("numbers");
+        let mut told: Vec<u32> = told
+            .split_whitespace()
+            .map(|number| number.parse().expect("a number"))
+            .collect();
+        let mut list = group_list().expect("groups");
+        // id shows the primary group, which need not be in the list.
+        list.push(effective_gid());
+        for groups in [&mut told, &mut list] {
+            groups.sort_unstable();
+            groups.dedup();
+        }
+        assert_eq!(list, told);
     }
 
     #[test]

@@ -12,11 +12,17 @@ pub mod file;
 pub mod identity;
 pub mod log;
 pub mod names;
+#[cfg(feature = "nss")]
+pub mod nss;
+#[cfg(feature = "pam")]
+pub mod pam;
+pub mod poll;
 pub mod process;
 pub mod programs;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod terminal;
 
 pub use error::reason;
 pub use exit::Exit;

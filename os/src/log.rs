@@ -150,6 +150,12 @@ impl Sink {
         matches!(self.way, Way::Device) && std::io::IsTerminal::is_terminal(&self.file)
     }
 
+    /// Waits until there seems to be room for a line, or nobody reads any more; `false` at the
+    /// deadline.
+    pub fn wait_until(&self, deadline: std::time::Instant) -> bool {
+        crate::fd::wait_writable(self.file.as_fd(), deadline).unwrap_or(false)
+    }
+
     /// Writes `line` whole, waiting for room as long as it takes.
     pub fn write_waiting(&self, line: &[u8]) -> io::Result<()> {
         let mut rest = line;
@@ -259,6 +265,18 @@ mod tests {
             reader.read_exact(&mut some).expect("more lines");
             assert!(some.iter().all(|&byte| byte == b'x'), "{way}");
             assert_eq!(sink.write(b"one line\n"), Said::Written, "{way}");
+        }
+    }
+
+    #[test]
+    fn room_is_waited_for_until_a_deadline() {
+        use std::time::{Duration, Instant};
+        for (way, mut reader, sink) in sinks() {
+            fill(&sink);
+            assert!(!sink.wait_until(Instant::now() + Duration::from_millis(30)));
+            let mut some = vec![0; 64 * LINE_LIMIT];
+            let _ = reader.read(&mut some).expect("lines");
+            assert!(sink.wait_until(Instant::now() + Duration::from_secs(20)), "{way}");
         }
     }
 

@@ -93,6 +93,11 @@ pub fn kill_at_once(pid: i32) -> io::Result<()> {
     )?)
 }
 
+/// Whether there is a process `pid`, be it somebody else's.
+pub fn exists(pid: i32) -> bool {
+    nix::sys::signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+}
+
 /// Which side of a [`fork`] this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -167,6 +172,12 @@ pub fn not_dumpable() -> io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)
 }
 
+/// This process can start no other any more, whatever becomes of it. It does not bind the superuser.
+pub fn no_children() -> io::Result<()> {
+    use nix::sys::resource::{Resource, setrlimit};
+    Ok(setrlimit(Resource::RLIMIT_NPROC, 0, 0)?)
+}
+
 /// Fills `buffer` with random bytes that nobody can guess.
 pub fn random(buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
@@ -232,6 +243,16 @@ mod tests {
             .expect("waited")
             .expect("an end");
         assert!(status.success());
+    }
+
+    #[test]
+    fn a_process_with_threads_is_not_forked() {
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || wait.recv());
+        let error = fork().expect_err("the test's own thread is a second one");
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        drop(end);
+        assert!(thread.join().expect("ended").is_err());
     }
 
     #[test]

@@ -124,6 +124,32 @@ pub fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
     })
 }
 
+/// Connects to the UNIX socket at `path`; where its queue is full, it is tried again until `deadline`,
+/// `ErrorKind::TimedOut`. The connection is close-on-exec and non-blocking.
+pub fn connect_unix_until(
+    path: &std::path::Path,
+    deadline: std::time::Instant,
+) -> io::Result<OwnedFd> {
+    use socket::{AddressFamily, SockFlag, SockType, UnixAddr};
+    /// How long to wait for a place in the queue.
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+    let address = UnixAddr::new(path)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    loop {
+        match socket::connect(fd.as_raw_fd(), &address) {
+            Ok(()) => return Ok(fd),
+            // unix(7) has no waiting for a full queue: the call says so and nothing has happened.
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if std::time::Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// Sends what fits at once; `ErrorKind::WouldBlock` where nothing does. Never raises SIGPIPE.
 /// The blocking mode of the socket is left as it is.
 pub fn send_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
@@ -208,6 +234,26 @@ pub fn set_nodelay(fd: BorrowedFd<'_>) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn a_full_queue_is_waited_for_until_the_deadline() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let soon = || std::time::Instant::now() + std::time::Duration::from_millis(60);
+        let error = connect_unix_until(&path, soon()).expect_err("nothing is there");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let flags = socket::SockFlag::SOCK_CLOEXEC;
+        let kind = socket::SockType::Stream;
+        let listener = socket::socket(socket::AddressFamily::Unix, kind, flags, None);
+        let listener = listener.expect("a socket");
+        let address = socket::UnixAddr::new(&path).expect("an address");
+        socket::bind(listener.as_raw_fd(), &address).expect("bound");
+        let none = socket::Backlog::new(0).expect("a number");
+        socket::listen(&listener, none).expect("listening");
+        let _first = connect_unix_until(&path, soon()).expect("the queue has one place");
+        let error = connect_unix_until(&path, soon()).expect_err("the queue is full");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 
     #[test]
     fn an_accepted_connection_is_blocking_even_from_a_non_blocking_listener() {

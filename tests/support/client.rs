@@ -62,6 +62,40 @@ impl Client {
         self.send(format!("{line}\r\n"));
     }
 
+    /// Sends a line with CR LF; `None` where the server has gone.
+    pub fn try_say(&mut self, line: &str) -> Option<()> {
+        let stream = self.stream.get_mut();
+        stream.write_all(format!("{line}\r\n").as_bytes()).ok()
+    }
+
+    /// [`Client::line`]; `None` where the connection has ended, in whatever way.
+    pub fn try_line(&mut self) -> Option<String> {
+        let mut bytes = Vec::new();
+        let read = self.stream.read_until(b'\n', &mut bytes);
+        let line = bytes.strip_suffix(b"\n")?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        read.is_ok()
+            .then(|| String::from_utf8_lossy(line).into_owned())
+    }
+
+    /// The lines of a reply of POP3's form after its first, to the dot, unstuffed; `None` where the
+    /// connection ends before.
+    pub fn try_body(&mut self) -> Option<Vec<String>> {
+        let mut lines = Vec::new();
+        loop {
+            let mut bytes = Vec::new();
+            if !matches!(self.stream.read_until(b'\n', &mut bytes), Ok(1..)) {
+                return None;
+            }
+            let line = bytes.strip_suffix(b"\r\n")?;
+            if line == b"." {
+                return Some(lines);
+            }
+            let line = line.strip_prefix(b".").unwrap_or(line);
+            lines.push(String::from_utf8_lossy(line).into_owned());
+        }
+    }
+
     /// Reads one line; CR and LF are cut off. Empty at the end of the connection.
     pub fn line(&mut self) -> String {
         let mut bytes = Vec::new();

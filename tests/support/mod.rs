@@ -13,12 +13,14 @@
 pub mod cdb;
 pub mod client;
 pub mod dns;
+pub mod dovecot;
 pub mod ident;
 pub mod log;
 pub mod place;
 pub mod run;
 pub mod server;
 pub mod sides;
+pub mod tls;
 
 use std::io::Write;
 use std::net::Ipv4Addr;

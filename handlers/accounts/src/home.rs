@@ -80,6 +80,11 @@ impl Home {
         self.path.join("users")
     }
 
+    /// The file with the passwords of `users`.
+    pub fn users_secret(&self) -> PathBuf {
+        self.path.join("users.secret")
+    }
+
     /// The file of aliases.
     pub fn aliases(&self) -> PathBuf {
         self.path.join("aliases")

@@ -154,9 +154,45 @@ impl std::error::Error for AccountError {}
 
 /// Where accounts come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+pub enum Source {
+    /// The `users` file.
     Users,
+    /// The users of the system.
     System,
+}
+
+impl Source {
+    /// Those of a home, in the order in which they are asked: what `control/accounts` says, else
+    /// `users` where that file is there, else the system.
+    pub fn of(home: &Home) -> Result<Vec<Source>, ControlError> {
+        let sources = match home.list("accounts")? {
+            Some(words) => sources(&words).map_err(|word| ControlError {
+                path: home.control("accounts"),
+                why: Why::UnknownWord(word),
+            })?,
+            None if exists(&home.users())? => return Ok(vec![Source::Users]),
+            None => return Ok(vec![Source::System]),
+        };
+        // Asked for and not there: everybody would be unknown, and his mail would bounce.
+        if sources.contains(&Source::Users) && !exists(&home.users())? {
+            return Err(ControlError {
+                path: home.users(),
+                why: Why::Io(io::ErrorKind::NotFound.into()),
+            });
+        }
+        Ok(sources)
+    }
+}
+
+/// The account in `users` of who logs in as `login`: of exactly that name or, if `extended`, of the
+/// longest name that the login begins with before a `-`. Aliases do not log in.
+pub fn login_in_users(
+    home: &Home,
+    login: &[u8],
+    extended: bool,
+) -> Result<Option<Account>, AccountError> {
+    let path = home.users();
+    account_of(users::find_login(&path, login, extended), path)
 }
 
 /// Looks a user of the system up.
@@ -184,21 +220,7 @@ impl Accounts {
         locals: Vec<Vec<u8>>,
         system: SystemUsers,
     ) -> Result<Accounts, ControlError> {
-        let sources = match home.list("accounts")? {
-            Some(words) => sources(&words).map_err(|word| ControlError {
-                path: home.control("accounts"),
-                why: Why::UnknownWord(word),
-            })?,
-            None if exists(&home.users())? => vec![Source::Users],
-            None => vec![Source::System],
-        };
-        // Asked for and not there: everybody would be unknown, and his mail would bounce.
-        if sources.contains(&Source::Users) && !exists(&home.users())? {
-            return Err(ControlError {
-                path: home.users(),
-                why: Why::Io(io::ErrorKind::NotFound.into()),
-            });
-        }
+        let sources = Source::of(home)?;
         Ok(Accounts {
             home: home.clone(),
             sources,
@@ -346,14 +368,7 @@ impl Accounts {
 
     fn own_account(&self, local: &[u8]) -> Result<Option<Account>, AccountError> {
         let path = self.home.users();
-        match users::find(&path, local) {
-            Ok(None) => Ok(None),
-            Ok(Some(line)) => match line.account {
-                Ok(account) => Ok(Some(account)),
-                Err(fault) => Err(AccountError::User(path, line.number, fault)),
-            },
-            Err(error) => Err(AccountError::Read(path, error)),
-        }
+        account_of(users::find(&path, local), path)
     }
 
     fn system_account(&self, local: &[u8]) -> Result<Option<Account>, AccountError> {
@@ -370,11 +385,26 @@ impl Accounts {
                 uid: user.uid,
                 gid: user.gid,
                 home: user.home,
+                shell: user.shell,
                 mailbox: PathBuf::from(DEFAULT_MAILBOX),
                 quota: None,
             }));
         }
         Ok(None)
+    }
+}
+
+fn account_of(
+    line: io::Result<Option<users::Line>>,
+    path: PathBuf,
+) -> Result<Option<Account>, AccountError> {
+    match line {
+        Ok(None) => Ok(None),
+        Ok(Some(line)) => match line.account {
+            Ok(account) => Ok(Some(account)),
+            Err(fault) => Err(AccountError::User(path, line.number, fault)),
+        },
+        Err(error) => Err(AccountError::Read(path, error)),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Account {
     pub gid: u32,
     /// The home directory, absolute.
     pub home: PathBuf,
+    /// The shell, for the environment of programs; may be empty.
+    pub shell: Vec<u8>,
     /// The Maildir, relative to the home.
     pub mailbox: PathBuf,
     /// How much may be in it.
@@ -87,7 +89,7 @@ impl fmt::Display for LineError {
 /// Reads one line.
 pub fn parse(line: &[u8]) -> Result<Account, LineError> {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
-    let (&[name, _, uid, gid, _, home, _], added) =
+    let (&[name, _, uid, gid, _, home, shell], added) =
         fields.split_first_chunk().ok_or(LineError::Fields)?;
     let (mailbox, quota) = match added {
         [] => (&b""[..], &b""[..]),
@@ -111,6 +113,7 @@ pub fn parse(line: &[u8]) -> Result<Account, LineError> {
         uid,
         gid: id(gid)?,
         home: home.to_owned(),
+        shell: shell.to_vec(),
         mailbox: parse_mailbox(mailbox)?,
         quota: parse_quota(quota)?,
     })
@@ -180,11 +183,27 @@ pub(crate) struct Line {
 /// The line of the longest name that `local` is, or begins with before a `-`; of several lines
 /// with one name the first. Lines of other names are not looked at closer.
 pub(crate) fn find(path: &Path, local: &[u8]) -> io::Result<Option<Line>> {
+    find_longest(path, local, is_prefix)
+}
+
+/// [`find`] for a login: names are compared byte by byte, and one that only begins the login counts
+/// if `extended` says so.
+pub(crate) fn find_login(path: &Path, login: &[u8], extended: bool) -> io::Result<Option<Line>> {
+    find_longest(path, login, |name, login| {
+        name == login || (extended && login.starts_with(name) && is_prefix(name, login))
+    })
+}
+
+fn find_longest(
+    path: &Path,
+    local: &[u8],
+    is_meant: impl Fn(&[u8], &[u8]) -> bool,
+) -> io::Result<Option<Line>> {
     let mut best = None;
     let mut longest = 0;
     lines::for_each(path, |line| {
         let name = name_of(line.text);
-        if name.len() > longest && is_prefix(name, local) {
+        if name.len() > longest && is_meant(name, local) {
             longest = name.len();
             best = Some(read_line(&line));
         }
@@ -243,6 +262,7 @@ mod tests {
             uid: 5000,
             gid: 5001,
             home: PathBuf::from("/var/vmail/joe"),
+            shell: Vec::new(),
             mailbox: PathBuf::from("Maildir"),
             quota: None,
         }
@@ -252,6 +272,7 @@ mod tests {
     fn a_line_gives_its_account() {
         let line = b"joe:x:5000:5001:Joe:/var/vmail/joe:/bin/false:mail/in/:10000000S,1000C";
         let expected = Account {
+            shell: b"/bin/false".to_vec(),
             mailbox: PathBuf::from("mail/in"),
             quota: Some(Quota {
                 bytes: Some(10_000_000),
@@ -333,6 +354,25 @@ mod tests {
                 .expect("no error")
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_login_is_a_name_byte_by_byte_and_with_an_extension_only_where_that_is_asked_for() {
+        let name = |login: &str, extended| {
+            let line = find_login(file(FILE).path(), login.as_bytes(), extended);
+            let line = line.expect("readable")?;
+            Some(line.account.expect("no fault").name)
+        };
+        for extended in [false, true] {
+            assert_eq!(name("joe", extended), Some(b"joe".to_vec()));
+            assert_eq!(name("Joe-Lists", extended), Some(b"Joe-Lists".to_vec()));
+            for nobody in ["JOE", "", "jo", "joex", "# remark"] {
+                assert_eq!(name(nobody, extended), None, "{nobody}");
+            }
+        }
+        assert_eq!(name("joe-x", false), None);
+        assert_eq!(name("joe-lists", true), Some(b"joe".to_vec()));
+        assert_eq!(name("Joe-Lists-x", true), Some(b"Joe-Lists".to_vec()));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub enum RecordError {
     TooLong,
     /// A field has a NUL.
     Nul,
-    /// A field is not there, or the first one is empty altogether.
+    /// A field is not there.
     Missing,
 }
 
@@ -58,14 +58,67 @@ impl fmt::Display for RecordError {
         f.write_str(match self {
             RecordError::TooLong => "name and password are longer than 512 bytes",
             RecordError::Nul => "a NUL is in the name or the password",
-            RecordError::Missing => "descriptor 3 has no name and no password",
+            RecordError::Missing => "a field is missing of what descriptor 3 gave",
         })
     }
 }
 
 impl std::error::Error for RecordError {}
 
+/// What the second field of a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A password.
+    Password,
+    /// The digest of APOP.
+    Apop,
+    /// The digest of CRAM-MD5.
+    Cram,
+}
+
+impl Method {
+    /// By the value of `AUTH`; `None` where it is another.
+    pub fn of_auth(value: &[u8]) -> Option<Method> {
+        match value {
+            b"pop" => Some(Method::Password),
+            b"apop" => Some(Method::Apop),
+            b"cram" => Some(Method::Cram),
+            _ => None,
+        }
+    }
+}
+
 impl Attempt {
+    /// Takes a record apart, whose second field is what `method` says.
+    ///
+    /// As with the originals a password needs two fields that end in NUL, a digest three; what comes
+    /// after the third is ignored. A name may be empty: it is nobody's.
+    pub fn parse(record: &[u8], method: Method) -> Result<Attempt, RecordError> {
+        if record.len() > RECORD_LIMIT {
+            return Err(RecordError::TooLong);
+        }
+        let (login, rest) = split_at_nul(record).ok_or(RecordError::Missing)?;
+        let (secret, rest) = split_at_nul(rest).ok_or(RecordError::Missing)?;
+        let challenge = match (split_at_nul(rest), method) {
+            (Some((challenge, _)), _) => challenge,
+            (None, Method::Password) => rest,
+            (None, _) => return Err(RecordError::Missing),
+        };
+        Ok(Attempt {
+            login: login.to_vec(),
+            proof: match method {
+                Method::Password => Proof::Password(Secret::new(secret)),
+                Method::Apop => Proof::Apop {
+                    digest: secret.to_vec(),
+                },
+                Method::Cram => Proof::Cram {
+                    digest: secret.to_vec(),
+                },
+            },
+            challenge: challenge.to_vec(),
+        })
+    }
+
     /// The value of `AUTH` that tells a checker what the second field is.
     pub fn method(&self) -> &'static str {
         match self.proof {
@@ -96,6 +149,11 @@ impl Attempt {
         }
         Ok(record)
     }
+}
+
+fn split_at_nul(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|&byte| byte == 0)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 #[cfg(test)]
@@ -129,5 +187,63 @@ mod tests {
     fn a_nul_in_a_field_would_shift_the_next_one() {
         let record = attempt(b"joe\0root", b"pw").to_record();
         assert_eq!(record.expect_err("a NUL"), RecordError::Nul);
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        for (method, proof) in [
+            (Method::Password, Proof::Password(Secret::new(b"pw"))),
+            (
+                Method::Apop,
+                Proof::Apop {
+                    digest: b"d".to_vec(),
+                },
+            ),
+            (
+                Method::Cram,
+                Proof::Cram {
+                    digest: b"d".to_vec(),
+                },
+            ),
+        ] {
+            let attempt = Attempt {
+                proof,
+                ..attempt(b"joe", b"")
+            };
+            let record = attempt.to_record().expect("short");
+            assert_eq!(Method::of_auth(attempt.method().as_bytes()), Some(method));
+            assert_eq!(Attempt::parse(&record, method), Ok(attempt));
+        }
+    }
+
+    #[test]
+    fn a_password_needs_two_fields_and_a_digest_three() {
+        for record in [&b""[..], b"joe", b"joe\0", b"joe\0pw"] {
+            for method in [Method::Password, Method::Apop, Method::Cram] {
+                let parsed = Attempt::parse(record, method);
+                assert_eq!(parsed, Err(RecordError::Missing), "{record:?}");
+            }
+        }
+        for record in [&b"joe\0pw\0"[..], b"joe\0pw\0<1@h>"] {
+            assert!(Attempt::parse(record, Method::Password).is_ok());
+            let parsed = Attempt::parse(record, Method::Apop);
+            assert_eq!(parsed, Err(RecordError::Missing), "{record:?}");
+        }
+        let record = b"joe\0pw\0<1.2@h>\0more\0";
+        assert_eq!(
+            Attempt::parse(record, Method::Password),
+            Ok(attempt(b"joe", b"pw"))
+        );
+        assert!(Attempt::parse(b"\0\0", Method::Password).is_ok());
+    }
+
+    #[test]
+    fn a_record_of_the_limit_is_read_and_one_over_it_is_not() {
+        let mut record = b"joe\0pw\0".to_vec();
+        record.resize(RECORD_LIMIT, b'x');
+        assert!(Attempt::parse(&record, Method::Password).is_ok());
+        record.push(0);
+        let parsed = Attempt::parse(&record, Method::Password);
+        assert_eq!(parsed, Err(RecordError::TooLong));
     }
 }

@@ -3,17 +3,38 @@
 //! - [`secret`]: bytes that are overwritten when they are done with;
 //! - [`attempt`]: one login as values, and as the record that goes through descriptor 3;
 //! - [`verdict`]: what a checker answers, and becoming the user it found;
-//! - [`checker`]: the checkers of ours, one by its name.
+//! - [`checker`]: the checkers of ours, one by its name; `system` and `own_file` decide for them, with
+//!   [`account`] (who is it), [`users_secret`] and [`password_file`] (where the secret is),
+//!   [`stored`], [`hash`] and [`digest`] (is it the same);
+//! - [`program`]: the checkers as programs;
+//! - [`authd`] and [`via`]: a checker that asks another process;
+//! - [`nss`]: what only the system's own libraries know;
+//! - [`passwd_program`]: setting a password.
 //!
 //! A checker decides about an [`Attempt`] and may be asked again and again; only a
 //! [`Verdict::Yes`] holds an [`Entry`], and only that lets a process become the user.
 
+pub mod account;
 pub mod attempt;
+pub mod authd;
 pub mod checker;
+pub mod digest;
+pub mod hash;
+pub mod nss;
+mod own_file;
+mod passwd_files;
+pub mod passwd_program;
+pub mod password_file;
+pub mod program;
 pub mod secret;
+pub mod stored;
+mod system;
+pub mod users_secret;
 pub mod verdict;
+pub mod via;
 
-pub use attempt::{Attempt, Proof, RecordError};
+pub use attempt::{Attempt, Method, Proof, RecordError};
 pub use checker::{Checker, Offers};
+pub use program::main;
 pub use secret::Secret;
 pub use verdict::{Entry, EntryError, Verdict};

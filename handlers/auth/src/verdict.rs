@@ -22,6 +22,38 @@ pub enum Verdict {
     Permanent(String),
 }
 
+/// The answers that let nobody in, as what a check fails with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    No(String),
+    Temporary(String),
+    Permanent(String),
+}
+
+impl Refusal {
+    pub(crate) fn no(why: &str) -> Refusal {
+        Refusal::No(why.to_owned())
+    }
+
+    pub(crate) fn temporary(why: &str) -> Refusal {
+        Refusal::Temporary(why.to_owned())
+    }
+
+    pub(crate) fn permanent(why: &str) -> Refusal {
+        Refusal::Permanent(why.to_owned())
+    }
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Verdict {
+        match refusal {
+            Refusal::No(why) => Verdict::No(why),
+            Refusal::Temporary(why) => Verdict::Temporary(why),
+            Refusal::Permanent(why) => Verdict::Permanent(why),
+        }
+    }
+}
+
 /// Who a process becomes after a login, and what the next program finds in its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -53,6 +85,13 @@ pub struct UserIdentity {
 pub enum EntryError {
     /// uid 0 is never become.
     Root,
+    /// This process is no superuser, and somebody else than the user.
+    Other {
+        /// Who it is.
+        own: u32,
+        /// Who it was to become.
+        wanted: u32,
+    },
     /// The kernel refused, or did something else than it was asked for.
     Identity(DropError),
     /// There is no entering the home.
@@ -63,6 +102,10 @@ impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EntryError::Root => write!(f, "unable to become the user: it has uid 0"),
+            EntryError::Other { own, wanted } => write!(
+                f,
+                "unable to become the user: this runs as uid {own} and cannot become uid {wanted}"
+            ),
             EntryError::Identity(error) => error.fmt(f),
             EntryError::Home(path, error) => {
                 let path = path.as_os_str().as_bytes().escape_ascii();
@@ -87,8 +130,16 @@ impl Entry {
                 return Err(EntryError::Root);
             }
             if !(os::identity::is_nobody_but(who.uid) && os::identity::effective_gid() == who.gid) {
-                os::identity::become_member(who.uid, who.gid, &who.groups)
-                    .map_err(EntryError::Identity)?;
+                let own = os::identity::effective_uid();
+                os::identity::become_member(who.uid, who.gid, &who.groups).map_err(|error| {
+                    match error {
+                        DropError::Group(_) | DropError::User(_) if own != 0 => EntryError::Other {
+                            own,
+                            wanted: who.uid,
+                        },
+                        error => EntryError::Identity(error),
+                    }
+                })?;
             }
             std::env::set_current_dir(&who.home)
                 .map_err(|error| EntryError::Home(who.home.clone(), error))?;

@@ -5,13 +5,39 @@
 //! see it from that instant on, whole.
 //!
 //! - [`name`]: unique names, as values;
-//! - [`deliver`]: writing messages so that a kill or a full disk leaves either nothing or all.
+//! - [`deliver`]: writing messages so that a kill or a full disk leaves either nothing or all;
+//! - [`mailbox`]: reading: a numbered list of messages with exact sizes; [`commit`]: its end;
+//! - [`index`]: the format of the file in which what was found out about messages is kept;
+//! - [`uidlist`] and [`courier`]: what Dovecot and Courier call the messages;
+//! - [`wire_size`]: how long a message is on the wire.
 //!
 //! What this crate promises: a message is in `new` only after its bytes are on the disk; a
-//! delivery is reported only after the directory is, too; nothing that exists is ever replaced.
+//! delivery is reported only after the directory is, too; nothing that exists is ever replaced; a
+//! reader sees every message once, whatever others deliver, rename or remove meanwhile.
 
+mod cache;
+pub mod commit;
+pub mod courier;
 pub mod deliver;
+mod dotlock;
+mod folder;
+pub mod index;
+mod lines;
+pub mod mailbox;
 pub mod name;
+#[cfg(test)]
+mod race_tests;
+mod relocate;
+mod scan;
+mod sizes;
+#[cfg(test)]
+mod test_support;
+pub mod uidlist;
+mod uids;
+pub mod wire_size;
 
+pub use commit::Commit;
 pub use deliver::{Delivered, Error, Maildir, Staged, Step, publish_all};
+pub use mailbox::{Mailbox, MailboxError, Options};
 pub use name::{Host, Names};
+pub use wire_size::WireSize;

@@ -1,1 +1,32 @@
-//! (being built)
+//! popup: POP3 before the login, for whatever runs it on descriptors 0 and 1.
+//!
+//! It takes qmail-popup's place, with its command line, texts and interface to checkers, and promises
+//! what a front promises (`front`): nobody who reads the network is root, no byte is lost on the way to
+//! the next program, and guessing is slow. Where it differs from the original on purpose popup(8) says so
+//! under COMPATIBILITY.
+//!
+//! [`session`] is the dialogue as a pure state machine, [`replies`] what it says.
+
+pub mod replies;
+pub mod session;
+
+use chain::Call;
+use front::Protocol;
+use os::Exit;
+
+/// POP3 as a front needs it.
+pub const POP3: Protocol = Protocol {
+    dialogue: |terms| Box::new(session::Session::new(terms)),
+    usage: replies::USAGE.as_bytes(),
+    permanent: replies::CANNOT_SERVE.as_bytes(),
+    temporary: replies::TRY_LATER.as_bytes(),
+    note: UTF8_VARIABLE,
+};
+
+/// Set for the next program where the client has said UTF8 (RFC 6856).
+pub const UTF8_VARIABLE: &str = "POP3_UTF8";
+
+/// The program: `popup host checkprog prog args`.
+pub fn main(call: Call) -> Exit {
+    front::serve(call, &POP3)
+}

@@ -211,3 +211,79 @@ fn the_session_ends_also_while_there_is_always_something_to_read() {
     std::thread::sleep(SOON * 2);
     assert!(matches!(next(&mut conn, 10).0, Err(Trouble::SessionOver)));
 }
+
+/// What is left to read on `end` once the conversation has taken a line from it.
+fn left_behind(mut conn: Conn, mut end: impl Read) -> Vec<u8> {
+    let mut line = Vec::new();
+    assert_eq!(conn.read_line(&mut line, 100).expect("a line"), Line::Whole);
+    assert_eq!(line, b"PASS x");
+    assert_eq!(conn.ahead(), b"");
+    drop(conn);
+    let mut rest = Vec::new();
+    end.read_to_end(&mut rest).expect("the rest");
+    rest
+}
+
+#[test]
+fn reading_exactly_leaves_what_is_behind_a_line_to_the_next_program() {
+    let limits = || limits(Duration::from_secs(5));
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    theirs.write_all(b"PASS x\r\nSTAT\r\nQU").expect("room");
+    drop(theirs);
+    let keeper = ours.try_clone().expect("a copy");
+    let output = ours.try_clone().expect("a copy");
+    let mut conn = Conn::new(ours.into(), output.into(), limits());
+    conn.read_exactly();
+    assert_eq!(left_behind(conn, keeper), b"STAT\r\nQU");
+
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(b"PASS x\r\nSTAT\r\nQU").expect("room");
+    drop(writer);
+    let keeper = reader.try_clone().expect("a copy");
+    let (_away, output) = std::io::pipe().expect("a pipe");
+    let mut conn = Conn::new(reader.into(), output.into(), limits());
+    conn.read_exactly();
+    assert_eq!(left_behind(conn, keeper), b"STAT\r\nQU");
+}
+
+#[test]
+fn a_line_that_comes_in_pieces_is_read_exactly_too() {
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    let output = ours.try_clone().expect("a copy");
+    let keeper = ours.try_clone().expect("a copy");
+    let mut conn = Conn::new(ours.into(), output.into(), limits(Duration::from_secs(5)));
+    conn.read_exactly();
+    let writer = std::thread::spawn(move || {
+        theirs.write_all(b"PA").expect("room");
+        std::thread::sleep(Duration::from_millis(20));
+        theirs.write_all(b"SS x\nmore").expect("room");
+    });
+    let rest = left_behind(conn, keeper);
+    writer.join().expect("written");
+    assert_eq!(rest, b"more");
+}
+
+#[test]
+fn bytes_read_ahead_by_another_side_come_before_what_is_still_to_be_read() {
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    theirs.write_all(b"T\nnext\n").expect("room");
+    let output = ours.try_clone().expect("a copy");
+    let mut conn = Conn::new(ours.into(), output.into(), limits(Duration::from_secs(5)));
+    conn.resume(b"one\nSTA");
+    let mut line = Vec::new();
+    for expected in [&b"one"[..], b"STAT", b"next"] {
+        conn.read_line(&mut line, 100).expect("a line");
+        assert_eq!(line, expected);
+    }
+}
+
+#[test]
+fn a_wiped_conversation_has_nothing_left() {
+    let (ours, _theirs) = UnixStream::pair().expect("a pair");
+    let output = ours.try_clone().expect("a copy");
+    let mut conn = Conn::new(ours.into(), output.into(), limits(Duration::from_secs(5)));
+    conn.resume(b"PASS sekrit\n");
+    conn.wipe();
+    assert!(conn.buffer.iter().all(|&byte| byte == 0));
+    assert_eq!(conn.ahead(), b"");
+}

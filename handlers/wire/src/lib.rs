@@ -4,7 +4,8 @@
 //!   collected replies;
 //! - [`command`]: a line taken apart into verb and argument, and the table of verbs;
 //! - [`data`]: the text of a message between DATA and its end mark, as a pure state machine;
-//! - [`log`]: the one grammar of our log lines.
+//! - [`log`]: the one grammar of our log lines;
+//! - [`sasl`]: what is said between AUTH and its answer, without the protocol's frame.
 //!
 //! Nothing here knows a protocol's states, and nothing here trusts a byte that it reads: every
 //! line has a limit, every wait has an end.
@@ -13,6 +14,7 @@ pub mod command;
 pub mod conn;
 pub mod data;
 pub mod log;
+pub mod sasl;
 
 pub use conn::{Conn, Limits, Line, Trouble};
 pub use log::Log;

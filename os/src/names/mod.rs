@@ -6,8 +6,11 @@
 //! at a time and with a bound on the line; lines that do not parse are passed over, as libc does.
 
 pub mod hosts;
+pub mod nss;
+pub mod nsswitch;
 pub mod passwd;
 pub mod services;
+pub mod shadow;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

@@ -75,7 +75,66 @@ pub fn parse_group(line: &[u8]) -> Option<Group> {
 
 /// The first user of that name.
 pub fn user_by_name(name: &[u8]) -> io::Result<Option<User>> {
-    user_in(Path::new(PASSWD), |user| user.name == name)
+    find_line(Path::new(PASSWD), |line| {
+        // Most lines are other people's, and need not be taken apart.
+        if name_of(line) != name {
+            return None;
+        }
+        parse_user(line)
+    })
+}
+
+/// The user of the first of `names` that there is; the file is gone through once.
+pub fn first_of(names: &[&[u8]]) -> io::Result<Option<User>> {
+    first_of_in(Path::new(PASSWD), names)
+}
+
+fn first_of_in(path: &Path, names: &[&[u8]]) -> io::Result<Option<User>> {
+    let mut best: Option<(usize, User)> = None;
+    let first = find_line(path, |line| {
+        let at = names.iter().position(|name| *name == name_of(line))?;
+        if best.as_ref().is_some_and(|(best, _)| *best <= at) {
+            return None;
+        }
+        let user = parse_user(line)?;
+        if at == 0 {
+            return Some(user);
+        }
+        best = Some((at, user));
+        None
+    })?;
+    Ok(first.or(best.map(|(_, user)| user)))
+}
+
+/// The user of the longest name that `local` is, or begins with before a `-`; of equal names the
+/// first. The file is gone through once, however many hyphens there are.
+pub fn user_of_extended(local: &[u8]) -> io::Result<Option<User>> {
+    extended_in(Path::new(PASSWD), local)
+}
+
+fn extended_in(path: &Path, local: &[u8]) -> io::Result<Option<User>> {
+    let mut best: Option<User> = None;
+    let whole = find_line(path, |line| {
+        let name = name_of(line);
+        let rest = local.strip_prefix(name)?;
+        let longer = best
+            .as_ref()
+            .is_none_or(|best| best.name.len() < name.len());
+        if !longer || !(rest.is_empty() || rest[0] == b'-') {
+            return None;
+        }
+        let user = parse_user(line)?;
+        if rest.is_empty() {
+            return Some(user);
+        }
+        best = Some(user);
+        None
+    })?;
+    Ok(whole.or(best))
+}
+
+fn name_of(line: &[u8]) -> &[u8] {
+    line.split(|&byte| byte == b':').next().unwrap_or_default()
 }
 
 /// The first user with that id.
@@ -171,6 +230,41 @@ mod tests {
         std::fs::write(file.path(), "joe:x:1:1::/a:\njoe:x:2:2::/b:\n").expect("written");
         let user = user_in(file.path(), |user| user.name == b"joe").expect("readable");
         assert_eq!(user.expect("joe").uid, 1);
+    }
+
+    #[test]
+    fn of_a_name_with_extensions_the_longest_user_is_found() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let text =
+            "joe:x:1:1::/a:\njoe-list:x:2:2::/b:\njoe:x:3:3::/c:\njo:x:4:4::/d:\n-:x:5:5::/:\n";
+        std::fs::write(file.path(), text).expect("written");
+        let uid = |local: &[u8]| {
+            let user = extended_in(file.path(), local).expect("readable");
+            user.map(|user| user.uid)
+        };
+        assert_eq!(uid(b"joe"), Some(1));
+        assert_eq!(uid(b"joe-"), Some(1));
+        assert_eq!(uid(b"joe-x-y"), Some(1));
+        assert_eq!(uid(b"joe-list"), Some(2));
+        assert_eq!(uid(b"joe-list-x"), Some(2));
+        assert_eq!(uid(b"jo-joe"), Some(4));
+        for nobody in [&b""[..], b"-", b"--", b"joex", b"ann", b":"] {
+            assert_eq!(uid(nobody), None, "{}", nobody.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn of_several_names_the_first_that_there_is_decides() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "b:x:2:2::/:\na:x:1:1::/:\na:x:9:9::/:\n").expect("written");
+        let uid = |names: &[&[u8]]| {
+            let user = first_of_in(file.path(), names).expect("readable");
+            user.map(|user| user.uid)
+        };
+        assert_eq!(uid(&[b"a", b"b"]), Some(1));
+        assert_eq!(uid(&[b"b", b"a"]), Some(2));
+        assert_eq!(uid(&[b"c", b"a"]), Some(1));
+        assert_eq!(uid(&[b"c"]), None);
     }
 
     #[test]

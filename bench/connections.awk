@@ -1,4 +1,4 @@
-# Makes tables and verdicts of the lines that run notes: KIND SERVER RATE P50 P99 OWN CHILDREN, and
+# Makes tables and verdicts of the lines that connections.sh notes: KIND SERVER RATE P50 P99 OWN CHILDREN, and
 # "rules COMPILER SECONDS".
 
 {

@@ -1,0 +1,287 @@
+//! Who a login name belongs to.
+//!
+//! The accounts are those of the mail programs (`control/accounts`: the `users` file, the system, or
+//! both in order), with two differences that logging in makes: names are compared byte by byte,
+//! and aliases do not count. uid 0 is found like anybody, and refused by whoever asks.
+
+use std::path::PathBuf;
+
+use accounts::users::DEFAULT_MAILBOX;
+use accounts::{Home, Source};
+use chain::Env;
+use os::names::passwd::{self, User};
+
+use crate::nss;
+use crate::verdict::{Entry, UserIdentity};
+
+/// The most bytes of a login name; a longer one is nobody's.
+pub const NAME_LIMIT: usize = accounts::resolve::LOCAL_PART_LIMIT;
+
+/// How many names of one login the rest of the system is asked for: a question is a process.
+const QUESTIONS: usize = 4;
+
+/// Whose groups a process gets: `primary` leaves it the account's own one alone, as the originals do.
+pub const GROUPS: &str = "CHECKPASSWORD_GROUPS";
+
+/// An account that somebody wants to log in to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name, as its file has it.
+    pub name: Vec<u8>,
+    /// The user id.
+    pub uid: u32,
+    /// The primary group.
+    pub gid: u32,
+    /// The home directory.
+    pub home: PathBuf,
+    /// The shell.
+    pub shell: Vec<u8>,
+    /// The Maildir, relative to the home.
+    pub mailbox: PathBuf,
+    /// Where it was found.
+    pub origin: Origin,
+    /// What the login has behind the name and a hyphen.
+    pub extension: Vec<u8>,
+}
+
+/// Where an account was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the `users` file.
+    Users,
+    /// In /etc/passwd; his groups, where they are known already.
+    Passwd(Option<Vec<u32>>),
+    /// Somewhere else of the system, by `superd-nss`; his groups.
+    Others(Vec<u32>),
+}
+
+/// What no login name is like.
+pub fn fault_of_name(login: &[u8]) -> Option<&'static str> {
+    let is_control = |&byte: &u8| byte < b' ' || byte == 0x7f;
+    if login.is_empty() {
+        Some("the name is empty")
+    } else if login.len() > NAME_LIMIT {
+        Some("the name is too long")
+    } else if login.contains(&b'/') || login.contains(&b':') {
+        Some("the name has a slash or a colon in it")
+    } else if login.iter().any(is_control) {
+        Some("the name has a control character in it")
+    } else {
+        None
+    }
+}
+
+/// The account that `login` means: that of exactly this name or, if `extended`, the one of the
+/// longest name that the login begins with before a `-`. The error is a sentence, and temporary.
+pub fn find(home: &Home, login: &[u8], extended: bool) -> Result<Option<Account>, String> {
+    home.check().map_err(|error| error.to_string())?;
+    for source in Source::of(home).map_err(|error| error.to_string())? {
+        let found = match source {
+            Source::Users => in_users(home, login, extended)?,
+            Source::System => in_system(login, extended)?,
+        };
+        if let Some(mut account) = found {
+            let extension = login.get(account.name.len() + 1..).unwrap_or_default();
+            account.extension = extension.to_vec();
+            return Ok(Some(account));
+        }
+    }
+    Ok(None)
+}
+
+fn in_users(home: &Home, login: &[u8], extended: bool) -> Result<Option<Account>, String> {
+    let found = accounts::login_in_users(home, login, extended);
+    let found = found.map_err(|error| error.to_string())?;
+    Ok(found.map(|account| Account {
+        name: account.name,
+        uid: account.uid,
+        gid: account.gid,
+        home: account.home,
+        shell: account.shell,
+        mailbox: account.mailbox,
+        origin: Origin::Users,
+        extension: Vec::new(),
+    }))
+}
+
+fn in_system(login: &[u8], extended: bool) -> Result<Option<Account>, String> {
+    let local = if extended {
+        passwd::user_of_extended(login)
+    } else {
+        passwd::user_by_name(login)
+    };
+    let local =
+        local.map_err(|error| format!("unable to read /etc/passwd: {}", os::reason(&error)))?;
+    let read = |error| format!("unable to read /etc/nsswitch.conf: {}", os::reason(&error));
+    if !nss::is_wanted().map_err(read)? {
+        return Ok(local.map(|user| of_system(user, Origin::Passwd(None))));
+    }
+    // A longer name elsewhere comes before a shorter one here, as if all were in one file.
+    for name in names_to_ask(login, extended) {
+        let is_local = local.as_ref().is_some_and(|user| user.name == name);
+        if let Some((user, groups)) = nss::find(name).map_err(|error| error.to_string())? {
+            let origin = if is_local {
+                Origin::Passwd(Some(groups))
+            } else {
+                Origin::Others(groups)
+            };
+            return Ok(Some(of_system(user, origin)));
+        }
+    }
+    Ok(local.map(|user| of_system(user, Origin::Passwd(None))))
+}
+
+/// The login and, if `extended`, what is before its last hyphens, the longest first.
+fn names_to_ask(login: &[u8], extended: bool) -> impl Iterator<Item = &[u8]> {
+    let hyphens = login.iter().enumerate().rev();
+    let ends = hyphens.filter(move |&(at, &byte)| extended && byte == b'-' && at > 0);
+    std::iter::once(login)
+        .chain(ends.map(|(at, _)| &login[..at]))
+        .take(QUESTIONS)
+}
+
+fn of_system(user: User, origin: Origin) -> Account {
+    Account {
+        name: user.name,
+        uid: user.uid,
+        gid: user.gid,
+        home: user.home,
+        shell: user.shell,
+        mailbox: PathBuf::from(DEFAULT_MAILBOX),
+        origin,
+        extension: Vec::new(),
+    }
+}
+
+impl Account {
+    /// What lets a process become the user, after the account has proved to be his. The groups are
+    /// his own, unless `env` says [`GROUPS`]`=primary`. The error is a sentence, and temporary.
+    pub fn into_entry(
+        self,
+        env: &Env,
+        variables: Vec<(&'static str, Vec<u8>)>,
+    ) -> Result<Entry, String> {
+        let groups = match self.origin {
+            _ if env.bytes(GROUPS) == Some(b"primary") => Vec::new(),
+            Origin::Users => Vec::new(),
+            Origin::Passwd(None) => passwd::groups_of(&self.name)
+                .map_err(|error| format!("unable to read /etc/group: {}", os::reason(&error)))?,
+            Origin::Passwd(Some(groups)) | Origin::Others(groups) => groups,
+        };
+        Ok(Entry {
+            user: self.name,
+            identity: Some(UserIdentity {
+                uid: self.uid,
+                gid: self.gid,
+                groups,
+                home: self.home,
+                shell: self.shell,
+            }),
+            variables,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(control: Option<&str>, users: &str) -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path().to_owned());
+        std::fs::write(home.users(), users).expect("written");
+        if let Some(text) = control {
+            std::fs::create_dir(folder.path().join("control")).expect("made");
+            std::fs::write(home.control("accounts"), text).expect("written");
+        }
+        (folder, home)
+    }
+
+    const USERS: &str = "joe:x:5000:5001::/vmail/joe:/bin/sh:mail/in:\n\
+        root:x:5002:5001::/vmail/root:::\nbad:x:0:0::/::\n";
+
+    #[test]
+    fn an_account_of_the_users_file_has_its_own_mailbox_and_no_groups() {
+        let (_folder, home) = home(None, USERS);
+        let account = find(&home, b"joe", false).expect("found").expect("joe");
+        assert_eq!(account.mailbox, PathBuf::from("mail/in"));
+        assert_eq!(
+            (account.uid, account.extension.as_slice()),
+            (5000, &b""[..])
+        );
+        let entry = account
+            .into_entry(&Env::default(), Vec::new())
+            .expect("read");
+        let identity = entry.identity.expect("somebody");
+        assert!(identity.groups.is_empty());
+        assert_eq!(identity.shell, b"/bin/sh");
+    }
+
+    #[test]
+    fn an_extension_is_what_is_behind_the_longest_name() {
+        let (_folder, home) = home(None, USERS);
+        let account = find(&home, b"joe-a-b", true).expect("found").expect("joe");
+        assert_eq!(account.extension, b"a-b");
+        let account = find(&home, b"joe-", true).expect("found").expect("joe");
+        assert_eq!(account.extension, b"");
+        assert_eq!(find(&home, b"joe-a", false).expect("found"), None);
+    }
+
+    #[test]
+    fn the_order_of_the_sources_decides() {
+        let (_folder, first) = home(Some("users\nsystem\n"), USERS);
+        let uid = |home| {
+            find(home, b"root", false)
+                .expect("found")
+                .expect("root")
+                .uid
+        };
+        assert_eq!(uid(&first), 5002);
+        let (_folder, last) = home(Some("system\nusers\n"), USERS);
+        assert_eq!(uid(&last), 0);
+        assert!(find(&last, b"joe", false).expect("found").is_some());
+    }
+
+    #[test]
+    fn a_fault_in_a_file_is_told_and_is_never_nobody() {
+        let (_folder, faulty) = home(None, USERS);
+        let error = find(&faulty, b"bad", false).expect_err("uid 0");
+        assert!(error.contains("line 3 of "), "{error}");
+        let (_folder, unknown) = home(Some("ldap\n"), USERS);
+        let error = find(&unknown, b"joe", false).expect_err("a word");
+        assert!(error.ends_with("unknown word ldap"), "{error}");
+        let error =
+            find(&Home::at("/nonexistent/home".into()), b"joe", false).expect_err("missing");
+        assert_eq!(
+            error,
+            "unable to read /nonexistent/home: file does not exist"
+        );
+    }
+
+    #[test]
+    fn the_rest_of_the_system_is_asked_for_a_few_names_the_longest_first() {
+        let names = |login: &'static str, extended| -> Vec<&[u8]> {
+            names_to_ask(login.as_bytes(), extended).collect()
+        };
+        assert_eq!(names("a-b-c", true), [&b"a-b-c"[..], b"a-b", b"a"]);
+        assert_eq!(names("a-b-c", false), [b"a-b-c"]);
+        assert_eq!(names("-a", true), [b"-a"]);
+        assert_eq!(names("------------", true).len(), QUESTIONS);
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_is_told() {
+        assert_eq!(fault_of_name(b"joe-a b"), None);
+        assert_eq!(fault_of_name(&[b'x'; NAME_LIMIT]), None);
+        for name in [
+            &b""[..],
+            &[b'x'; NAME_LIMIT + 1],
+            b"a/b",
+            b"a:b",
+            b"a\nb",
+            b"a\x7f",
+        ] {
+            assert!(fault_of_name(name).is_some(), "{}", name.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The decision of checkpw, checkapoppw and selectcheckpw: by the user's own `.password` file.
+
+use accounts::Home;
+use chain::Env;
+
+use crate::account::{self, Account};
+use crate::hash::{self, Compared, USER};
+use crate::stored::{self, Stored};
+use crate::verdict::Refusal;
+use crate::{Attempt, Proof, digest, password_file};
+
+/// Who the attempt's login is, if the attempt proves that it knows the password in his file.
+pub(crate) fn check(attempt: &Attempt, env: &Env) -> Result<Account, Refusal> {
+    let no = |why| Err(Refusal::no(why));
+    if let Some(fault) = account::fault_of_name(&attempt.login) {
+        return no(fault);
+    }
+    let home = Home::find(|name| env.get(name).map(Into::into));
+    let found = account::find(&home, &attempt.login, true).map_err(Refusal::Temporary)?;
+    let Some(account) = found else {
+        return no("no such user");
+    };
+    if account.uid == 0 {
+        return no("the account has uid 0");
+    }
+    let line = password_file::read(&account, env)?;
+    prove(attempt, Stored::of_password_file(&line))?;
+    Ok(account)
+}
+
+/// Whether the attempt knows what is stored.
+pub(crate) fn prove(attempt: &Attempt, stored: Stored<'_>) -> Result<(), Refusal> {
+    let no = |why| Err(Refusal::no(why));
+    let typed = match &attempt.proof {
+        Proof::Password(secret) => return compare(secret.expose(), stored),
+        Proof::Apop { digest } | Proof::Cram { digest } => digest,
+    };
+    match stored {
+        Stored::Plain(_) if attempt.challenge.is_empty() => no("the challenge is empty"),
+        Stored::Plain(_) if !digest::is_digest(typed) => {
+            no("the digest is not 32 hexadecimal digits")
+        }
+        Stored::Plain(password) => {
+            let is_right = match attempt.proof {
+                Proof::Apop { .. } => digest::is_apop(typed, &attempt.challenge, password),
+                _ => digest::is_cram(typed, &attempt.challenge, password),
+            };
+            if is_right {
+                Ok(())
+            } else {
+                no("wrong password")
+            }
+        }
+        Stored::Hash(_) => {
+            no("the password file holds a hash; APOP and CRAM-MD5 need the password")
+        }
+        Stored::Locked(_) | Stored::Unknown(_) => no("the password file is empty or locked"),
+    }
+}
+
+fn compare(typed: &[u8], stored: Stored<'_>) -> Result<(), Refusal> {
+    let is_same = match stored {
+        Stored::Plain(password) => stored::is_same(typed, password),
+        Stored::Hash(hash) => match hash::verify(typed, hash, USER) {
+            Compared::Match => true,
+            Compared::NoMatch => false,
+            Compared::NoMemory => return Err(Refusal::temporary("out of memory")),
+            Compared::Unsupported => {
+                let why = "the password file holds a hash of an unknown scheme";
+                return Err(Refusal::permanent(why));
+            }
+            Compared::TooCostly => {
+                let why = "the hash in the password file makes too much work";
+                return Err(Refusal::permanent(why));
+            }
+        },
+        Stored::Locked(_) | Stored::Unknown(_) => {
+            return Err(Refusal::no("the password file is empty or locked"));
+        }
+    };
+    if is_same {
+        Ok(())
+    } else {
+        Err(Refusal::no("wrong password"))
+    }
+}

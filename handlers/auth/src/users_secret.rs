@@ -1,0 +1,179 @@
+//! `users.secret`: the passwords of the accounts in `users`.
+//!
+//! ```text
+//! name:{SCHEME}secret
+//! ```
+//!
+//! Names are compared byte by byte, and the first line of a name counts. Empty lines and lines that
+//! begin with `#` say nothing. The file holds everybody's secret: it is refused where others than
+//! its owner may write it or the world may read it, and what is read of it is overwritten.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use os::names::shadow::{Hash, find_secret_line};
+
+/// Permissions that the file must not have: 0600 and 0640 are as they should be.
+const REFUSED: u32 = 0o026;
+
+/// What a look-up found.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// The value behind the account's name.
+    pub value: Option<Hash>,
+    /// Where there is none: the first value of the file, as a sample of the work that a comparison
+    /// takes. It must never let anybody in.
+    pub sample: Option<Hash>,
+}
+
+/// Why the file is not used.
+#[derive(Debug)]
+pub enum Fault {
+    /// It cannot be read.
+    Io(PathBuf, io::Error),
+    /// It belongs to somebody who has no say about these accounts.
+    Owner(PathBuf, u32),
+    /// Too many may read or write it.
+    Mode(PathBuf, u32),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Io(path, error) => {
+                write!(
+                    f,
+                    "unable to read {}: {}",
+                    path.display(),
+                    os::reason(error)
+                )
+            }
+            Fault::Owner(path, owner) => write!(
+                f,
+                "{} belongs to uid {owner} and must belong to root or the mail user",
+                path.display()
+            ),
+            Fault::Mode(path, mode) => write!(
+                f,
+                "{} has mode {mode:04o} and must be 0600 or 0640",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// The value of `name` in the file at `path`. The file must belong to root, to who this process is, or to
+/// `user`, whose mailboxes are all that it opens.
+pub fn look_up(path: &Path, name: &[u8], user: Option<u32>) -> Result<Looked, Fault> {
+    let failed = |error| Fault::Io(path.to_owned(), error);
+    let file = os::file::open_without_waiting(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if !meta.is_file() {
+        return Err(failed(io::Error::other("it is no regular file")));
+    }
+    let owner = meta.uid();
+    if owner != 0 && owner != os::identity::effective_uid() && Some(owner) != user {
+        return Err(Fault::Owner(path.to_owned(), owner));
+    }
+    let mode = meta.mode() & 0o7777;
+    if mode & REFUSED != 0 {
+        return Err(Fault::Mode(path.to_owned(), mode));
+    }
+    search(file, name).map_err(failed)
+}
+
+/// [`look_up`] in a text.
+pub fn search(text: impl io::Read, name: &[u8]) -> io::Result<Looked> {
+    let mut sample = None;
+    let value = find_secret_line(text, |line| {
+        let (known, value) = parse(line)?;
+        if known == name {
+            return Some(Hash::new(value));
+        }
+        if sample.is_none() {
+            sample = Some(Hash::new(value));
+        }
+        None
+    })?;
+    Ok(Looked { value, sample })
+}
+
+/// Name and value of a line; `None` where it says nothing.
+pub fn parse(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let at = line.iter().position(|&byte| byte == b':')?;
+    let (name, value) = (&line[..at], &line[at + 1..]);
+    (!name.is_empty() && name[0] != b'#' && !line.contains(&0)).then_some((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const TEXT: &str = "# joe:{PLAIN}no\n\nann:{PLAIN}a:b\r\njoe:$1$x\njoe:{PLAIN}second\n";
+
+    fn value(name: &str) -> Option<Vec<u8>> {
+        let looked = search(TEXT.as_bytes(), name.as_bytes()).expect("readable");
+        looked.value.map(|value| value.expose().to_vec())
+    }
+
+    #[test]
+    fn the_first_line_of_a_name_counts_and_remarks_do_not() {
+        assert_eq!(value("joe").as_deref(), Some(&b"$1$x"[..]));
+        assert_eq!(value("ann").as_deref(), Some(&b"{PLAIN}a:b"[..]));
+        for nobody in ["", "# joe", "Joe", "bob", "joe:$1$x"] {
+            assert_eq!(value(nobody), None, "{nobody}");
+        }
+        let looked = search(TEXT.as_bytes(), b"bob").expect("readable");
+        assert_eq!(looked.sample.expect("ann's").expose(), b"{PLAIN}a:b");
+    }
+
+    fn looked(mode: u32, owner: u32, user: Option<u32>) -> Result<Looked, Fault> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), TEXT).expect("written");
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).expect("set");
+        if owner != os::identity::effective_uid() {
+            std::os::unix::fs::chown(file.path(), Some(owner), None).expect("given away");
+        }
+        look_up(file.path(), b"joe", user)
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_or_all_may_read_is_refused() {
+        let me = os::identity::effective_uid();
+        for mode in [0o400, 0o600, 0o640, 0o440, 0o700] {
+            assert!(looked(mode, me, None).is_ok(), "{mode:o}");
+        }
+        for mode in [0o604, 0o644, 0o620, 0o602, 0o660, 0o666] {
+            let fault = looked(mode, me, None).expect_err("open to others");
+            assert!(
+                fault.to_string().contains(&format!("has mode {mode:04o}")),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_somebody_elses_is_refused() {
+        if os::identity::effective_uid() != 0 {
+            return;
+        }
+        assert!(looked(0o600, 7001, None).is_err());
+        assert!(looked(0o600, 7001, Some(7002)).is_err());
+        assert!(looked(0o600, 7001, Some(7001)).is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_is_a_fault() {
+        let fault = look_up(Path::new("/nonexistent/users.secret"), b"joe", None);
+        assert_eq!(
+            fault.expect_err("missing").to_string(),
+            "unable to read /nonexistent/users.secret: file does not exist"
+        );
+    }
+}

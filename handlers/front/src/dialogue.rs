@@ -1,0 +1,311 @@
+//! What a protocol has to bring, and the loop that feeds it.
+
+use auth::Secret;
+use os::Exit;
+use wire::{Conn, Line, Log, Trouble};
+use zeroize::Zeroize;
+
+use crate::tls::Door;
+
+/// How a client logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The protocol's own command with name and password: USER and PASS, LOGIN.
+    User,
+    /// APOP.
+    Apop,
+    /// SASL PLAIN.
+    Plain,
+    /// SASL LOGIN.
+    Login,
+    /// SASL CRAM-MD5.
+    CramMd5,
+}
+
+impl Method {
+    /// All, in the order of their numbers in a record.
+    pub const ALL: [Method; 5] = [
+        Method::User,
+        Method::Apop,
+        Method::Plain,
+        Method::Login,
+        Method::CramMd5,
+    ];
+
+    /// Its name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::User => "user",
+            Method::Apop => "apop",
+            Method::Plain => "plain",
+            Method::Login => "login",
+            Method::CramMd5 => "cram-md5",
+        }
+    }
+
+    /// Whether it shows the password to everybody who can read the connection.
+    pub fn is_plaintext(self) -> bool {
+        !matches!(self, Method::Apop | Method::CramMd5)
+    }
+}
+
+/// One login as the client tried it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Login {
+    /// By which command.
+    pub method: Method,
+    /// The name as it was typed. No NUL.
+    pub name: Vec<u8>,
+    /// The password, or the digest. No NUL.
+    pub secret: Secret,
+    /// What the next program has to know of the dialogue ([`crate::Protocol::note`]); printable
+    /// ASCII, at most [`crate::record::NOTE_LIMIT`] bytes, empty for nothing.
+    pub note: Vec<u8>,
+}
+
+/// Why a login was not let in, as the client may know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Name and password do not fit.
+    Credentials,
+    /// It could not be told; later it may.
+    Temporary,
+    /// It can never be told this way.
+    Permanent,
+}
+
+/// The answer to a login that was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Why.
+    pub why: Refusal,
+    /// There will be no further one: say so and close.
+    pub last: bool,
+}
+
+/// Whether the link is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// It is not, and cannot be.
+    Off,
+    /// The client may ask for it.
+    Offered,
+    /// It is.
+    On,
+}
+
+/// What a dialogue may offer to this client.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// This host, as the command line names it.
+    pub host: Vec<u8>,
+    /// The challenge to show for APOP, where APOP can work.
+    pub apop: Option<Vec<u8>>,
+    /// The challenge for CRAM-MD5, where that can work.
+    pub cram: Option<Vec<u8>>,
+    /// Whether passwords can be checked at all.
+    pub password: bool,
+    /// The state of the link at the beginning.
+    pub tls: Tls,
+    /// No password may be sent in the clear.
+    pub require_tls: bool,
+    /// Every program of the chain is ours.
+    pub joined: bool,
+}
+
+/// What a client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input<'l> {
+    /// A line without its end.
+    Line(&'l [u8]),
+    /// A line over [`Dialogue::line_limit`]; it is gone.
+    TooLong,
+}
+
+/// What is to be done after an input. Replies that were added go out first.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Read on.
+    More,
+    /// The client is done: exit code 0.
+    Quit,
+    /// Enough of it, and the log is told why: exit code 1.
+    End(&'static str),
+    /// The log is told of something refused; read on.
+    Refuse(Method, &'static str),
+    /// TLS begins with the client's next byte.
+    StartTls,
+    /// Decide about this; [`Dialogue::refused`] follows, or nothing where it is let in.
+    Decide(Login),
+}
+
+/// A protocol's conversation before the login: a pure state machine. Lines go in; replies, complete
+/// with their line ends, are added to `out`.
+pub trait Dialogue {
+    /// The first words.
+    fn greet(&mut self, out: &mut Vec<u8>);
+    /// The most bytes of the next line.
+    fn line_limit(&self) -> usize;
+    /// Takes what the client sent.
+    fn input(&mut self, input: Input<'_>, out: &mut Vec<u8>) -> Step;
+    /// The link is encrypted now; nothing that was said before counts.
+    fn tls_started(&mut self);
+    /// The login was not let in.
+    fn refused(&mut self, answer: Answer, out: &mut Vec<u8>);
+}
+
+/// What a conversation has come to.
+#[derive(Debug)]
+pub(crate) enum Came {
+    /// Somebody is to decide about a login. What was read ahead is [`Talk::take_ahead`].
+    Login(Login),
+    /// It is over.
+    End(Exit),
+}
+
+/// A dialogue on its connection.
+pub(crate) struct Talk {
+    conn: Conn,
+    dialogue: Box<dyn Dialogue>,
+    door: Option<Door>,
+    /// The variables of the TLS program, once TLS has begun.
+    tls: Option<Vec<u8>>,
+    handshake: std::time::Duration,
+    line: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl Talk {
+    /// Nothing is said yet.
+    pub(crate) fn new(
+        conn: Conn,
+        dialogue: Box<dyn Dialogue>,
+        door: Option<Door>,
+        handshake: std::time::Duration,
+    ) -> Talk {
+        Talk {
+            conn,
+            dialogue,
+            door,
+            tls: None,
+            handshake,
+            // Room for any password at once: a vector that grows leaves copies behind.
+            line: Vec::with_capacity(1024),
+            out: Vec::with_capacity(512),
+        }
+    }
+
+    /// Says the first words; they go out before the first read.
+    pub(crate) fn greet(&mut self) {
+        self.dialogue.greet(&mut self.out);
+        self.pass_on();
+    }
+
+    /// Reads and answers until there is a login to decide about, or the end.
+    pub(crate) fn go_on(&mut self, log: &mut Log) -> Came {
+        loop {
+            match self.next() {
+                Ok(Step::More) => {}
+                Ok(Step::Refuse(method, reason)) => {
+                    log.event("refuse")
+                        .field("method", method.name().as_bytes())
+                        .field("reason", reason.as_bytes())
+                        .say();
+                }
+                Ok(Step::Quit) => return self.over(Exit::OK),
+                Ok(Step::End(reason)) => {
+                    log.event("end").field("reason", reason.as_bytes()).say();
+                    return self.over(Exit::NO);
+                }
+                // All that was answered before must be out: the answer to the login may be another
+                // program's.
+                Ok(Step::Decide(login)) => match self.conn.flush() {
+                    Ok(()) => return Came::Login(login),
+                    Err(_) => return Came::End(Exit::NO),
+                },
+                Ok(Step::StartTls) => {
+                    if let Err(reason) = self.start_tls() {
+                        log.event("fault").field("reason", reason.as_bytes()).say();
+                        return Came::End(Exit::TEMPORARY);
+                    }
+                }
+                Err(Trouble::Flood) => {
+                    let reason = Trouble::Flood.to_string();
+                    log.event("end").field("reason", reason.as_bytes()).say();
+                    return Came::End(Exit::NO);
+                }
+                // As the original: nobody is told, for nobody is there.
+                Err(_) => return Came::End(Exit::NO),
+            }
+        }
+    }
+
+    /// Tells the client what became of his login, and whether the conversation goes on.
+    pub(crate) fn refused(&mut self, answer: Answer) -> Option<Exit> {
+        // The password is in the buffer that was read into; what the client sent after it is not lost.
+        let ahead = self.conn.ahead().to_vec();
+        self.conn.wipe();
+        self.conn.resume(&ahead);
+        self.dialogue.refused(answer, &mut self.out);
+        self.pass_on();
+        answer.last.then(|| {
+            // The client may be gone; there is nobody else to tell.
+            let _ = self.conn.flush();
+            Exit::NO
+        })
+    }
+
+    /// What was read and not asked for.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        self.conn.ahead()
+    }
+
+    /// The variables of the TLS program, where TLS was begun here.
+    pub(crate) fn tls(&self) -> Option<&[u8]> {
+        self.tls.as_deref()
+    }
+
+    /// Ends this side of the conversation and overwrites all that was read. The descriptors 0 and
+    /// 1 stay.
+    pub(crate) fn wipe(mut self) {
+        self.conn.wipe();
+        self.line.zeroize();
+    }
+
+    fn next(&mut self) -> Result<Step, Trouble> {
+        let limit = self.dialogue.line_limit();
+        let input = match self.conn.read_line(&mut self.line, limit)? {
+            Line::Whole => Input::Line(&self.line),
+            Line::TooLong => Input::TooLong,
+        };
+        let step = self.dialogue.input(input, &mut self.out);
+        if matches!(step, Step::Decide(_)) {
+            self.line.zeroize();
+        }
+        self.pass_on();
+        Ok(step)
+    }
+
+    fn pass_on(&mut self) {
+        self.conn.reply(&self.out);
+        self.out.clear();
+    }
+
+    fn over(&mut self, exit: Exit) -> Came {
+        // The client may be gone; there is nobody else to tell.
+        let _ = self.conn.flush();
+        Came::End(exit)
+    }
+
+    fn start_tls(&mut self) -> Result<(), String> {
+        let Some(door) = self.door.take() else {
+            return Err("TLS was begun without a TLS program".to_owned());
+        };
+        self.conn.flush().map_err(|trouble| trouble.to_string())?;
+        let started = door.start(std::time::Instant::now() + self.handshake)?;
+        self.conn.replace(started.input, started.output);
+        self.tls = Some(started.variables);
+        self.dialogue.tls_started();
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! The end of a POP3 session: removing what was deleted, and moving the rest of `new` to `cur`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use crate::folder::{NO_FLAGS, PLACES, Place, join, mark};
+use crate::mailbox::Mailbox;
+use crate::relocate::relocate;
+
+/// What a [`Mailbox::commit`] did.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// How many messages were removed, or gone already.
+    pub removed: usize,
+    /// Which could not be removed, and why.
+    pub failed: Vec<(usize, io::Error)>,
+    /// How many messages went from `new` to `cur`.
+    pub moved: usize,
+    /// How many should have gone there and did not: they stay in `new`.
+    pub unmoved: usize,
+    /// Why the changes could not be made to last, where that was asked for.
+    pub unsynced: Option<io::Error>,
+}
+
+impl Mailbox {
+    /// Removes the messages that `deleted` says, under the names that they have now; one that is
+    /// gone already counts as removed. Moves every other message of this session from `new` to
+    /// `cur`, with `:2,` behind a name that has no flags, and never over a file that is there.
+    /// With `sync` both directories are synced. Writes the index.
+    ///
+    /// Numbers keep their meaning, but removed messages cannot be opened.
+    pub fn commit(&mut self, deleted: &dyn Fn(usize) -> bool, sync: bool) -> Commit {
+        let mut commit = Commit::default();
+        let missing = self.remove(deleted, &mut commit);
+        if !missing.is_empty() {
+            self.remove_renamed(missing, &mut commit);
+        }
+        self.move_to_cur(deleted, &mut commit);
+        if sync && commit.removed + commit.moved > 0 {
+            for place in PLACES {
+                let dir = self.folder.names.dir().join(place.name());
+                if let Err(error) = os::file::sync_dir(&dir) {
+                    commit.unsynced = Some(error);
+                }
+            }
+        }
+        self.save();
+        commit
+    }
+
+    /// Removes messages under the names that are known; returns those that have others now.
+    fn remove(&mut self, deleted: &dyn Fn(usize) -> bool, commit: &mut Commit) -> BTreeSet<usize> {
+        let mut missing = BTreeSet::new();
+        let mut path = PathBuf::new();
+        for (n, message) in self.folder.messages.iter_mut().enumerate() {
+            if !deleted(n) || message.is(mark::GONE) {
+                continue;
+            }
+            self.folder.names.path(message, &mut path);
+            match fs::remove_file(&path) {
+                Ok(()) => {
+                    message.set(mark::GONE);
+                    commit.removed += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    missing.insert(n);
+                }
+                Err(error) => commit.failed.push((n, error)),
+            }
+        }
+        missing
+    }
+
+    fn remove_renamed(&mut self, mut missing: BTreeSet<usize>, commit: &mut Commit) {
+        let finder = self.finder();
+        let result = relocate(
+            &mut self.folder,
+            &finder,
+            &mut missing,
+            |folder, n, path| {
+                match fs::remove_file(path) {
+                    Ok(()) => {
+                        folder.messages[n].set(mark::GONE);
+                        commit.removed += 1;
+                    }
+                    // Renamed once more since readdir.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+                    Err(error) => commit.failed.push((n, error)),
+                }
+                true
+            },
+        );
+        for n in missing {
+            let message = &mut self.folder.messages[n];
+            match &result {
+                Ok(_) if !message.is(mark::SEEN) => {
+                    message.set(mark::GONE);
+                    commit.removed += 1;
+                }
+                Ok(_) => commit.failed.push((n, io::ErrorKind::NotFound.into())),
+                Err(unreadable) => commit.failed.push((n, again(&unreadable.error))),
+            }
+        }
+    }
+
+    fn move_to_cur(&mut self, deleted: &dyn Fn(usize) -> bool, commit: &mut Commit) {
+        let (mut from, mut to) = (PathBuf::new(), PathBuf::new());
+        let names = &self.folder.names;
+        for (n, message) in self.folder.messages.iter_mut().enumerate() {
+            if message.place() != Place::New || message.is(mark::GONE) || deleted(n) {
+                continue;
+            }
+            let name = names.name(message);
+            let has_flags = name.windows(NO_FLAGS.len()).any(|part| part == NO_FLAGS);
+            let flags: &[u8] = if has_flags { b"" } else { NO_FLAGS };
+            names.path(message, &mut from);
+            join(&mut to, names.dir(), Place::Cur, &[name, flags]);
+            match os::file::rename_noreplace(&from, &to) {
+                Ok(()) => {
+                    commit.moved += 1;
+                    match has_flags {
+                        true => message.clear(mark::NEW),
+                        false => message.set(mark::MOVED),
+                    }
+                }
+                // Somebody else has moved or removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => commit.unmoved += 1,
+            }
+        }
+    }
+}
+
+/// An error once more: errors of the system cannot be cloned.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => error.kind().into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "commit_tests.rs"]
+mod tests;

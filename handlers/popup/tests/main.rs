@@ -1,0 +1,13 @@
+//! popup's processes as the outside sees them: sockets, pipes, identities, checkers, log lines.
+//!
+//! The program is examples/house.rs. Tests that are about root run only where the tests do.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+
+mod house;
+
+mod chains;
+mod fail2ban;
+mod identity;
+mod limits;
+mod stls;
