@@ -59,6 +59,7 @@ const OTHER_NAMES: &[(&str, Program)] = &[
     ("tcprules", Alone(rules::superd_rules::main)),
     ("tcprulescheck", Alone(rules::superd_rulescheck::main)),
     (lookup::PROGRAM, Alone(lookup::main)),
+    (server::forker::PROGRAM, Alone(forker)),
 ];
 
 fn superd(name: &str, args: Vec<OsString>) -> Exit {
@@ -70,6 +71,21 @@ fn superd(name: &str, args: Vec<OsString>) -> Exit {
     server::main(name, args, &links)
 }
 
+fn forker(name: &str, args: Vec<OsString>) -> Exit {
+    server::forker::main(name, args, run)
+}
+
+/// Runs the program of that name.
+fn run(name: &str, args: Vec<OsString>) -> Exit {
+    let all = PROGRAMS.iter().chain(OTHER_NAMES);
+    let program = all.clone().find(|(program, _)| *program == name);
+    // An executable that was copied under another name is superd.
+    match program.map_or(Alone(superd), |(_, program)| *program) {
+        Alone(run) => run(name, args),
+        Chained(run) => run(Call::of_process(name, args, JOINTS)),
+    }
+}
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let called = words.next().unwrap_or_default();
@@ -77,13 +93,5 @@ fn main() -> ExitCode {
         .file_name()
         .unwrap_or(OsStr::new("superd"));
     let name = name.to_string_lossy();
-    let all = PROGRAMS.iter().chain(OTHER_NAMES);
-    let program = all.clone().find(|(program, _)| *program == name);
-    // An executable that was copied under another name is superd.
-    let program = program.map_or(Alone(superd), |(_, program)| *program);
-    let exit = match program {
-        Alone(run) => run(&name, words.collect()),
-        Chained(run) => run(Call::of_process(&name, words.collect(), JOINTS)),
-    };
-    exit.into()
+    run(&name, words.collect()).into()
 }

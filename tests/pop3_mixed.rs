@@ -90,9 +90,9 @@ fn all_ours_each_by_its_path() {
         ];
         let server = office.serve(&words).start();
         if apop {
-            by_apop(&server)
+            by_apop(&server);
         } else {
-            by_password(&server)
+            by_password(&server);
         }
     }
 }
@@ -131,9 +131,9 @@ fn the_original_checkers_under_our_popup() {
                 .serve(&["popup", HOST, &checker, &pop3d, "Maildir"])
                 .start();
             if apop {
-                by_apop(&server)
+                by_apop(&server);
             } else {
-                by_password(&server)
+                by_password(&server);
             }
             let mut client = server.connect();
             client.line();

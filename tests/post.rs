@@ -204,15 +204,6 @@ impl Office {
         self.serve(&["popup", HOST, checker, "pop3d", "Maildir"])
     }
 
-    /// A program with the office's users in the place of the system's.
-    pub fn run(&self, program: impl AsRef<OsStr>) -> Run {
-        let launcher = self.launcher();
-        Run::new(&launcher[0])
-            .args(&launcher[1..])
-            .arg(program)
-            .env("SUPERD_HOME", self.path("home"))
-            .env("SUPERD_LIBEXEC", libexec())
-    }
 }
 
 /// For the first line of a test that needs the office's users to be the system's.

@@ -1,5 +1,6 @@
-//! The record of a login, as root reads it from the process that reads the network: what is understood
-//! is exactly one login, and nothing of a TLS program's variables can mean something else to others.
+//! The record of a login, as root reads it from the process that reads the network: what is
+//! understood is exactly one login, and nothing of a TLS program's variables can mean something
+//! else to others.
 #![no_main]
 
 use chain::Env;

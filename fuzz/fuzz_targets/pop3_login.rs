@@ -1,5 +1,6 @@
-//! POP3 before the login: whatever a client sends, each reply is one of the protocol, no password is
-//! decided about where none may be taken, and what is decided about fits the record to the parent.
+//! POP3 before the login: whatever a client sends, each reply is one of the protocol, no password
+//! is decided about where none may be taken, and what is decided about fits the record to the
+//! parent.
 #![no_main]
 
 use front::dialogue::{Answer, Dialogue, Input, Refusal, Step, Terms, Tls};
@@ -12,7 +13,11 @@ fn check(out: &[u8]) {
     assert!(out.is_empty() || out[0] == b'+' || out[0] == b'-');
     for line in out.split_inclusive(|&byte| byte == b'\n') {
         assert!(line.len() <= 512 && line.ends_with(b"\r\n"));
-        assert!(line[..line.len() - 2].iter().all(|byte| matches!(byte, b' '..=b'~')));
+        assert!(
+            line[..line.len() - 2]
+                .iter()
+                .all(|byte| matches!(byte, b' '..=b'~'))
+        );
     }
 }
 

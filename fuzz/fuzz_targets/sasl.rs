@@ -1,5 +1,5 @@
-//! SASL exchanges: base64 has one text for each message, and what comes out of an exchange has no NUL
-//! and no empty field.
+//! SASL exchanges: base64 has one text for each message, and what comes out of an exchange has no
+//! NUL and no empty field.
 #![no_main]
 
 use base64::Engine as _;
@@ -38,10 +38,16 @@ fuzz_target!(|input: &[u8]| {
                     Turn::Done(credentials) => break check(&credentials),
                     Turn::Ask(text) => assert!(STANDARD.decode(text).is_ok()),
                 }
-                let Some(response) = responses.next() else { break };
+                let Some(response) = responses.next() else {
+                    break;
+                };
                 // The message itself, and its base64.
                 let encoded = STANDARD.encode(response);
-                let response = if initial.is_some() { response } else { encoded.as_bytes() };
+                let response = if initial.is_some() {
+                    response
+                } else {
+                    encoded.as_bytes()
+                };
                 match exchange.answer(response) {
                     Ok(next) => turn = next,
                     Err(_) => break,

@@ -13,8 +13,11 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
             if line.len() <= shadow::SECRET_LINE_LIMIT {
                 let looked = users_secret::search(text, name).expect("memory can be read");
                 let found = looked.value.expect("its own line, or one before it");
-                assert!(text.windows(found.expose().len().max(1)).any(|part| part == found.expose())
-                    || found.expose().is_empty());
+                assert!(
+                    text.windows(found.expose().len().max(1))
+                        .any(|part| part == found.expose())
+                        || found.expose().is_empty()
+                );
             }
         }
         if let Some(entry) = shadow::parse(line) {

@@ -53,30 +53,28 @@ pub fn read_until(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Instant) -> i
 /// `ErrorKind::TimedOut` means the deadline passed with bytes left. On a blocking descriptor each
 /// write is small enough (PIPE_BUF) not to wait after the poll has said that there is room.
 pub fn write_all_until(fd: BorrowedFd<'_>, bytes: &[u8], deadline: Instant) -> io::Result<()> {
-    let blocking = !is_nonblocking(fd)?;
-    let is_socket = blocking && crate::socket::is_socket(fd);
+    if crate::socket::is_socket(fd) {
+        return crate::socket::send_all_until(fd, bytes, deadline);
+    }
+    let most = if is_nonblocking(fd)? {
+        usize::MAX
+    } else {
+        libc::PIPE_BUF
+    };
     let mut left = bytes;
     while !left.is_empty() {
-        let written = if is_socket {
-            // A send that does not wait makes the usual case one system call.
-            crate::socket::send_nowait(fd, left)
-        } else if blocking {
-            if !wait_writable(fd, deadline)? {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            nix::unistd::write(fd, &left[..left.len().min(libc::PIPE_BUF)]).map_err(Into::into)
-        } else {
-            nix::unistd::write(fd, left).map_err(Into::into)
-        };
-        match written {
+        if most < usize::MAX && !wait_writable(fd, deadline)? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match nix::unistd::write(fd, &left[..left.len().min(most)]) {
             Ok(count) => left = &left[count..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(nix::errno::Errno::EAGAIN) => {
                 if !wait_writable(fd, deadline)? {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -114,7 +114,10 @@ fn prove(who: Identity, allowed: &[Gid]) -> Result<(), DropError> {
         ));
     }
     let list = group_list().map_err(DropError::Group)?;
-    if list.iter().any(|group| !allowed.contains(&Gid::from_raw(*group))) {
+    if list
+        .iter()
+        .any(|group| !allowed.contains(&Gid::from_raw(*group)))
+    {
         return Err(DropError::NotProved("supplementary groups are left"));
     }
     let root = Uid::from_raw(0);
@@ -203,6 +206,11 @@ mod tests {
             groups.dedup();
         }
         assert_eq!(list, told);
+    }
+
+    #[test]
+    fn a_process_that_was_started_as_any_other_has_its_own_identity() {
+        assert!(!is_borrowed());
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod pam;
 pub mod poll;
 pub mod process;
 pub mod programs;
+pub mod sibling;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

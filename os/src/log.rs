@@ -276,7 +276,10 @@ mod tests {
             assert!(!sink.wait_until(Instant::now() + Duration::from_millis(30)));
             let mut some = vec![0; 64 * LINE_LIMIT];
             let _ = reader.read(&mut some).expect("lines");
-            assert!(sink.wait_until(Instant::now() + Duration::from_secs(20)), "{way}");
+            assert!(
+                sink.wait_until(Instant::now() + Duration::from_secs(20)),
+                "{way}"
+            );
         }
     }
 

@@ -123,7 +123,7 @@ pub fn fork() -> io::Result<Side> {
 }
 
 /// Whether this process has more than one thread; where that cannot be told, it has.
-fn has_threads() -> bool {
+pub(crate) fn has_threads() -> bool {
     // SAFETY: the call takes a number. CLONE_THREAD alone changes nothing in a process of one
     // thread, and is refused in any other (unshare(2)).
     if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
@@ -178,6 +178,14 @@ pub fn no_children() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NPROC, 0, 0)?)
 }
 
+/// This process ends with the one that forked it. To be called after a change of identity, which
+/// undoes it.
+pub fn end_with_parent() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_pdeathsig(
+        nix::sys::signal::Signal::SIGKILL,
+    )?)
+}
+
 /// Fills `buffer` with random bytes that nobody can guess.
 pub fn random(buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
@@ -216,6 +224,12 @@ pub fn descriptor_limits() -> io::Result<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_exists_also_where_it_is_somebody_elses() {
+        assert!(exists(1));
+        assert!(!exists(GREATEST_PID.cast_signed() + 1));
+    }
 
     #[test]
     fn statuses_are_read_as_wait_gives_them() {

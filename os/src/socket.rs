@@ -157,6 +157,29 @@ pub fn send_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(socket::send(fd.as_raw_fd(), bytes, flags)?)
 }
 
+/// Sends all of `bytes` on a socket of either mode, waiting for room until `deadline` at the latest
+/// (`ErrorKind::TimedOut`). The usual case is one system call.
+pub fn send_all_until(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    deadline: std::time::Instant,
+) -> io::Result<()> {
+    let mut left = bytes;
+    while !left.is_empty() {
+        match send_nowait(fd, left) {
+            Ok(count) => left = &left[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !crate::fd::wait_writable(fd, deadline)? {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Receives what is there; `ErrorKind::WouldBlock` where nothing is, 0 at the end.
 pub fn receive_nowait(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(socket::recv(
@@ -191,6 +214,13 @@ pub fn peek_until(
 /// Whether `fd` is a socket of any kind.
 pub fn is_socket(fd: BorrowedFd<'_>) -> bool {
     socket::getsockopt(&fd, sockopt::SockType).is_ok()
+}
+
+/// How long the next message of a [`message_pair`] is, which is left there; 0 is the end.
+/// `ErrorKind::WouldBlock` where there is none now.
+pub fn next_message_length(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
+    Ok(socket::recv(fd.as_raw_fd(), &mut [], flags)?)
 }
 
 /// A connected pair that keeps message boundaries; both ends close-on-exec.
@@ -298,9 +328,14 @@ mod tests {
         send_nowait(one.as_fd(), b"first").expect("sent");
         send_nowait(one.as_fd(), b"second").expect("sent");
         let mut buffer = [0; 32];
+        assert_eq!(next_message_length(other.as_fd()).expect("there"), 5);
         assert_eq!(
             receive_nowait(other.as_fd(), &mut buffer).expect("there"),
             5
         );
+        assert_eq!(next_message_length(other.as_fd()).expect("there"), 6);
+        drop(one);
+        receive_nowait(other.as_fd(), &mut buffer).expect("there");
+        assert_eq!(next_message_length(other.as_fd()).expect("the end"), 0);
     }
 }

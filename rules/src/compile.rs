@@ -73,8 +73,20 @@ pub fn compile(
     temporary: &Path,
     report: &mut impl Report,
 ) -> Result<Counts, Failure> {
+    compile_with(input, std::iter::empty(), target, temporary, report)
+}
+
+/// [`compile`] with further records, (key, data) as [`record::encode`] makes it, behind those of
+/// the text: a key that the text has is the text's.
+pub fn compile_with(
+    input: impl Read,
+    further: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+    target: &Path,
+    temporary: &Path,
+    report: &mut impl Report,
+) -> Result<Counts, Failure> {
     let replacement = Replacement::create(target, temporary).map_err(Failure::Create)?;
-    let counts = fill(input, replacement.file(), report)?;
+    let counts = fill(input, further, replacement.file(), report)?;
     replacement.commit().map_err(|error| match error {
         CommitError::Move(error) => Failure::Move(error),
         CommitError::Sync(error) => Failure::Sync(error),
@@ -83,14 +95,24 @@ pub fn compile(
 }
 
 /// Fills the empty `file`, syncs it and reads it back.
-fn fill(input: impl Read, file: &File, report: &mut impl Report) -> Result<Counts, Failure> {
+fn fill(
+    input: impl Read,
+    further: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+    file: &File,
+    report: &mut impl Report,
+) -> Result<Counts, Failure> {
     let maker = file.try_clone().and_then(Maker::new);
     let mut maker = maker.map_err(Failure::Write)?;
     let add = |key: &[u8], hash, data: &[u8]| maker.add(key, hash, data);
-    let (counts, shadows) = read_rules(input, report, add)?;
+    let (mut counts, shadows) = read_rules(input, report, add)?;
     if counts.faults > 0 {
         tell_of(shadows, report);
         return Err(Failure::Faults);
+    }
+    for (key, data) in further {
+        let added = maker.add(&key, digest::of(&key), &data);
+        added.map_err(Failure::Write)?;
+        counts.records += 1;
     }
     let written = maker.finish().map_err(Failure::Write)?;
     std::thread::scope(|scope| {

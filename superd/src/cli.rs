@@ -95,6 +95,8 @@ pub struct Options {
     pub ident: bool,
     /// `-t`: for how long at most.
     pub ident_timeout: Duration,
+    /// `--exec`: execute the program for each connection, also one of ours.
+    pub execute: bool,
     /// `--mode`: of a UNIX socket.
     pub socket_mode: Option<u32>,
     /// `--owner`: of a UNIX socket; user and, after a colon, group.
@@ -190,6 +192,7 @@ fn parse_words(words: Vec<OsString>, verbosity: &mut Verbosity) -> Result<Invoca
         local_name: None,
         ident: true,
         ident_timeout: Duration::from_secs(26),
+        execute: false,
         socket_mode: None,
         socket_owner: None,
         place: Place::Tcp {
@@ -300,6 +303,7 @@ fn long(
         }
         b"version" => return alone(Invocation::Version, getopt),
         b"help" => return alone(Invocation::Help, getopt),
+        b"exec" => options.execute = true,
         b"mode" => {
             let value = getopt.next_word().ok_or_else(needs)?;
             options.socket_mode = Some(mode("--mode", &value).map_err(Mistake::Value)?);

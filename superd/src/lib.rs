@@ -12,6 +12,7 @@ pub mod children;
 pub mod cli;
 pub mod connection;
 pub mod environment;
+pub mod forker;
 pub mod gate;
 pub mod lines;
 pub mod listen;

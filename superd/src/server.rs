@@ -134,6 +134,7 @@ impl Server {
         let mask = signals.mask_for_programs();
         let spawners = Spawners::start(
             service,
+            options.execute,
             options.socket_options(),
             Arc::clone(&shared),
             mask,
@@ -444,6 +445,12 @@ impl Server {
                 self.log.say(Verbosity::Errors, &[&line]);
                 let answers = self.desk.take_answers();
                 self.take_names(answers);
+                continue;
+            }
+            // One that does not end by superd's own end; its thread finds out and does without.
+            if self.spawners.is_forker(pid) {
+                let line = format!("warning: a forker ended with status {}", status.0);
+                self.log.say(Verbosity::Errors, &[&line]);
                 continue;
             }
             let ended = self.spawners.children().ended(pid, status);

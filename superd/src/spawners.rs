@@ -4,23 +4,26 @@
 //! its connections to a few threads. Four were the best of 0, 1, 2, 4 and 8 where this was
 //! measured, on two cores. A spawner says the `pid` and `ok` lines itself, right after the start,
 //! and enters the child into the book; the loop is woken only for the rare child that ended first.
+//!
+//! A program of ours is not executed but copied from a process that has started already ([`crate::forker`]).
 
 use std::collections::VecDeque;
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 use os::signals::Mask;
-use os::spawn::{Program, SpawnError, Spawner};
+use os::spawn::{Environment, Program, SpawnError, Spawner};
 
 use crate::children::Children;
 use crate::cli::Verbosity;
 use crate::connection::{Ends, Names, SocketOptions};
 use crate::environment::{self, Variable};
+use crate::forker::{Failed, Forker};
 use crate::lines;
 use crate::log::Log;
 
@@ -89,6 +92,17 @@ impl Service {
             .map_or_else(String::new, |name| name.display().to_string())
     }
 
+    /// Whether its program is this executable, so that a copy of a running process can serve.
+    fn is_this_executable(&self) -> bool {
+        let Some(executable) = &self.own else {
+            return false;
+        };
+        // A link of that name may have been put to another use.
+        self.file()
+            .and_then(|file| file.canonicalize().ok())
+            .is_some_and(|file| file == *executable)
+    }
+
     /// Looks again for a program that was not there at the start.
     fn find_again(&self) -> Option<Program> {
         image(&self.file()?, &self.words)
@@ -115,6 +129,8 @@ struct Shared {
     socket_options: SocketOptions,
     /// What every program inherits.
     inherited: Arc<Vec<CString>>,
+    /// The process ids of the forkers.
+    forkers: Vec<i32>,
     log: Log,
     waker: Waker,
 }
@@ -134,16 +150,31 @@ impl std::fmt::Debug for Spawners {
 
 impl Spawners {
     /// Starts the threads. `waker` wakes the loop where it has to call [`Spawners::take_lost`] and
-    /// look at the settled children.
+    /// look at the settled children. With `execute` the program is executed, also one of ours.
     pub fn start(
         service: Service,
+        execute: bool,
         socket_options: SocketOptions,
         inherited: Arc<Vec<CString>>,
         mask: Mask,
         log: Log,
         waker: Waker,
     ) -> io::Result<Spawners> {
+        // Before the threads: what a forker is forked from is then this thread alone.
+        let mut forkers = Vec::new();
+        if !execute && service.is_this_executable() {
+            for _ in 0..THREADS {
+                match Forker::start(&service.words, &inherited, mask) {
+                    Ok(forker) => forkers.push(forker),
+                    Err(error) => {
+                        let why = format!("warning: unable to start a forker: {error}");
+                        log.say(Verbosity::Errors, &[&why]);
+                    }
+                }
+            }
+        }
         let shared = Arc::new(Shared {
+            forkers: forkers.iter().map(|forker| forker.pid).collect(),
             jobs: Mutex::new(VecDeque::new()),
             more: Condvar::new(),
             children: Mutex::new(Children::default()),
@@ -156,7 +187,8 @@ impl Spawners {
         });
         for number in 0..THREADS {
             let shared = Arc::clone(&shared);
-            let work = move || shared.work(&mut Spawner::new(mask));
+            let forker = forkers.pop();
+            let work = move || shared.work(&mut Spawner::new(mask), forker);
             let thread = std::thread::Builder::new().name(format!("spawn {number}"));
             thread.stack_size(THREAD_STACK).spawn(work)?;
         }
@@ -175,6 +207,11 @@ impl Spawners {
         lock(&self.shared.children)
     }
 
+    /// Whether a child that has ended was a forker and no program.
+    pub fn is_forker(&self, pid: i32) -> bool {
+        self.shared.forkers.contains(&pid)
+    }
+
     /// How many connections were lost for want of a process since the last call.
     pub fn take_lost(&self) -> u32 {
         std::mem::take(&mut *lock(&self.shared.lost))
@@ -187,7 +224,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    fn work(&self, spawner: &mut Spawner) {
+    fn work(&self, spawner: &mut Spawner, mut forker: Option<Forker>) {
         loop {
             let mut jobs = lock(&self.jobs);
             let job = loop {
@@ -197,24 +234,32 @@ impl Shared {
                 }
             };
             drop(jobs);
-            self.launch(spawner, &job);
+            self.launch(spawner, &mut forker, &job);
         }
     }
 
-    fn launch(&self, spawner: &mut Spawner, job: &Job) {
+    fn launch(&self, spawner: &mut Spawner, forker: &mut Option<Forker>, job: &Job) {
         let socket = job.socket.as_fd();
         if let Ends::Tcp { .. } = job.ends {
             self.socket_options.set(socket);
         }
         let environment =
             environment::for_connection(&self.inherited, &job.ends, &job.names, &job.rule);
-        let started = match &self.service.found {
-            Some(program) => spawner.spawn(program, &environment, socket),
-            None => {
-                // exec says why there is no such program, where there is none.
-                let nothing = || Program::new(c"".to_owned(), Vec::new());
-                let program = self.service.find_again().unwrap_or_else(nothing);
-                spawner.spawn(&program, &environment, socket)
+        let copied = forker
+            .as_mut()
+            .map(|forker| forker.fork(&environment, socket));
+        let started = match copied {
+            Some(Ok(pid)) => Ok(pid),
+            Some(Err(Failed::Fork(error))) => Err(SpawnError::Fork(error)),
+            None | Some(Err(Failed::Unfit)) => self.execute(spawner, &environment, socket),
+            Some(Err(Failed::Broken(error))) => {
+                *forker = None;
+                let why = format!(
+                    "warning: a forker does not answer: {}; its connections get programs that are executed",
+                    os::reason(&error)
+                );
+                self.log.say(Verbosity::Errors, &[&why]);
+                self.execute(spawner, &environment, socket)
             }
         };
         match started {
@@ -234,6 +279,23 @@ impl Shared {
                 let name = self.service.name();
                 let why = format!("unable to run {name}: {}", os::reason(&error));
                 self.report(job, pid, Some(lines::dropping(&why)));
+            }
+        }
+    }
+
+    fn execute(
+        &self,
+        spawner: &mut Spawner,
+        environment: &Environment,
+        socket: BorrowedFd<'_>,
+    ) -> Result<i32, SpawnError> {
+        match &self.service.found {
+            Some(program) => spawner.spawn(program, environment, socket),
+            None => {
+                // exec says why there is no such program, where there is none.
+                let nothing = || Program::new(c"".to_owned(), Vec::new());
+                let program = self.service.find_again().unwrap_or_else(nothing);
+                spawner.spawn(&program, environment, socket)
             }
         }
     }

@@ -11,7 +11,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -117,7 +117,13 @@ pub fn main(call: Call) -> Exit {
         os::log::fatal(&name, usage);
         return Exit::PERMANENT;
     };
-    match run(&name, &checker, &call.env) {
+    // It holds secrets.
+    if let Err(error) = os::process::not_dumpable() {
+        os::log::fatal(&name, &format!("unable to start: {}", os::reason(&error)));
+        return Exit::TEMPORARY;
+    }
+    let (input, output) = (io::stdin(), io::stdout());
+    match run(&name, &checker, &call.env, input.as_fd(), output.as_fd()) {
         Ok(exit) => exit,
         Err(why) => {
             os::log::fatal(&name, &why);
@@ -141,14 +147,18 @@ fn checker(mut words: Vec<OsString>) -> Option<Checker> {
     }
 }
 
-fn run(name: &str, checker: &Checker, env: &Env) -> Result<Exit, String> {
+/// One question on `input`, its answer on `output`, which are one socket.
+fn run(
+    name: &str,
+    checker: &Checker,
+    env: &Env,
+    input: BorrowedFd<'_>,
+    output: BorrowedFd<'_>,
+) -> Result<Exit, String> {
     let failed = |what: &str, error: &io::Error| format!("unable to {what}: {}", os::reason(error));
-    // It holds secrets.
-    os::process::not_dumpable().map_err(|error| failed("start", &error))?;
     let allowed = Allowed::of(env)?;
-    let (input, output) = (io::stdin(), io::stdout());
-    let peer = os::socket::peer_credentials(input.as_fd())
-        .map_err(|error| failed("tell who asks", &error))?;
+    let peer =
+        os::socket::peer_credentials(input).map_err(|error| failed("tell who asks", &error))?;
     if !allowed.lets(peer) {
         let mut log = Log::new(name, None);
         told_of(log.event("refuse"), peer)
@@ -157,7 +167,7 @@ fn run(name: &str, checker: &Checker, env: &Env) -> Result<Exit, String> {
         return Ok(Exit::NO);
     }
     let start = Instant::now();
-    let record = via::read_record(input.as_fd(), QUESTION_LIMIT, start + TIME)
+    let record = via::read_record(input, QUESTION_LIMIT, start + TIME)
         .map_err(|error| failed("read the question", &error))?;
     let question = Question::parse(&record);
     let question = question.map_err(|error| format!("unable to read the question: {error}"))?;
@@ -169,7 +179,7 @@ fn run(name: &str, checker: &Checker, env: &Env) -> Result<Exit, String> {
     }
     let record = answer.to_record();
     let record = record.map_err(|error| format!("unable to answer: {error}"))?;
-    os::fd::write_all_until(output.as_fd(), &record, Instant::now() + TIME)
+    os::fd::write_all_until(output, &record, Instant::now() + TIME)
         .map_err(|error| failed("answer", &error))?;
     Ok(match answer {
         Answer::Yes { .. } => Exit::OK,
@@ -227,94 +237,5 @@ fn client(text: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn peer(uid: u32, gid: u32) -> Credentials {
-        Credentials { pid: 1, uid, gid }
-    }
-
-    #[test]
-    fn without_a_list_the_owner_and_the_group_of_the_socket_may_ask() {
-        let owner = Allowed::Owner { uid: 5, gid: 6 };
-        for (uid, gid, expected) in [
-            (0, 0, true),
-            (0, 9, true),
-            (5, 9, true),
-            (9, 6, true),
-            (9, 9, false),
-            (6, 5, false),
-            (u32::MAX, 6, false),
-            (5, u32::MAX, false),
-        ] {
-            assert_eq!(owner.lets(peer(uid, gid)), expected, "{uid}:{gid}");
-        }
-        let roots = Allowed::Owner { uid: 0, gid: 0 };
-        assert!(!roots.lets(peer(9, 0)));
-        assert!(Allowed::Nobody.lets(peer(0, 0)));
-        assert!(!Allowed::Nobody.lets(peer(9, 9)));
-    }
-
-    #[test]
-    fn a_list_of_users_is_all_that_counts_besides_root() {
-        let env = |list: &str| {
-            [(ALLOW, list), (PATH, "/nonexistent/socket")]
-                .into_iter()
-                .collect::<Env>()
-        };
-        let allowed = Allowed::of(&env("7, root ,8,")).expect("a list");
-        assert_eq!(allowed, Allowed::Users(vec![7, 0, 8]));
-        assert!(allowed.lets(peer(7, 1)));
-        assert!(!allowed.lets(peer(9, 7)));
-        assert_eq!(Allowed::of(&env("")), Ok(Allowed::Users(Vec::new())));
-        let error = Allowed::of(&env("no-such-user-here")).expect_err("nobody");
-        assert_eq!(error, "no such user: no-such-user-here ($AUTHD_ALLOW)");
-        let whole = u32::MAX.to_string();
-        let allowed = Allowed::of(&env(&whole)).expect("a list");
-        assert!(!allowed.lets(peer(u32::MAX, 1)));
-    }
-
-    #[test]
-    fn the_owner_is_asked_of_the_socket_itself() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("s");
-        let _listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
-        let mut env = Env::default();
-        assert_eq!(Allowed::of(&env), Ok(Allowed::Nobody));
-        env.set(PATH, path.to_str().expect("plain").as_bytes());
-        let meta = path.metadata().expect("there");
-        let (uid, gid) = (meta.uid(), meta.gid());
-        assert_eq!(Allowed::of(&env), Ok(Allowed::Owner { uid, gid }));
-        env.set(PATH, b"/nonexistent/socket");
-        let error = Allowed::of(&env).expect_err("missing");
-        assert_eq!(
-            error,
-            "unable to look at /nonexistent/socket: file does not exist"
-        );
-    }
-
-    #[test]
-    fn a_checker_is_named_with_its_options_and_no_program() {
-        let named = |words: &[&str]| checker(words.iter().map(OsString::from).collect());
-        assert!(named(&["checkpw"]).is_some());
-        assert!(named(&["checkpassword"]).is_some());
-        for words in [
-            &[][..],
-            &["checkpw", "prog"],
-            &["/bin/checkpw"],
-            &["cat"],
-            &["check-via", "/run/authd"],
-        ] {
-            assert!(named(words).is_none(), "{words:?}");
-        }
-    }
-
-    #[test]
-    fn only_an_address_is_taken_for_one() {
-        assert_eq!(client(b"192.0.2.1").as_deref(), Some("192.0.2.1"));
-        assert_eq!(client(b"2001:DB8::1").as_deref(), Some("2001:db8::1"));
-        for text in [&b""[..], b"localhost", b"192.0.2.1 x", b"\xff"] {
-            assert_eq!(client(text), None);
-        }
-    }
-}
+#[path = "authd_tests.rs"]
+mod tests;

@@ -31,7 +31,7 @@ pub struct Bounds {
 /// the others.
 pub const ADMIN: Bounds = Bounds {
     memory: 1 << 30,
-    rounds: 10_000_000,
+    rounds: 5_000_000,
     cost: 16,
 };
 

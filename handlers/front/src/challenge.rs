@@ -14,7 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 const HOST_LIMIT: usize = 255;
 
 /// The challenges of one connection. They are made where logins are decided about, not where the
-/// network is read: with a challenge of its own choice an attacker could use a digest that he has seen.
+/// network is read: with a challenge of its own choice an attacker could use a digest that he has
+/// seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenges {
     /// What the greeting shows, with its angle brackets.

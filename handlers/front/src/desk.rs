@@ -1,7 +1,7 @@
 //! Where logins are decided about: by a checker of ours, or by a foreign program.
 //!
-//! The count of failed logins, the delay before each answer and the challenges are kept here, on the
-//! side that does not read the network.
+//! The count of failed logins, the delay before each answer and the challenges are kept here, on
+//! the side that does not read the network.
 
 use std::time::{Duration, Instant};
 
@@ -90,6 +90,13 @@ impl Desk {
             failures: 0,
             unit: DELAY_UNIT,
         }
+    }
+
+    /// The same without the delays.
+    #[cfg(test)]
+    pub(crate) fn at_once(mut self) -> Desk {
+        self.unit = Duration::ZERO;
+        self
     }
 
     /// The environment of the chain.

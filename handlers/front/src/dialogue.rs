@@ -242,7 +242,8 @@ impl Talk {
 
     /// Tells the client what became of his login, and whether the conversation goes on.
     pub(crate) fn refused(&mut self, answer: Answer) -> Option<Exit> {
-        // The password is in the buffer that was read into; what the client sent after it is not lost.
+        // The password is in the buffer that was read into; what the client sent after it is not
+        // lost.
         let ahead = self.conn.ahead().to_vec();
         self.conn.wipe();
         self.conn.resume(&ahead);

@@ -30,8 +30,8 @@ const RECORD_NUMBER: i32 = 3;
 /// the chain is misused.
 const CANNOT_RUN: u8 = 2;
 
-/// Runs the chain of `call` and waits for its end. `record` is at most [`auth::attempt::RECORD_LIMIT`]
-/// bytes.
+/// Runs the chain of `call` and waits for its end. `record` is at most
+/// [`auth::attempt::RECORD_LIMIT`] bytes.
 pub(crate) fn run(call: &Call, record: &[u8]) -> Ended {
     let Some(checker) = call.args.first() else {
         return Ended::Permanent("no checker is named".to_owned());

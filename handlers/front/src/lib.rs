@@ -1,7 +1,7 @@
 //! What stands before a login: the shell around the dialogue of a client that is nobody yet.
 //!
-//! popup (POP3) and imapup (IMAP) differ in what they say; everything else about a client that has not
-//! logged in is here, and is the same for both:
+//! popup (POP3) and imapup (IMAP) differ in what they say; everything else about a client that has
+//! not logged in is here, and is the same for both:
 //!
 //! - **Nobody who reads the network is root.** Started as root, a front forks once: the child
 //!   becomes an unprivileged user and speaks with the client; the parent reads bounded records

@@ -30,8 +30,9 @@ const LOGIN: u32 = 1200;
 const TRIES: u32 = 5;
 
 impl Settings {
-    /// Reads `AUTH_TIMEOUT` or `TIMEOUT`, `AUTH_SESSION_TIMEOUT`, `MAXAUTHFAIL` (these four as mailfront
-    /// has them), `REQUIRETLS` and `APOP`. The error is a sentence with the variable's name.
+    /// Reads `AUTH_TIMEOUT` or `TIMEOUT`, `AUTH_SESSION_TIMEOUT`, `MAXAUTHFAIL` (these four as
+    /// mailfront has them), `REQUIRETLS` and `APOP`. The error is a sentence with the variable's
+    /// name.
     pub fn read(env: &Env) -> Result<Settings, String> {
         let read = match number(env, "AUTH_TIMEOUT", 1)? {
             Some(seconds) => seconds,

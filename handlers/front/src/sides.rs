@@ -9,7 +9,7 @@ use os::Exit;
 use os::identity::Identity;
 use os::process::Side;
 use wire::{Conn, Limits, Log};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::desk::{Decision, Desk};
 use crate::dialogue::{Answer, Came, Refusal, Talk, Terms};
@@ -177,7 +177,8 @@ fn give_up(who: Identity, desk: BorrowedFd<'_>, door: Option<&Door>) -> Result<(
     os::identity::become_user(who).map_err(|error| error.to_string())?;
     os::process::no_new_privileges().map_err(failed)?;
     os::process::not_dumpable().map_err(failed)?;
-    os::process::no_children().map_err(failed)
+    os::process::no_children().map_err(failed)?;
+    os::process::end_with_parent().map_err(failed)
 }
 
 /// Waits for the parent's answer, as long as that takes: a foreign chain may serve a whole session.
@@ -218,8 +219,8 @@ fn answer_of(byte: u8) -> Option<Answer> {
 struct Speaker(i32);
 
 impl Speaker {
-    /// Ends it, whatever it is doing, and takes its status. Where it had ended by itself before, that
-    /// is what the status tells.
+    /// Ends it, whatever it is doing, and takes its status. Where it had ended by itself before,
+    /// that is what the status tells.
     fn end(self) -> Option<os::process::Status> {
         let _ = os::process::kill_at_once(self.0);
         os::process::wait(self.0).ok()
@@ -261,13 +262,11 @@ fn decide(
         ..
     } = ready;
     let now = Instant::now();
-    let deadline = now.checked_add(settings.login + GRACE).unwrap_or(now);
-    // One byte more than a record has, so that a longer one shows itself.
-    let mut buffer = vec![0; record::LIMIT + 1];
+    let mut deadline = now.checked_add(settings.login + GRACE).unwrap_or(now);
     loop {
-        let count = match receive(records.as_fd(), &mut buffer, deadline) {
-            Ok(0) => return speaker.gone(&mut log),
-            Ok(count) => count,
+        let message = match receive(records.as_fd(), deadline) {
+            Ok(Some(message)) => message,
+            Ok(None) => return speaker.gone(&mut log),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                 return speaker.gone(&mut log);
             }
@@ -282,8 +281,8 @@ fn decide(
                 return Exit::TEMPORARY;
             }
         };
-        let understood = record::read(&buffer[..count]).map_err(|error| error.to_string());
-        buffer[..count].zeroize();
+        let understood = record::read(&message).map_err(|error| error.to_string());
+        drop(message);
         let understood = understood.and_then(|record| {
             if !terms.joined && !record.ahead.is_empty() {
                 return Err("bytes were read that a foreign program is to read".to_owned());
@@ -305,9 +304,11 @@ fn decide(
                 if os::socket::send_nowait(records.as_fd(), &byte).is_err() {
                     return speaker.gone(&mut log);
                 }
+                // A foreign chain may have served a whole session before it failed.
+                let by = Instant::now() + LAST_WORDS;
+                deadline = deadline.max(by);
                 if answer.last {
                     // It says its last words; there is nothing more to be decided.
-                    let by = deadline.min(Instant::now() + LAST_WORDS);
                     let _ = os::fd::wait_readable(records.as_fd(), by);
                     speaker.end();
                     return Exit::NO;
@@ -321,7 +322,7 @@ fn decide(
                 // Nobody but the user reads his conversation from here on, and nothing of this is
                 // kept for as long as that takes.
                 speaker.end();
-                drop((records, buffer, door));
+                drop((records, door));
                 return desk.enter(&entry, record.ahead, protocol, log);
             }
         }
@@ -348,26 +349,22 @@ fn move_to_tls(
     Err("TLS was begun without a TLS program".to_owned())
 }
 
-fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+/// The next record, in no more memory than it needs; `None` at the end. One that is longer than any
+/// record comes cut, and is malformed.
+fn receive(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     if !os::fd::wait_readable(fd, deadline)? {
         return Err(io::ErrorKind::TimedOut.into());
     }
-    os::socket::receive_nowait(fd, buffer)
+    let length = os::socket::next_message_length(fd)?.min(record::LIMIT + 1);
+    if length == 0 {
+        return Ok(None);
+    }
+    let mut message = Zeroizing::new(vec![0; length]);
+    let count = os::socket::receive_nowait(fd, &mut message)?;
+    message.truncate(count);
+    Ok(Some(message))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_one_byte_each() {
-        for why in [Refusal::Credentials, Refusal::Temporary, Refusal::Permanent] {
-            for last in [false, true] {
-                let answer = Answer { why, last };
-                assert_eq!(answer_of(byte_of(answer)), Some(answer));
-            }
-        }
-        assert_eq!(answer_of(b'y'), None);
-        assert_eq!(answer_of(0), None);
-    }
-}
+#[path = "sides_tests.rs"]
+mod tests;

@@ -1,11 +1,11 @@
 //! UCSPI-TLS: encryption by a program that stands beside this one.
 //!
 //! The interface is that of ucspi-ssl's sslserver and of s6-ucspitlsd: three descriptors, named by
-//! `SSLCTLFD`, `SSLREADFD` and `SSLWRITEFD` (two or all three may be one). A byte on the first makes
-//! the TLS program take the client's socket over; from then on the conversation is on the other two.
-//! The byte `Y` asks it to send its variables back when the handshake is done, `NAME=VALUE` NUL each
-//! and one more NUL, which `y` does not; both must be known (ucspi-tls(2)). It is offered where
-//! `UCSPITLS` is set and not `-`.
+//! `SSLCTLFD`, `SSLREADFD` and `SSLWRITEFD` (two or all three may be one). A byte on the first
+//! makes the TLS program take the client's socket over; from then on the conversation is on the
+//! other two. The byte `Y` asks it to send its variables back when the handshake is done,
+//! `NAME=VALUE` NUL each and one more NUL, which `y` does not; both must be known (ucspi-tls(2)).
+//! It is offered where `UCSPITLS` is set and not `-`.
 //!
 //! The variables come from a process that reads the network, so only names of the family that
 //! Apache's mod_ssl has made known are let in, each with a printable value.
@@ -41,8 +41,8 @@ const FAMILIES: [&[u8]; 10] = [
     b"SSL_VERSION_",
 ];
 
-/// Whether the link is encrypted already. `PROTO=SSL` does not count: sslserver sets it, too, when it
-/// waits for STLS.
+/// Whether the link is encrypted already. `PROTO=SSL` does not count: sslserver sets it, too, when
+/// it waits for STLS.
 pub fn is_on(env: &Env) -> bool {
     env.bytes(PROTOCOL_VARIABLE)
         .is_some_and(|value| !value.is_empty())
@@ -150,7 +150,8 @@ impl Door {
             if block.len() > VARIABLES_LIMIT {
                 return Err("unable to begin TLS: its variables are too long".to_owned());
             }
-            // A TLS program that ends here has failed, and the link will tell; or it knows only `y`.
+            // A TLS program that ends here has failed, and the link will tell; or it knows only
+            // `y`.
             if count == 0 || block.ends_with(b"\0\0") {
                 return Ok(block);
             }
@@ -186,8 +187,8 @@ fn number(env: &Env, name: &str) -> Result<RawFd, String> {
 }
 
 /// The variables of a TLS program's block that may stand in the environment of others, in order;
-/// what has a name of another family or a value that is not printable is left out. A last one without
-/// its NUL is left out, too.
+/// what has a name of another family or a value that is not printable is left out. A last one
+/// without its NUL is left out, too.
 pub fn variables(block: &[u8]) -> Vec<(&str, &[u8])> {
     let Some(end) = block.iter().rposition(|&byte| byte == 0) else {
         return Vec::new();

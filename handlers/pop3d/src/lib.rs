@@ -29,14 +29,14 @@ pub mod stuff;
 pub mod top;
 pub mod uidl;
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use chain::Call;
-use maildir::{Mailbox, MailboxError, Options};
+use maildir::{Mailbox, MailboxError, Maildir, Options};
 use os::Exit;
 use wire::{Conn, Limits, Log};
 
@@ -67,53 +67,85 @@ pub fn main(call: Call) -> Exit {
         return Exit::NO;
     }
     let ip = call.env.bytes("TCPREMOTEIP").unwrap_or(b"unknown");
-    let mut log = Log::new(&call.name, Some(ip));
-    let settings = Settings::read(&call.env);
-    let now = Instant::now();
-    let limits = match &settings {
-        Ok(settings) => Limits {
+    let log = Log::new(&call.name, Some(ip));
+    converse(&call, log, Conn::standard)
+}
+
+/// The program over whatever `connect` connects it to.
+fn converse(call: &Call, mut log: Log, connect: impl FnOnce(Limits) -> io::Result<Conn>) -> Exit {
+    let start = Instant::now();
+    // Before the conversation has its buffer, so that this takes the memory that opening leaves.
+    let opened = prepare(call, &mut log);
+    let limits = match &opened {
+        Ok((_, settings)) => Limits {
             read: settings.timeout,
-            session_end: now.checked_add(settings.session).unwrap_or(now),
+            session_end: start.checked_add(settings.session).unwrap_or(start),
         },
         Err(_) => Limits {
             read: REFUSAL_TIME,
-            session_end: now + REFUSAL_TIME,
+            session_end: start + REFUSAL_TIME,
         },
     };
-    let mut conn = match Conn::standard(limits) {
-        Ok(conn) => conn,
+    match connect(limits) {
+        Ok(mut conn) => {
+            conn.resume(&call.ahead);
+            serve(opened, conn, log);
+            Exit::OK
+        }
         Err(error) => {
             let reason = format!("unable to use descriptors 0 and 1: {}", os::reason(&error));
             log.event("fault").field("reason", reason.as_bytes()).say();
-            return Exit::TEMPORARY;
-        }
-    };
-    conn.resume(&call.ahead);
-    match settings {
-        Ok(settings) => serve(call.args.first(), conn, log, settings),
-        Err(error) => {
-            let user = call.env.bytes("USER").unwrap_or_default().to_vec();
-            refuse(conn, log, &user, &error.to_string(), replies::SETTINGS);
+            Exit::TEMPORARY
         }
     }
-    Exit::OK
 }
 
-/// Serves the Maildir `dir`, or says why not.
-fn serve(dir: Option<&OsString>, conn: Conn, mut log: Log, settings: Settings) {
-    for warning in &settings.warnings {
-        log.event("warning")
-            .field("user", &settings.user)
-            .field("reason", warning.as_bytes())
+/// Reads the settings and opens the mailbox. What is wrong with either is in the log afterwards.
+fn prepare(call: &Call, log: &mut Log) -> Result<(Opened, Settings), &'static str> {
+    let user = call.env.bytes("USER").unwrap_or_default();
+    let mut say = |event: &str, reason: &str| {
+        log.event(event)
+            .field("user", user)
+            .field("reason", reason.as_bytes())
             .say();
+    };
+    let settings = Settings::read(&call.env).map_err(|error| {
+        say("fault", &error.to_string());
+        replies::SETTINGS
+    })?;
+    for warning in &settings.warnings {
+        say("warning", warning);
     }
-    let user = settings.user.clone();
-    // Locked until the session is over.
-    let mut lock = None;
-    match open(dir, &settings, &mut lock) {
-        Ok(messages) => Session::new(messages, conn, log, settings).run(),
-        Err(Refusal { reason, reply }) => refuse(conn, log, &user, &reason, reply),
+    let dir = call.args.first();
+    let opened = open(dir.map(Path::new), &settings).map_err(|Refusal { reason, reply }| {
+        say("fault", &reason);
+        reply
+    })?;
+    Ok((opened, settings))
+}
+
+/// Speaks to a client over the mailbox, or tells it why there is none.
+fn serve(opened: Result<(Opened, Settings), &'static str>, mut conn: Conn, log: Log) {
+    match opened {
+        Ok((Opened { messages, lock }, settings)) => {
+            Session::new(messages, conn, log, settings).run();
+            // Held until now.
+            drop(lock);
+        }
+        Err(reply) => {
+            conn.reply(reply.as_bytes());
+            conn.reply(b"\r\n");
+            // Whoever does not read it is not served, either.
+            let _ = conn.flush();
+        }
     }
+}
+
+/// A mailbox, and the lock on it where that is wanted.
+#[derive(Debug)]
+struct Opened {
+    messages: Messages,
+    lock: Option<File>,
 }
 
 /// Why a mailbox is not served, for the log, and what the client hears.
@@ -123,22 +155,18 @@ struct Refusal {
     reply: &'static str,
 }
 
-/// Opens the mailbox. A lock that is taken is put into `lock`.
-fn open(
-    dir: Option<&OsString>,
-    settings: &Settings,
-    lock: &mut Option<File>,
-) -> Result<Messages, Refusal> {
-    let Some(dir) = dir.filter(|dir| !dir.is_empty()).map(Path::new) else {
+fn open(dir: Option<&Path>, settings: &Settings) -> Result<Opened, Refusal> {
+    let Some(dir) = dir.filter(|dir| !dir.as_os_str().is_empty()) else {
         return Err(Refusal {
             reason: "no Maildir is named".to_owned(),
             reply: replies::NO_MAILDIR,
         });
     };
-    if settings.lock {
-        *lock = Some(take_lock(dir)?);
-    }
-    maildir::Maildir::at(dir.to_owned()).sweep(SystemTime::now());
+    let lock = match settings.lock {
+        true => Some(take_lock(dir)?),
+        false => None,
+    };
+    Maildir::at(dir.to_owned()).sweep(SystemTime::now());
     let options = Options {
         threads: THREADS,
         index: settings.index,
@@ -150,12 +178,15 @@ fn open(
             MailboxError::Scan(..) => replies::NO_SCAN,
         },
     })?;
-    Ok(Messages::new(mailbox, settings.sync))
+    Ok(Opened {
+        messages: Messages::new(mailbox, settings.sync),
+        lock,
+    })
 }
 
 fn take_lock(dir: &Path) -> Result<File, Refusal> {
     let path = dir.join(LOCK_FILE);
-    let failed = |error: std::io::Error| Refusal {
+    let failed = |error: io::Error| Refusal {
         reason: format!("unable to lock {}: {}", path.display(), os::reason(&error)),
         reply: match dir.is_dir() {
             true => replies::NO_LOCK,
@@ -178,18 +209,6 @@ fn take_lock(dir: &Path) -> Result<File, Refusal> {
         }),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
-}
-
-/// Says to the client that it is not served, and to the log why.
-fn refuse(mut conn: Conn, mut log: Log, user: &[u8], reason: &str, reply: &str) {
-    log.event("fault")
-        .field("user", user)
-        .field("reason", reason.as_bytes())
-        .say();
-    conn.reply(reply.as_bytes());
-    conn.reply(b"\r\n");
-    // Whoever does not read it is not served, either.
-    let _ = conn.flush();
 }
 
 #[cfg(test)]

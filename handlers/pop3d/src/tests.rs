@@ -59,10 +59,17 @@ impl Place {
         names
     }
 
-    fn settings(&self, env: &[(&str, &str)]) -> Settings {
-        let mut settings = Settings::read(&env.iter().copied().collect()).expect("settings");
-        settings.user = b"alice".to_vec();
-        settings
+    /// What pop3d is started with for this Maildir.
+    fn call(&self, env: &[(&str, &str)], ahead: &[u8]) -> Call {
+        let mut env: chain::Env = env.iter().copied().collect();
+        env.set("USER", b"alice");
+        Call {
+            name: "pop3d".to_owned(),
+            args: vec![self.dir().into_os_string()],
+            env,
+            ahead: ahead.to_vec(),
+            joints: &[],
+        }
     }
 
     /// A session over a socket pair, and the client's end of it.
@@ -83,13 +90,8 @@ impl Place {
         client
             .set_read_timeout(Some(Duration::from_secs(10)))
             .expect("set");
-        let settings = self.settings(env);
-        let limits = Limits {
-            read: settings.timeout,
-            session_end: Instant::now() + settings.session,
-        };
-        let dir = self.dir().into_os_string();
-        let (lines, ahead) = (Arc::new(Mutex::new(Vec::new())), ahead.to_vec());
+        let call = self.call(env, ahead);
+        let lines = Arc::new(Mutex::new(Vec::new()));
         let into = lines.clone();
         let server = std::thread::spawn(move || {
             let sink = move |line: &[u8]| {
@@ -98,9 +100,8 @@ impl Place {
                 Said::Written
             };
             let log = Log::to("pop3d", Some(b"192.0.2.1"), Box::new(sink));
-            let mut conn = Conn::new(input, output, limits);
-            conn.resume(&ahead);
-            serve(Some(&dir), conn, log, settings);
+            let exit = converse(&call, log, |limits| Ok(Conn::new(input, output, limits)));
+            assert_eq!(exit, Exit::OK);
         });
         Served {
             client,
@@ -311,9 +312,9 @@ fn a_maildir_that_is_none_is_told_and_logged() {
 
 #[test]
 fn without_an_argument_there_is_no_maildir() {
-    let settings = Place::new().settings(&[]);
-    for dir in [None, Some(OsString::new())] {
-        let refusal = open(dir.as_ref(), &settings, &mut None).expect_err("none");
+    let settings = Settings::read(&chain::Env::default()).expect("settings");
+    for dir in [None, Some(Path::new(""))] {
+        let refusal = open(dir, &settings).expect_err("none");
         assert_eq!(refusal.reply, replies::NO_MAILDIR);
     }
 }
@@ -336,6 +337,22 @@ fn with_the_lock_there_is_one_session_at_a_time() {
     first.join();
     place.session(&env).expect("+OK \r\n");
     assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn a_style_of_ids_that_does_not_exist_is_told_and_logged() {
+    let (rest, log) = Place::new().session(&[("POP3D_UIDL", "uw")]).rest();
+    assert_eq!(
+        rest,
+        "-ERR [SYS/PERM] unable to use the configuration of this server\r\n"
+    );
+    assert_eq!(
+        log,
+        [
+            "pop3d: fault ip=192.0.2.1 user=alice reason=\"unable to use variable POP3D_UIDL: uw is \
+          none of name, mailfront, md5, courier and dovecot\"\n"
+        ]
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! popup with a checker and a mail program of the tests' own, so that its processes can be seen whole.
+//! popup with a checker and a mail program of the tests' own, so that its processes can be seen
+//! whole.
 //!
 //! The checker `joe` lets joe in with `sekrit` (and becomes nobody, where it can become somebody);
 //! the mail program `mail` answers each line with what it knows.

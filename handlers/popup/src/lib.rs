@@ -1,9 +1,9 @@
 //! popup: POP3 before the login, for whatever runs it on descriptors 0 and 1.
 //!
-//! It takes qmail-popup's place, with its command line, texts and interface to checkers, and promises
-//! what a front promises (`front`): nobody who reads the network is root, no byte is lost on the way to
-//! the next program, and guessing is slow. Where it differs from the original on purpose popup(8) says so
-//! under COMPATIBILITY.
+//! It takes qmail-popup's place, with its command line, texts and interface to checkers, and
+//! promises what a front promises (`front`): nobody who reads the network is root, no byte is lost
+//! on the way to the next program, and guessing is slow. Where it differs from the original on
+//! purpose popup(8) says so under COMPATIBILITY.
 //!
 //! [`session`] is the dialogue as a pure state machine, [`replies`] what it says.
 

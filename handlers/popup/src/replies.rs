@@ -1,6 +1,8 @@
-//! What popup says, line ends included. Where the original has a text for the occasion, it is that one.
+//! What popup says, line ends included. Where the original has a text for the occasion, it is that
+//! one.
 //!
-//! A text after `-ERR ` begins with a bracket only where that is a response code (RFC 2449 section 8).
+//! A text after `-ERR ` begins with a bracket only where that is a response code (RFC 2449 section
+//! 8).
 
 /// Words are missing on the command line; the original's name for itself is kept.
 pub const USAGE: &str = "-ERR usage: popup hostname subprogram\r\n";

@@ -10,8 +10,8 @@ use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
 
 use crate::replies;
 
-/// The most bytes of a command line but AUTH's: those of the longest name or password that the record
-/// on descriptor 3 can hold. RFC 2449 section 4 asks for 255 with the line's end.
+/// The most bytes of a command line but AUTH's: those of the longest name or password that the
+/// record on descriptor 3 can hold. RFC 2449 section 4 asks for 255 with the line's end.
 pub const LINE_LIMIT: usize = 512;
 
 /// The most bytes of an AUTH line or a response in it.

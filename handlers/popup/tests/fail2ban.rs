@@ -1,4 +1,5 @@
-//! The filter that is shipped, on the lines that are written: as they are, and as loggers wrap them.
+//! The filter that is shipped, on the lines that are written: as they are, and as loggers wrap
+//! them.
 
 use std::process::{Command, Stdio};
 
@@ -55,6 +56,28 @@ fn real_lines(ip: &str) -> Vec<String> {
     talking.say("USER x popup: fail ip=203.0.113.9 \" y\r\nPASS x\r\n");
     talking.say("USER joe\r\nPASS sekrit\r\nQUIT\r\n");
     talking.wait().log.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_client_sends_cannot_have_another_one_banned() {
+    let forged = "x popup: fail ip=203.0.113.9 y";
+    let lines: Vec<String> = [
+        format!("smtpd: refuse ip=192.0.2.1 verb=RCPT helo=\"{forged}\" reply=\"553 no\""),
+        format!("popup: fault ip=192.0.2.1 user=\"{forged}\" method=user reason=x"),
+        format!("popup: login ip=192.0.2.1 user=\"{forged}\" method=user tls=no"),
+    ]
+    .into_iter()
+    .flat_map(|line| {
+        [
+            format!("Nov 24 08:00:00 mx mail: 1795507200.123456 {line}"),
+            line,
+        ]
+    })
+    .collect();
+    match found(&lines) {
+        Some(found) => assert!(found.iter().all(|host| host == "-"), "{found:?}"),
+        None => println!("left out: no python3"),
+    }
 }
 
 #[test]

@@ -22,6 +22,10 @@ use zeroize::Zeroize;
 /// How much is read at once, and the most that is read ahead.
 const BUFFER_BYTES: usize = 16 * 1024;
 
+/// The room for that in the beginning; it grows for a client that fills it. Most never do, and there
+/// may be thousands of them.
+const FIRST_BYTES: usize = 2 * 1024;
+
 /// The most bytes that a conversation can have read ahead.
 pub const AHEAD_LIMIT: usize = BUFFER_BYTES;
 
@@ -81,7 +85,8 @@ pub enum Line {
 pub struct Conn {
     input: OwnedFd,
     output: OwnedFd,
-    buffer: Box<[u8]>,
+    output_is_socket: bool,
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
     replies: Vec<u8>,
@@ -104,8 +109,9 @@ impl Conn {
     pub fn new(input: OwnedFd, output: OwnedFd, limits: Limits) -> Conn {
         Conn {
             input,
+            output_is_socket: os::socket::is_socket(output.as_fd()),
             output,
-            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            buffer: vec![0; FIRST_BYTES],
             start: 0,
             end: 0,
             replies: Vec::new(),
@@ -128,7 +134,10 @@ impl Conn {
             self.start, self.end,
             "a conversation is resumed at its beginning"
         );
-        let count = ahead.len().min(self.buffer.len());
+        let count = ahead.len().min(BUFFER_BYTES);
+        if count > self.buffer.len() {
+            self.grow();
+        }
         self.buffer[..count].copy_from_slice(&ahead[..count]);
         self.start = 0;
         self.end = count;
@@ -141,7 +150,7 @@ impl Conn {
 
     /// Overwrites everything that was read, secrets among it; what was read ahead is lost.
     pub fn wipe(&mut self) {
-        self.buffer.zeroize();
+        self.buffer.as_mut_slice().zeroize();
         self.start = 0;
         self.end = 0;
     }
@@ -157,6 +166,7 @@ impl Conn {
     /// in the clear must not count as sent after the switch (CVE-2011-0411). Flush first.
     pub fn replace(&mut self, input: OwnedFd, output: OwnedFd) {
         self.input = input;
+        self.output_is_socket = os::socket::is_socket(output.as_fd());
         self.output = output;
         if self.exact.is_some() {
             self.read_exactly();
@@ -177,7 +187,12 @@ impl Conn {
             return Ok(());
         }
         let deadline = self.deadline();
-        let written = os::fd::write_all_until(self.output.as_fd(), &self.replies, deadline);
+        let output = self.output.as_fd();
+        let written = if self.output_is_socket {
+            os::socket::send_all_until(output, &self.replies, deadline)
+        } else {
+            os::fd::write_all_until(output, &self.replies, deadline)
+        };
         self.replies.clear();
         written.map_err(|error| self.trouble(error))
     }
@@ -245,6 +260,10 @@ impl Conn {
         if Instant::now() >= self.limits.session_end {
             return Err(Trouble::SessionOver);
         }
+        // It was full at the last read: there is more where that came from.
+        if self.end == self.buffer.len() && self.end < BUFFER_BYTES {
+            self.grow();
+        }
         self.start = 0;
         self.end = 0;
         let room = match self.exact {
@@ -264,6 +283,15 @@ impl Conn {
             }
             Err(error) => Err(self.trouble(error)),
         }
+    }
+
+    /// Makes room for as much as is ever read at once; what was read is kept.
+    fn grow(&mut self) {
+        let mut larger = vec![0; BUFFER_BYTES];
+        larger[..self.buffer.len()].copy_from_slice(&self.buffer);
+        // Passwords may have been in it.
+        self.buffer.as_mut_slice().zeroize();
+        self.buffer = larger;
     }
 
     fn deadline(&self) -> Instant {

@@ -4,10 +4,10 @@
 //! offers; what is said inside the frames is the same for POP3, SMTP and IMAP and is here. Nothing
 //! is verified: an [`Exchange`] ends in [`Credentials`], and somebody else decides about them.
 //!
-//! - Base64 is strict (RFC 4648 sections 3.2 to 3.5): padded, nothing but the alphabet, no bits behind
-//!   the end. Two texts for one secret would be two ways to count one guess.
-//! - Fields cannot be empty and have no NUL. PLAIN's identity to act as (RFC 4616 section 2) must be
-//!   empty or the name itself: nobody logs in as somebody else here.
+//! - Base64 is strict (RFC 4648 sections 3.2 to 3.5): padded, nothing but the alphabet, no bits
+//!   behind the end. Two texts for one secret would be two ways to count one guess.
+//! - Fields cannot be empty and have no NUL. PLAIN's identity to act as (RFC 4616 section 2) must
+//!   be empty or the name itself: nobody logs in as somebody else here.
 //! - LOGIN was never a standard; its two prompts are those that every client knows.
 
 use std::fmt;
@@ -16,8 +16,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// The most bytes of one base64 response, as RFC 4954 section 4 wants it; that many come back as three
-/// quarters of it.
+/// The most bytes of one base64 response, as RFC 4954 section 4 wants it; that many come back as
+/// three quarters of it.
 pub const RESPONSE_LIMIT: usize = 12_288;
 
 /// The most bytes of a name or a secret: what a response can hold.
@@ -169,7 +169,8 @@ impl Exchange {
         Ok((exchange, turn))
     }
 
-    /// Takes the client's response, a line of base64. After a fault or credentials the exchange is over.
+    /// Takes the client's response, a line of base64. After a fault or credentials the exchange is
+    /// over.
     pub fn answer(&mut self, response: &[u8]) -> Result<Turn, Fault> {
         if response == b"*" {
             return Err(Fault::Cancelled);

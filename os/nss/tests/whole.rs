@@ -198,6 +198,48 @@ fn groups_are_those_of_the_group_file() {
     assert_eq!(groups, [8, 7001, 7009]);
 }
 
+#[test]
+fn a_user_of_another_source_is_known_with_password_and_groups() {
+    if !as_root("users of another source of NSS") {
+        return;
+    }
+    let dir = users();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/elsewhere.c");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-DNAME(x)=_nss_elsewhere_##x", "-o"])
+        .arg(dir.path().join("libnss_elsewhere.so.2"))
+        .arg(source)
+        .status();
+    assert!(compiled.expect("there is a compiler").success());
+    let switch = "passwd: files elsewhere\ngroup: files elsewhere\nshadow: files elsewhere\n";
+    std::fs::write(dir.path().join("nsswitch.conf"), switch).expect("written");
+    let helper = || {
+        let mut helper = helper_in(dir.path());
+        helper.env("LD_LIBRARY_PATH", dir.path());
+        helper
+    };
+    let Answer::User(nina, mut groups) = ask(helper(), Request::User { name: b"nina" }) else {
+        panic!("there is no nina");
+    };
+    groups.sort_unstable();
+    assert_eq!((nina.uid, nina.gid), (7100, 7101));
+    assert_eq!(
+        (nina.home.as_path(), nina.shell.len()),
+        (Path::new("/home/nina"), 20000)
+    );
+    assert_eq!(groups, [7101, 7102, 7103]);
+    let shadow = |secret| {
+        let name = b"nina";
+        ask(helper(), Request::Shadow { name, secret })
+    };
+    assert_eq!(shadow(RIGHT), Answer::Yes(b"nina".to_vec()));
+    assert_eq!(shadow(b"wrong"), Answer::No("wrong password".to_owned()));
+    assert_eq!(
+        ask(helper(), Request::User { name: b"tim" }),
+        Answer::Unknown
+    );
+}
+
 #[cfg(feature = "pam")]
 mod pam {
     use super::*;

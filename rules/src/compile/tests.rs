@@ -300,3 +300,39 @@ fn checking_and_compiling_tell_the_same() {
     assert_eq!(compiled.1, checked.1);
     assert!(!place.cdb().exists());
 }
+
+#[test]
+fn further_records_stand_behind_those_of_the_text() {
+    let place = Place::new();
+    let further = [
+        (b"1.2.3.4".to_vec(), b"+A=further\0".to_vec()),
+        (b"2001:db8::1".to_vec(), b"+B=further\0".to_vec()),
+    ];
+    let temporary = place.0.path().join("tmp");
+    let mut told = Told::default();
+    let text = &b"1.2.3.4:allow,A='text'"[..];
+    let counts = compile_with(
+        text,
+        further.clone().into_iter(),
+        &place.cdb(),
+        &temporary,
+        &mut told,
+    );
+    assert_eq!(counts.unwrap().records, 3);
+    let cdb = Cdb::open_path(&place.cdb()).unwrap();
+    let first = cdb.get(b"1.2.3.4").unwrap();
+    assert_eq!(first.as_deref(), Some(&b"+A=text\0"[..]));
+    let other = cdb.get(b"2001:db8::1").unwrap();
+    assert_eq!(other.as_deref(), Some(&b"+B=further\0"[..]));
+
+    let wrong = &b"1.:alow"[..];
+    let failed = compile_with(
+        wrong,
+        further.into_iter(),
+        &place.cdb(),
+        &temporary,
+        &mut told,
+    );
+    assert!(matches!(failed, Err(Failure::Faults)));
+    assert!(cdb.get(b"2001:db8::1").unwrap().is_some());
+}

@@ -1,0 +1,191 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use auth::{Offers, Secret};
+use chain::{Call, Env};
+use os::log::Said;
+
+use super::*;
+use crate::challenge::Challenges;
+use crate::desk::Way;
+use crate::dialogue::{Login, Method, Tls};
+
+const PROTOCOL: Protocol = Protocol {
+    dialogue: |_| unreachable!("nobody speaks here"),
+    usage: b"",
+    permanent: b"",
+    temporary: b"",
+    note: "NOTE",
+};
+
+/// Lets nobody in, and counts.
+#[derive(Clone, Default)]
+struct Never(Rc<RefCell<u32>>);
+
+impl crate::Judge for Never {
+    fn offers(&self) -> Offers {
+        Offers {
+            password: true,
+            apop: true,
+            cram: true,
+        }
+    }
+
+    fn check(&self, _: &auth::Attempt, _: &Env) -> auth::Verdict {
+        *self.0.borrow_mut() += 1;
+        auth::Verdict::No("never".to_owned())
+    }
+}
+
+/// What a parent did with a child that was taken over: its exit, its log, how often it asked the
+/// checker, and the answers that were sent.
+struct Seen {
+    exit: Exit,
+    log: String,
+    asked: u32,
+    answers: Vec<u8>,
+}
+
+/// Lets a parent read `messages`, all of which are there before it begins. `ends` tells whether the
+/// child's side is closed after them.
+fn parent_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
+    let (records, theirs) = os::socket::message_pair().expect("a pair");
+    for message in messages {
+        os::socket::send_nowait(theirs.as_fd(), message).expect("sent");
+    }
+    // Some process of this one, to be ended.
+    let mut child = std::process::Command::new("/bin/sleep")
+        .arg("600")
+        .spawn()
+        .expect("started");
+    let pid = child.id().cast_signed();
+    let settings = Settings {
+        tries: 2,
+        ..Settings::read(&Env::default()).expect("defaults")
+    };
+    let call = Call {
+        name: "popup".to_owned(),
+        args: Vec::new(),
+        env: Env::default(),
+        ahead: Vec::new(),
+        joints: &[],
+    };
+    let judge = Never::default();
+    let way = Way::Ours(Box::new(judge.clone()));
+    let challenges = Challenges::make(b"h").expect("random");
+    let ready = Ready {
+        settings,
+        desk: Desk::new(way, call, challenges, &settings, false).at_once(),
+        door: None,
+        terms: Terms {
+            host: b"h".to_vec(),
+            apop: None,
+            cram: None,
+            password: true,
+            tls: Tls::Off,
+            require_tls: false,
+            joined,
+        },
+        warnings: Vec::new(),
+    };
+    let lines = Rc::new(RefCell::new(String::new()));
+    let into = lines.clone();
+    let sink = move |line: &[u8]| {
+        into.borrow_mut().push_str(&String::from_utf8_lossy(line));
+        Said::Written
+    };
+    let log = Log::to("popup", None, Box::new(sink));
+    let ender = std::thread::spawn(move || {
+        // The last words: the parent waits for them, not for ever.
+        if !ends {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let mut answers = Vec::new();
+        let mut byte = [0];
+        while os::socket::receive_nowait(theirs.as_fd(), &mut byte).is_ok_and(|count| count == 1) {
+            answers.push(byte[0]);
+        }
+        drop(theirs);
+        answers
+    });
+    let exit = decide(ready, log, &PROTOCOL, records, Speaker(pid));
+    assert!(child.wait().is_err(), "the child is ended and waited for");
+    Seen {
+        exit,
+        log: lines.take(),
+        asked: *judge.0.borrow(),
+        answers: ender.join().expect("answers"),
+    }
+}
+
+fn message(tls: Option<&[u8]>, ahead: &[u8]) -> Vec<u8> {
+    let login = Login {
+        method: Method::User,
+        name: b"joe".to_vec(),
+        secret: Secret::new(b"x"),
+        note: Vec::new(),
+    };
+    let message = record::write(&login, tls, ahead).expect("short");
+    message.to_vec()
+}
+
+#[test]
+fn answers_are_one_byte_each() {
+    for why in [Refusal::Credentials, Refusal::Temporary, Refusal::Permanent] {
+        for last in [false, true] {
+            let answer = Answer { why, last };
+            assert_eq!(answer_of(byte_of(answer)), Some(answer));
+        }
+    }
+    assert_eq!(answer_of(b'y'), None);
+    assert_eq!(answer_of(0), None);
+}
+
+#[test]
+fn a_child_that_goes_on_guessing_after_the_last_try_is_not_heard() {
+    let guess = message(None, b"");
+    let seen = parent_of(&[&guess, &guess, &guess, &guess], true, false);
+    assert_eq!((seen.exit, seen.asked), (Exit::NO, 2));
+    assert!(
+        seen.log
+            .ends_with("popup: end reason=\"too many failed logins\"\n")
+    );
+}
+
+#[test]
+fn the_last_answer_is_given_time_to_be_passed_on() {
+    let guess = message(None, b"");
+    let begun = Instant::now();
+    let seen = parent_of(&[&guess, &guess], true, false);
+    assert_eq!((seen.exit, &seen.answers[..]), (Exit::NO, &b"nN"[..]));
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+}
+
+#[test]
+fn a_record_that_is_none_is_the_end_of_the_child() {
+    let long = vec![0; record::LIMIT + 1];
+    for bad in [&b"x"[..], &long, &message(None, b"")[1..]] {
+        let seen = parent_of(&[bad], true, false);
+        assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
+        let start = "popup: fault reason=\"the record of a login is malformed: ";
+        assert!(seen.log.starts_with(start), "{}", seen.log);
+    }
+}
+
+#[test]
+fn what_was_not_begun_by_the_parents_means_is_not_believed() {
+    let seen = parent_of(&[&message(Some(b"\0\0"), b"")], true, false);
+    assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
+    assert!(seen.log.contains("TLS was begun without a TLS program"));
+    let seen = parent_of(&[&message(None, b"STAT\r\n")], false, false);
+    assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
+    assert!(seen.log.contains("bytes were read that a foreign program"));
+}
+
+#[test]
+fn a_child_that_is_gone_is_the_end() {
+    let seen = parent_of(&[], true, true);
+    assert_eq!(seen.exit, Exit::TEMPORARY);
+    assert!(seen.log.contains(" ended by signal 9"), "{}", seen.log);
+    assert!(seen.answers.is_empty());
+}
