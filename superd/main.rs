@@ -75,15 +75,39 @@ fn forker(name: &str, args: Vec<OsString>) -> Exit {
     server::forker::main(name, args, run)
 }
 
-/// Runs the program of that name.
-fn run(name: &str, args: Vec<OsString>) -> Exit {
+/// Runs the program of that name, with these variables on top of those of the process.
+fn run(name: &str, args: Vec<OsString>, variables: &[(&OsStr, OsString)]) -> Exit {
     let all = PROGRAMS.iter().chain(OTHER_NAMES);
     let program = all.clone().find(|(program, _)| *program == name);
     // An executable that was copied under another name is superd.
     match program.map_or(Alone(superd), |(_, program)| *program) {
-        Alone(run) => run(name, args),
-        Chained(run) => run(Call::of_process(name, args, JOINTS)),
+        Alone(run) => match set(variables) {
+            Ok(()) => run(name, args),
+            Err(error) => {
+                let reason = os::reason(&error);
+                os::log::fatal(name, &format!("unable to set a variable: {reason}"));
+                Exit::TEMPORARY
+            }
+        },
+        Chained(run) => {
+            let mut call = Call::of_process(name, args, JOINTS);
+            for (name, value) in variables {
+                call.env.set_os(name, value);
+            }
+            run(call)
+        }
     }
+}
+
+fn set(variables: &[(&OsStr, OsString)]) -> std::io::Result<()> {
+    for (name, value) in variables {
+        match os::sibling::set_variable(name, value) {
+            // A rule's variable of an impossible name is left out, as by the rules compiler.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn main() -> ExitCode {
@@ -93,5 +117,5 @@ fn main() -> ExitCode {
         .file_name()
         .unwrap_or(OsStr::new("superd"));
     let name = name.to_string_lossy();
-    run(&name, words.collect()).into()
+    run(&name, words.collect(), &[]).into()
 }

@@ -174,9 +174,20 @@ pub fn guard_standard() -> io::Result<()> {
     Ok(())
 }
 
-/// Descriptor 0 as a value to borrow.
+/// Descriptor 0 as a value to borrow, without the buffer that std's has.
 pub fn standard_input() -> impl AsFd {
-    std::io::stdin()
+    borrow_standard(0)
+}
+
+/// Descriptor 1 likewise.
+pub fn standard_output() -> impl AsFd {
+    borrow_standard(1)
+}
+
+fn borrow_standard(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the three standard descriptors are open from before `main` to the end (Rust's runtime
+    // and `guard_standard` see to it) and are only ever replaced, never closed.
+    unsafe { BorrowedFd::borrow_raw(number) }
 }
 
 /// Closes every descriptor from 3 on: what a careless or a generous caller left open is nothing to

@@ -112,13 +112,24 @@ pub enum Side {
 /// Refused with `ErrorKind::Unsupported` in a process that has threads: in the child only one of
 /// them would go on, and what the others had locked would stay locked.
 pub fn fork() -> io::Result<Side> {
+    copy(0)
+}
+
+/// fork(2) with more flags of clone(2). The C library's own fork prepares for other threads, and
+/// touches pages for that; there are none.
+pub(crate) fn copy(flags: libc::c_int) -> io::Result<Side> {
     if has_threads() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    // SAFETY: there is no other thread, so the child finds memory and locks as the parent has them.
-    match unsafe { nix::unistd::fork() }? {
-        nix::unistd::ForkResult::Parent { child } => Ok(Side::Parent(child.as_raw())),
-        nix::unistd::ForkResult::Child => Ok(Side::Child),
+    let flags = libc::c_long::from(flags | libc::SIGCHLD);
+    // SAFETY: without a stack of its own the child goes on here, as after fork(2), on a copy of this
+    // one; there is no other thread whose locks it could find taken. The call goes by number because
+    // no C library has a wrapper for this form; its last three words are not looked at.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match i32::try_from(pid) {
+        Ok(0) => Ok(Side::Child),
+        Ok(pid @ 1..) => Ok(Side::Parent(pid)),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

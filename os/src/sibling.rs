@@ -16,19 +16,7 @@ use crate::process::{Side, has_threads};
 ///
 /// Refused with `ErrorKind::Unsupported` in a process that has threads, as `process::fork` is.
 pub fn fork() -> io::Result<Side> {
-    if has_threads() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
-    // SAFETY: without a stack of its own the child goes on here, as after fork(2), on a copy of this
-    // one; there is no other thread whose locks it could find taken. The call goes by number because
-    // no C library has a wrapper for this form; its last three words are not looked at.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
-    match i32::try_from(pid) {
-        Ok(0) => Ok(Side::Child),
-        Ok(pid @ 1..) => Ok(Side::Parent(pid)),
-        _ => Err(io::Error::last_os_error()),
-    }
+    crate::process::copy(libc::CLONE_PARENT)
 }
 
 /// Sets a variable in the environment of this process itself. Refused with `ErrorKind::Unsupported` in
@@ -51,6 +39,13 @@ pub fn set_variable(name: &OsStr, value: &OsStr) -> io::Result<()> {
     // SAFETY: nobody else can read or change the environment at the same time: there is no other thread.
     unsafe { std::env::set_var(name, value) };
     Ok(())
+}
+
+/// Asks the processor what it can do, once and for all copies. Each question is a trap where the
+/// machine is a virtual one, so a copy that has to ask for itself is the slower by a tenth.
+pub fn know_processor() {
+    #[cfg(target_arch = "x86_64")]
+    let _ = std::arch::is_x86_feature_detected!("avx2");
 }
 
 /// The name of this process as ps(1) shows it, cut at 15 bytes by the kernel.

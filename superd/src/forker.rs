@@ -144,9 +144,13 @@ fn read_request(request: &[u8], pid: u32) -> Vec<(&OsStr, OsString)> {
     variables
 }
 
+/// A program of ours: its name, its words, and the variables of its connection, which come on top of
+/// those of the process.
+pub type Run = fn(&str, Vec<OsString>, &[(&OsStr, OsString)]) -> Exit;
+
 /// The forker: its words are a program of ours and its arguments, descriptor 0 is the socket to
-/// superd. `run` is the program, by its name and its words.
-pub fn main(name: &str, mut words: Vec<OsString>, run: fn(&str, Vec<OsString>) -> Exit) -> Exit {
+/// superd.
+pub fn main(name: &str, mut words: Vec<OsString>, run: Run) -> Exit {
     if words.is_empty() {
         os::log::fatal(
             name,
@@ -155,9 +159,12 @@ pub fn main(name: &str, mut words: Vec<OsString>, run: fn(&str, Vec<OsString>) -
         return Exit::PERMANENT;
     }
     let program = words.remove(0).to_string_lossy().into_owned();
-    let Ok(socket) = os::fd::duplicate_high(io::stdin().as_fd()) else {
+    let Ok(socket) = os::fd::duplicate_high(os::fd::standard_input().as_fd()) else {
         return Exit::TEMPORARY;
     };
+    // What every copy would do for itself.
+    os::sibling::know_processor();
+    let _ = os::sibling::set_name(PROGRAM);
     let mut buffer = vec![0; VARIABLES_LIMIT];
     loop {
         let (count, connection) = match os::sibling::receive_with(socket.as_fd(), &mut buffer) {
@@ -169,10 +176,10 @@ pub fn main(name: &str, mut words: Vec<OsString>, run: fn(&str, Vec<OsString>) -
             Ok(Side::Parent(pid)) => pid,
             Ok(Side::Child) => {
                 drop(socket);
-                let request = &buffer[..count];
+                let variables = read_request(&buffer[..count], std::process::id());
                 let end = catch_unwind(AssertUnwindSafe(|| {
-                    become_program(&program, request, connection)?;
-                    Ok(run(&program, words))
+                    become_program(&program, connection)?;
+                    Ok(run(&program, words, &variables))
                 }));
                 let code = match end {
                     Ok(Ok(exit)) => exit.0,
@@ -190,17 +197,10 @@ pub fn main(name: &str, mut words: Vec<OsString>, run: fn(&str, Vec<OsString>) -
     }
 }
 
-/// What execve would have done: descriptors 0 and 1, the variables, the name.
-fn become_program(program: &str, request: &[u8], connection: OwnedFd) -> io::Result<()> {
+/// What execve would have done: descriptors 0 and 1, and the name.
+fn become_program(program: &str, connection: OwnedFd) -> io::Result<()> {
     os::fd::place(connection.as_fd(), 0)?;
     os::fd::place(connection.as_fd(), 1)?;
-    for (name, value) in read_request(request, std::process::id()) {
-        // A rule's variable of an impossible name is left out, as by the rules compiler.
-        match os::sibling::set_variable(name, &value) {
-            Err(error) if error.kind() != io::ErrorKind::InvalidInput => return Err(error),
-            _ => {}
-        }
-    }
     // Only what ps shows.
     let _ = os::sibling::set_name(program);
     Ok(())

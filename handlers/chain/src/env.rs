@@ -1,7 +1,7 @@
 //! The environment of a program as a value.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 /// Variables and their values, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,12 @@ impl Env {
 
     /// Sets `name`, in the place where it was if it was set.
     pub fn set(&mut self, name: &str, value: &[u8]) {
-        let value = OsString::from_vec(value.to_vec());
+        self.set_os(OsStr::new(name), OsStr::from_bytes(value));
+    }
+
+    /// [`Env::set`] for a name that may be no text.
+    pub fn set_os(&mut self, name: &OsStr, value: &OsStr) {
+        let value = value.to_owned();
         match self.list.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
             None => self.list.push((name.into(), value)),

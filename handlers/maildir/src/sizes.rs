@@ -12,6 +12,10 @@ use crate::wire_size::WireSize;
 /// What a thread reads at once: most messages in one call, and all of it stays in its cache.
 const READ_BYTES: usize = 64 * 1024;
 
+/// The same where there is little to read: the pages of a larger buffer cost more than the calls that
+/// it saves.
+const FEW_READ_BYTES: usize = 8 * 1024;
+
 /// Messages that a thread takes at a time.
 const BATCH: usize = 64;
 
@@ -25,11 +29,19 @@ pub(crate) fn measure(names: &Names, messages: &mut [Message], threads: usize) {
     // In the order of inodes, which is nearer to that of the disk than that of the names.
     messages.sort_unstable_by_key(|message| (message.is(mark::KNOWN), message.inode));
     let unknown = messages.partition_point(|message| !message.is(mark::KNOWN));
+    if unknown == 0 {
+        return;
+    }
+    let read_bytes = if unknown > BATCH {
+        READ_BYTES
+    } else {
+        FEW_READ_BYTES
+    };
     let unknown = &mut messages[..unknown];
     let helpers = threads.min(unknown.len().div_ceil(BATCH)).saturating_sub(1);
     let batches = Mutex::new(unknown.chunks_mut(BATCH));
     let work = || {
-        let mut buffer = vec![0; READ_BYTES];
+        let mut buffer = vec![0; read_bytes];
         let mut path = PathBuf::new();
         loop {
             let batch = match batches.lock() {

@@ -157,8 +157,8 @@ impl Conn {
 
     /// Over descriptors 0 and 1, by close-on-exec duplicates of them.
     pub fn standard(limits: Limits) -> io::Result<Conn> {
-        let input = os::fd::duplicate_high(io::stdin().as_fd())?;
-        let output = os::fd::duplicate_high(io::stdout().as_fd())?;
+        let input = os::fd::duplicate_high(os::fd::standard_input().as_fd())?;
+        let output = os::fd::duplicate_high(os::fd::standard_output().as_fd())?;
         Ok(Conn::new(input, output, limits))
     }
 
