@@ -7,11 +7,15 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 SBIN = $(DESTDIR)$(PREFIX)/sbin
+BIN = $(DESTDIR)$(PREFIX)/bin
 LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/superd
 MAN = $(DESTDIR)$(PREFIX)/share/man
-# What stands in sbin beside superd; generic names (smtpd, imapd) stay in libexec.
-SBIN_LINKS = superd-rules superd-rulescheck
+# What stands in sbin beside superd, and in bin for everybody; generic names (smtpd, imapd) stay in libexec.
+SBIN_LINKS = superd-rules superd-rulescheck superd-relay
+BIN_LINKS = superd-passwd
 MAN_PAGES = $(wildcard man/*.1 man/*.5 man/*.7 man/*.8)
+# Pages that are another one's: page and where it is to be found, in section 8.
+MAN_LINKS = checkapoppw:checkpw selectcheckpw:checkpw
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -89,16 +93,18 @@ tools:
 install:
 	@test -x $(SUPERD) || { echo "$(SUPERD) is not built: run make first" >&2; exit 1; }
 	@echo "installing below $(DESTDIR)$(PREFIX)"
-	@mkdir -p $(SBIN) $(LIBEXEC)
+	@mkdir -p $(SBIN) $(BIN) $(LIBEXEC)
 	@# By way of a new file and a rename: a running superd cannot be overwritten, and need not be stopped.
 	@cp $(SUPERD) $(SBIN)/.superd.new && chmod 755 $(SBIN)/.superd.new && mv -f $(SBIN)/.superd.new $(SBIN)/superd
 	@for name in $(SBIN_LINKS); do ln -sf superd $(SBIN)/$$name; done
+	@for name in $(BIN_LINKS); do ln -sf ../sbin/superd $(BIN)/$$name; done
 	@$(program_names) | while read -r name; do ln -sf ../../sbin/superd $(LIBEXEC)/$$name; done
 	@if [ -x $(NSS) ]; then new=$(LIBEXEC)/.superd-nss.new && \
 		cp $(NSS) $$new && chmod 755 $$new && mv -f $$new $(LIBEXEC)/superd-nss; fi
 	@for page in $(MAN_PAGES); do \
 		section=$(MAN)/man$${page##*.}; mkdir -p $$section && cp $$page $$section/ && chmod 644 $$section/$${page##*/} || exit 1; \
 	done
+	@for link in $(MAN_LINKS); do ln -sf $${link#*:}.8 $(MAN)/man8/$${link%:*}.8; done
 
 # Removes what install puts there, also what an older version had put there: the links that lead to superd.
 uninstall:
@@ -106,13 +112,14 @@ uninstall:
 	@for link in $(LIBEXEC)/*; do if [ "$$(readlink $$link)" = ../../sbin/superd ]; then rm $$link; fi; done
 	@rm -f $(LIBEXEC)/superd-nss
 	@rmdir $(LIBEXEC) 2>/dev/null || true
-	@rm -f $(SBIN)/superd $(addprefix $(SBIN)/,$(SBIN_LINKS))
+	@rm -f $(SBIN)/superd $(addprefix $(SBIN)/,$(SBIN_LINKS)) $(addprefix $(BIN)/,$(BIN_LINKS))
+	@for link in $(MAN_LINKS); do rm -f $(MAN)/man8/$${link%:*}.8; done
 	@for page in $(MAN_PAGES); do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
 
-# The executable knows its programs: it makes links for all but those of sbin, here in a directory
+# The executable knows its programs: it makes links for all but those of sbin and bin, here in a directory
 # that is thrown away, for links that work in a DESTDIR must be relative.
 program_names = ( dir=$$(mktemp -d) && $(SUPERD) --links $$dir >/dev/null && \
-	for name in $(SBIN_LINKS); do rm -f $$dir/$$name; done && ls $$dir && rm -r $$dir )
+	for name in $(SBIN_LINKS) $(BIN_LINKS); do rm -f $$dir/$$name; done && ls $$dir && rm -r $$dir )
 
 target:
 	@mkdir -p $@

@@ -34,6 +34,13 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("superd-passwd", Alone(auth::passwd_program::main)),
     ("authd", Chained(auth::authd::main)),
     ("check-via", Chained(auth::main)),
+    ("relay-ctrl-allow", Chained(relay::allow::main)),
+    ("relay-ctrl-age", Alone(relay::age::main)),
+    ("relay-ctrl-check", Chained(relay::check::main)),
+    ("relay-ctrl-chdir", Chained(relay::chdir::main)),
+    ("superd-relay", Alone(relay::superd_relay::main)),
+    ("splogger", Alone(splogger::main)),
+    ("recordio", Chained(recordio::main)),
 ];
 
 /// The programs that may follow another one in a chain: named there without a slash, they are called and
@@ -46,10 +53,22 @@ const JOINTS: &[Joint] = &[
     joint("checkapoppw", Kind::Passes(0), auth::main),
     joint("selectcheckpw", Kind::Passes(0), auth::main),
     joint("check-via", Kind::Passes(1), auth::main),
+    Joint {
+        before_entry: Some(relay::allow::before_entry),
+        ..joint("relay-ctrl-allow", Kind::Passes(0), relay::allow::main)
+    },
+    joint("relay-ctrl-check", Kind::Passes(0), relay::check::main),
+    joint("relay-ctrl-chdir", Kind::Passes(0), relay::chdir::main),
+    joint("recordio", Kind::Passes(0), recordio::main),
 ];
 
 const fn joint(name: &'static str, kind: Kind, run: fn(Call) -> Exit) -> Joint {
-    Joint { name, kind, run }
+    Joint {
+        name,
+        kind,
+        run,
+        before_entry: None,
+    }
 }
 
 /// Names that are not installed: those of the originals, for people who put a link in their place,

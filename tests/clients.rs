@@ -29,7 +29,7 @@ fn succeeded(client: &str, done: &Done) {
 }
 
 /// Python, which has a POP3 library of its own.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .map(|dir| dir.join("python3"))

@@ -267,3 +267,29 @@ fn another_word_is_a_matter_for_the_usage() {
         done.err()
     );
 }
+
+#[test]
+fn without_other_settings_the_lines_go_to_syslog_by_splogger() {
+    let installed = Installation::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(installed.path("syslog")).expect("bound");
+    socket.set_read_timeout(Some(DEADLINE)).expect("set");
+    let settings = std::fs::read_to_string(installed.path("settings")).expect("readable");
+    let kept = settings
+        .lines()
+        .filter(|line| !line.starts_with("logger_of"));
+    let mut text: String = kept.map(|line| format!("{line}\n")).collect();
+    text.push_str(&format!(
+        "export SPLOGGER_SOCKET={}\nLOG_FACILITY=daemon\n",
+        installed.path("syslog").display()
+    ));
+    std::fs::write(installed.path("settings"), text).expect("written");
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(0), "{}{}", done.out(), done.err());
+    let mut buffer = [0; 1024];
+    let count = socket.recv(&mut buffer).expect("a line");
+    let line = String::from_utf8_lossy(&buffer[..count]).into_owned();
+    // Facility daemon (3 times 8), severity info (6); then the time, the tag, and splogger's own time.
+    assert!(line.starts_with("<30>"), "{line}");
+    assert!(line.contains(" smtp: "), "{line}");
+    assert!(line.contains(" superd: status: 0/40"), "{line}");
+}

@@ -231,7 +231,7 @@ impl QueueRun {
 }
 
 /// `nobody` where the tests run as root (who may not deliver), else who runs them.
-fn worker() -> (u32, u32) {
+pub fn worker() -> (u32, u32) {
     use std::os::unix::fs::MetadataExt;
     let me = fs::metadata("/proc/self").unwrap();
     if !is_root() {

@@ -19,17 +19,39 @@ mod mail;
 // What the suites of POP3 share.
 #[allow(dead_code)]
 mod clients;
+#[allow(dead_code)]
+mod mailbox;
 mod post;
 
+mod authd;
+mod checkers;
+mod checkers_files;
+mod checkers_system;
+mod forker;
 mod init_script;
+mod maildir_index;
 mod maildir_queue;
 mod pop3_chaos;
 mod pop3_mixed;
 mod pop3_privilege;
 mod pop3_tls;
 mod pop3_ways;
+mod pop3d_messages;
+mod pop3d_quit;
+mod pop3d_served;
+mod pop3d_session;
+mod pop3d_uidl;
+mod popup_limits;
+mod popup_log;
+mod popup_session;
+mod recordio;
+mod relay;
+mod relay_allow;
+mod relay_article;
+mod relay_others;
 mod smtpd_delivery;
 mod smtpd_session;
+mod splogger;
 mod superd_environment;
 mod superd_life;
 mod superd_log_lines;

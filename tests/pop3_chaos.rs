@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -136,28 +136,25 @@ fn try_session(client: &mut Client, dice: &mut Dice) -> Option<(Vec<u32>, bool)>
     Some((marked, reply.is_some_and(|reply| reply.starts_with("+OK"))))
 }
 
-/// Kills one session's processes now and then.
-fn kill_one(server: &Server, dice: &mut Dice) {
+/// Kills a session, if there is one.
+fn kill_one(server: &Server, dice: &mut Dice) -> bool {
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid()));
     let children = children.unwrap_or_default();
-    let pids: Vec<u32> = children
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect();
-    // The look-up process and the spawners' threads are no sessions: superd's own name tells.
+    let pids = children.split_whitespace();
+    let pids = pids.filter_map(|pid| pid.parse().ok());
+    // Other children of superd's are what it makes sessions of, and are none.
     let sessions: Vec<u32> = pids
-        .into_iter()
         .filter(|pid| {
-            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            words.starts_with(b"popup\0") || words.starts_with(b"pop3d\0")
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            matches!(name.trim_end(), "popup" | "pop3d")
         })
         .collect();
-    if !sessions.is_empty() {
-        let pid = sessions[usize::try_from(dice.roll(sessions.len() as u64)).unwrap()];
-        if fs::metadata(format!("/proc/{pid}")).is_ok() {
-            let _ = std::panic::catch_unwind(|| signal(pid, "KILL"));
-        }
+    if sessions.is_empty() {
+        return false;
     }
+    let pid = sessions[usize::try_from(dice.roll(sessions.len() as u64)).unwrap()];
+    // It may have ended by itself.
+    std::panic::catch_unwind(|| signal(pid, "KILL")).is_ok()
 }
 
 fn chaos(deliveries: u32) {
@@ -184,11 +181,15 @@ fn chaos(deliveries: u32) {
         }
     }));
     let (victim, ended) = (Arc::clone(&server), Arc::clone(&over));
+    let kills = Arc::new(AtomicU32::new(0));
+    let killed = Arc::clone(&kills);
     workers.push(std::thread::spawn(move || {
         let mut dice = Dice(99);
         while !ended.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(30 + dice.roll(60)));
-            kill_one(&victim, &mut dice);
+            if kill_one(&victim, &mut dice) {
+                killed.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }));
     for number in 0..deliveries {
@@ -222,6 +223,7 @@ fn chaos(deliveries: u32) {
         );
     }
     assert!(!ledger.deleted.is_empty(), "no session came to its end");
+    assert_ne!(kills.load(Ordering::Relaxed), 0, "no session was killed");
 }
 
 #[test]

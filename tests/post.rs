@@ -4,7 +4,6 @@
 //! their own, in which /etc/passwd, /etc/shadow and /etc/group are files of the test. Elsewhere there
 //! is one user, who runs the tests, in a `users` file.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -203,7 +202,6 @@ impl Office {
     pub fn pop3(&self, checker: &str) -> Builder {
         self.serve(&["popup", HOST, checker, "pop3d", "Maildir"])
     }
-
 }
 
 /// For the first line of a test that needs the office's users to be the system's.

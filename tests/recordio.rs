@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::post::{HOST, Office, PASSWORD};
 use crate::support::log::pid_of;
 use crate::support::{DEADLINE, Server, Side, as_root, bin, peer, run};
 
@@ -251,7 +252,7 @@ fn under_superd_the_record_has_the_number_and_the_end_of_the_program() {
 }
 
 #[test]
-fn a_program_of_ours_is_called_behind_it() {
+fn a_program_of_ours_is_found_by_its_bare_name() {
     let home = crate::support::private_dir(0o755);
     let words = ["recordio", "smtpd"];
     let server = Server::of(Side::Ours)
@@ -267,6 +268,22 @@ fn a_program_of_ours_is_called_behind_it() {
     client.expect("221 ");
     server.wait_for(" < NOOP\r ");
     server.wait_for(" > 221 ");
+}
+
+#[test]
+fn behind_the_login_it_records_what_was_sent_ahead_of_it_and_no_password() {
+    let office = Office::new();
+    let words = ["popup", HOST, "checkpw", "recordio", "pop3d", "Maildir"];
+    let server = office.serve(&words).start();
+    let mut client = server.connect();
+    client.send(format!("USER joe\r\nPASS {PASSWORD}\r\nSTAT\r\nQUIT\r\n"));
+    let said = client.text();
+    assert!(said.ends_with("+OK 0 0\r\n+OK \r\n"), "{said}");
+    let pid = pid_of(&server.wait_for(": ok "));
+    server.wait_for(&format!("{pid} < STAT\r "));
+    server.wait_for(&format!("{pid} > +OK 0 0\r "));
+    server.wait_for(&format!("{pid} > [EOF]"));
+    assert!(!server.log().iter().any(|line| line.contains(PASSWORD)));
 }
 
 #[test]

@@ -1,30 +1,31 @@
 //! What a DNS server sends: any bytes at all, and any records behind the question that was asked.
-//! No name and no list of addresses that comes out may be more than its limits allow.
+//! No name, no text and no list of addresses that comes out may be more than its limits allow.
 #![no_main]
 
+use dns::message::{self, ADDRESSES_LIMIT, Found, Kind, Question, TEXTS_LIMIT, Verdict};
+use dns::name::{self, DnsName};
 use libfuzzer_sys::fuzz_target;
-use lookup::dns::{self, ADDRESSES_LIMIT, Found, Kind, Question, Verdict};
-use lookup::name::{self, DnsName};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&choice, bytes)) = bytes.split_first() else {
         return;
     };
-    let (kind, name) = match choice % 3 {
+    let (kind, name) = match choice % 4 {
         0 => (Kind::Pointer, DnsName::reverse_of([192, 0, 2, 71].into())),
         1 => (Kind::Ipv4, DnsName::parse(b"mx.test").expect("a name")),
-        _ => (Kind::Ipv6, DnsName::parse(b"mx.test").expect("a name")),
+        2 => (Kind::Ipv6, DnsName::parse(b"mx.test").expect("a name")),
+        _ => (Kind::Text, DnsName::parse(b"mx.test").expect("a name")),
     };
     let question = Question { name, kind };
     let id = bytes.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
-    check(kind, dns::examine(bytes, id, &question));
+    check(kind, message::examine(bytes, id, &question));
 
-    let mut message = dns::query(&question, id);
-    message[2] |= 0x80;
-    message[7] = choice / 3;
-    message.extend(bytes);
-    check(kind, dns::examine(&message, id, &question));
-    assert_eq!(dns::examine(&message, !id, &question), Verdict::NotOurs);
+    let mut response = message::query(&question, id);
+    response[2] |= 0x80;
+    response[7] = choice / 4;
+    response.extend(bytes);
+    check(kind, message::examine(&response, id, &question));
+    assert_eq!(message::examine(&response, !id, &question), Verdict::NotOurs);
 });
 
 fn check(kind: Kind, verdict: Verdict) {
@@ -42,6 +43,10 @@ fn check(kind: Kind, verdict: Verdict) {
                 list.iter()
                     .all(|address| address.is_ipv4() == (kind == Kind::Ipv4))
             );
+        }
+        Found::Text(text) => {
+            assert_eq!(kind, Kind::Text);
+            assert!(text.len() <= TEXTS_LIMIT);
         }
     }
 }

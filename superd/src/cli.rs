@@ -95,6 +95,8 @@ pub struct Options {
     pub ident: bool,
     /// `-t`: for how long at most.
     pub ident_timeout: Duration,
+    /// `--relay`: the directory of clients who have logged in lately and may relay.
+    pub relay: Option<PathBuf>,
     /// `--exec`: execute the program for each connection, also one of ours.
     pub execute: bool,
     /// `--mode`: of a UNIX socket.
@@ -192,6 +194,7 @@ fn parse_words(words: Vec<OsString>, verbosity: &mut Verbosity) -> Result<Invoca
         local_name: None,
         ident: true,
         ident_timeout: Duration::from_secs(26),
+        relay: None,
         execute: false,
         socket_mode: None,
         socket_owner: None,
@@ -304,6 +307,10 @@ fn long(
         b"version" => return alone(Invocation::Version, getopt),
         b"help" => return alone(Invocation::Help, getopt),
         b"exec" => options.execute = true,
+        b"relay" => {
+            let folder = getopt.next_word().ok_or_else(needs)?;
+            options.relay = Some(PathBuf::from(folder));
+        }
         b"mode" => {
             let value = getopt.next_word().ok_or_else(needs)?;
             options.socket_mode = Some(mode("--mode", &value).map_err(Mistake::Value)?);

@@ -30,8 +30,8 @@ pub const PROGRAM: &str = "superd-forker";
 /// The most bytes of the variables of one connection; with more of them its program is executed.
 const VARIABLES_LIMIT: usize = 64 * 1024;
 
-/// How long a forker may take to answer. It only forks.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a forker may take to answer. It only forks, but the machine may be swapping.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// superd's side of one forker.
 #[derive(Debug)]
@@ -49,8 +49,11 @@ pub enum Failed {
     Fork(io::Error),
     /// This connection cannot be served this way.
     Unfit,
-    /// No connection can, from now on.
+    /// No connection can, from now on, and this one has gone nowhere.
     Broken(io::Error),
+    /// No connection can, from now on, and this one may be with a copy that nobody knows of: nobody
+    /// else may serve it.
+    Lost(io::Error),
 }
 
 impl Forker {
@@ -93,16 +96,29 @@ impl Forker {
         let asked = os::sibling::send_with(self.socket.as_fd(), &self.request, socket);
         asked.map_err(Failed::Broken)?;
         let mut answer = [0; 4];
-        let deadline = Instant::now() + PATIENCE;
-        let count = os::fd::read_until(self.socket.as_fd(), &mut answer, deadline);
-        match count.map_err(Failed::Broken)? {
+        let count = self.answer(&mut answer, Instant::now() + PATIENCE);
+        let count = count.or_else(|error| {
+            // It may be about to fork. Once it is dead, what it has said is all that it ever says.
+            let _ = os::process::kill_at_once(self.pid);
+            self.answer(&mut answer, Instant::now() + PATIENCE)
+                .map_err(|_| error)
+        });
+        match count.map_err(Failed::Lost)? {
             4 => match i32::from_le_bytes(answer) {
                 pid @ 1.. => Ok(pid),
                 error => Err(Failed::Fork(io::Error::from_raw_os_error(
                     error.saturating_neg(),
                 ))),
             },
-            _ => Err(Failed::Broken(io::ErrorKind::UnexpectedEof.into())),
+            _ => Err(Failed::Lost(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    /// 0 where it has ended without an answer.
+    fn answer(&self, answer: &mut [u8; 4], deadline: Instant) -> io::Result<usize> {
+        match os::fd::read_until(self.socket.as_fd(), answer, deadline) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(0),
+            other => other,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod log;
 pub mod names;
 pub mod numbers;
 pub mod privilege;
+pub mod relays;
 pub mod server;
 pub mod spawners;
 pub mod start;

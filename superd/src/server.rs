@@ -27,6 +27,7 @@ use crate::lines;
 use crate::listen::{Bound, Listener};
 use crate::log::Log;
 use crate::names::{Asked, NameDesk};
+use crate::relays::Relays;
 use crate::spawners::{Job, Service, Spawners};
 
 const LISTENER: Token = Token(0);
@@ -58,6 +59,7 @@ pub struct Server {
     signals: Signals,
     spawners: Spawners,
     gate: Option<Gate>,
+    relays: Option<Relays>,
     desk: NameDesk,
     /// Connections that wait for their names, by the number of the question.
     parked: HashMap<u64, Connection>,
@@ -118,6 +120,7 @@ impl Server {
         listener: Listener,
         signals: Signals,
         service: Service,
+        relays: Option<Relays>,
     ) -> io::Result<Server> {
         let poll = Poll::new()?;
         let registry = poll.registry();
@@ -154,6 +157,7 @@ impl Server {
             signals,
             spawners,
             gate,
+            relays,
             desk,
             parked: HashMap::new(),
             running: 0,
@@ -381,7 +385,15 @@ impl Server {
             _ => Judgement::Allow(Vec::new()),
         };
         match judgement {
-            Judgement::Allow(rule) => self.launch(connection, names, rule),
+            Judgement::Allow(mut rule) => {
+                if let (Some(relays), Ends::Tcp { remote, .. }) =
+                    (&mut self.relays, &connection.ends)
+                    && let Some(complaint) = relays.add(remote.ip(), &mut rule)
+                {
+                    self.log.say(Verbosity::Errors, &[&complaint]);
+                }
+                self.launch(connection, names, rule);
+            }
             Judgement::Deny => {
                 let number = self.numbers.take();
                 if self.log.wants(Verbosity::All) {
@@ -448,7 +460,7 @@ impl Server {
                 continue;
             }
             // One that does not end by superd's own end; its thread finds out and does without.
-            if self.spawners.is_forker(pid) {
+            if self.spawners.take_forker(pid) {
                 let line = format!("warning: a forker ended with status {}", status.0);
                 self.log.say(Verbosity::Errors, &[&line]);
                 continue;

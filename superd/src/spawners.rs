@@ -129,8 +129,8 @@ struct Shared {
     socket_options: SocketOptions,
     /// What every program inherits.
     inherited: Arc<Vec<CString>>,
-    /// The process ids of the forkers.
-    forkers: Vec<i32>,
+    /// The process ids of the forkers that live.
+    forkers: Mutex<Vec<i32>>,
     log: Log,
     waker: Waker,
 }
@@ -174,7 +174,7 @@ impl Spawners {
             }
         }
         let shared = Arc::new(Shared {
-            forkers: forkers.iter().map(|forker| forker.pid).collect(),
+            forkers: Mutex::new(forkers.iter().map(|forker| forker.pid).collect()),
             jobs: Mutex::new(VecDeque::new()),
             more: Condvar::new(),
             children: Mutex::new(Children::default()),
@@ -207,9 +207,12 @@ impl Spawners {
         lock(&self.shared.children)
     }
 
-    /// Whether a child that has ended was a forker and no program.
-    pub fn is_forker(&self, pid: i32) -> bool {
-        self.shared.forkers.contains(&pid)
+    /// Whether a child that has ended was a forker and no program. Asked once: the next child of that
+    /// number is another one.
+    pub fn take_forker(&self, pid: i32) -> bool {
+        let mut forkers = lock(&self.shared.forkers);
+        let found = forkers.iter().position(|&forker| forker == pid);
+        found.map(|at| forkers.swap_remove(at)).is_some()
     }
 
     /// How many connections were lost for want of a process since the last call.
@@ -254,12 +257,13 @@ impl Shared {
             None | Some(Err(Failed::Unfit)) => self.execute(spawner, &environment, socket),
             Some(Err(Failed::Broken(error))) => {
                 *forker = None;
-                let why = format!(
-                    "warning: a forker does not answer: {}; its connections get programs that are executed",
-                    os::reason(&error)
-                );
-                self.log.say(Verbosity::Errors, &[&why]);
+                self.say_broken(&error);
                 self.execute(spawner, &environment, socket)
+            }
+            Some(Err(Failed::Lost(error))) => {
+                *forker = None;
+                self.say_broken(&error);
+                Err(SpawnError::Fork(error))
             }
         };
         match started {
@@ -281,6 +285,14 @@ impl Shared {
                 self.report(job, pid, Some(lines::dropping(&why)));
             }
         }
+    }
+
+    fn say_broken(&self, error: &io::Error) {
+        let reason = os::reason(error);
+        let why = format!(
+            "warning: a forker does not answer: {reason}; its connections get programs that are executed"
+        );
+        self.log.say(Verbosity::Errors, &[&why]);
     }
 
     fn execute(

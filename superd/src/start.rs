@@ -14,6 +14,7 @@ use crate::listen::{self, Bound, Host, Listener};
 use crate::log::Log;
 use crate::names::{self, NameDesk};
 use crate::privilege::{self, Refusal};
+use crate::relays::Relays;
 use crate::server::{self, Server};
 use crate::spawners::Service;
 
@@ -119,13 +120,24 @@ fn serve(name: &str, options: Options, programs: &[&str]) -> Result<(), Fatal> {
     null(1)?;
     let service = Service::new(options.program.clone(), std::env::var_os("PATH"), programs);
     report_program(&options.program, &service);
+    let relays = open_relays(&options)?;
     let log = Log::start(name, options.verbosity, sink)
         .map_err(|error| temporary("unable to start a thread", &error))?;
-    let server = Server::new(options, log, listener, signals, service)
+    let server = Server::new(options, log, listener, signals, service, relays)
         .map_err(|error| temporary("unable to set up the event loop", &error))?;
     server
         .run()
         .map_err(|error| temporary("the event loop failed", &error))
+}
+
+/// The store of `--relay`, as whoever superd runs as.
+fn open_relays(options: &Options) -> Result<Option<Relays>, Fatal> {
+    let open = |path: &PathBuf| Relays::open(path, |name| std::env::var_os(name));
+    let relays = options.relay.as_ref().map(open).transpose();
+    relays.map_err(|sentence| Fatal {
+        sentence,
+        exit: Exit::TEMPORARY,
+    })
 }
 
 /// Diagnostics are asked for by SUPERD_LOG, not by RUST_LOG, which the programs inherit and may
@@ -295,6 +307,7 @@ fn help(name: &str) -> String {
     format!(
         "{}\
          {name} unix:PATH program listens on a UNIX socket (--mode 0660, --owner user:group).\n\
+         --relay DIR lets clients relay who have logged in lately; --exec executes programs of ours, too.\n\
          {name} --libexec prints the folder of the programs, --links DIR makes their links there,\n\
          --version and --help print this. The manual page is superd(8).\n",
         cli::usage(name)

@@ -89,6 +89,13 @@ fn admit(mut call: Call) -> Result<Call, Refused> {
         Verdict::Temporary(why) => return Err(refused(Exit::TEMPORARY, why)),
         Verdict::Permanent(why) => return Err(refused(MISUSED, why)),
     };
+    call.args = program.to_vec();
+    let login = chain::Login {
+        user: &entry.user,
+        how: attempt.method().as_bytes(),
+    };
+    call.before_entry(login)
+        .map_err(|why| refused(Exit::TEMPORARY, why))?;
     entry.enter(&mut call.env).map_err(|error| {
         let exit = match error {
             EntryError::Root => Exit::NO,
@@ -96,7 +103,6 @@ fn admit(mut call: Call) -> Result<Call, Refused> {
         };
         refused(exit, error.to_string())
     })?;
-    call.args = program.to_vec();
     Ok(call)
 }
 

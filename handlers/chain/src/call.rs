@@ -18,6 +18,21 @@ pub struct Joint {
     pub kind: Kind,
     /// The program.
     pub run: fn(Call) -> Exit,
+    /// All of it, where it has to be done before a checker becomes the user.
+    pub before_entry: Option<BeforeEntry>,
+}
+
+/// What a program does for somebody who has proved who he is, before anybody becomes him. An error is
+/// a sentence, and ends the login.
+pub type BeforeEntry = fn(&mut Env, Login<'_>) -> Result<(), String>;
+
+/// Who has proved who he is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// The account's name.
+    pub user: &'a [u8],
+    /// By which method, as the variable `AUTH` has it.
+    pub how: &'a [u8],
 }
 
 /// Where in a chain a program stands.
@@ -123,6 +138,23 @@ impl Call {
         false
     }
 
+    /// Does what the next programs have to do before their user is become, and takes them out of the
+    /// chain. Called by whoever has checked a login, with the privileges that it has.
+    pub fn before_entry(&mut self, login: Login<'_>) -> Result<(), String> {
+        while let Some(joint) = self.args.first().and_then(|word| self.joint(word)) {
+            let (Some(act), Kind::Passes(own)) = (joint.before_entry, joint.kind) else {
+                return Ok(());
+            };
+            // Without a program behind it, it has something to say of its own.
+            if self.args.len() <= own + 1 {
+                return Ok(());
+            }
+            act(&mut self.env, login)?;
+            self.args.drain(..=own);
+        }
+        Ok(())
+    }
+
     /// Becomes the program that `args` name: calls it where it is ours, executes it where not.
     /// Returns the exit code of a program that was called, or why none could be run.
     pub fn go_on(mut self) -> Result<Exit, CannotRun> {
@@ -190,11 +222,25 @@ mod tests {
             name: "end",
             kind: Kind::Ends,
             run: told,
+            before_entry: None,
         },
         Joint {
             name: "pass",
             kind: Kind::Passes(1),
             run: passed,
+            before_entry: None,
+        },
+        Joint {
+            name: "record",
+            kind: Kind::Passes(0),
+            run: passed,
+            before_entry: Some(|env, login| {
+                env.set("WHO", login.user);
+                match login.user {
+                    b"nobody" => Err("not him".to_owned()),
+                    _ => Ok(()),
+                }
+            }),
         },
     ];
 
@@ -235,6 +281,48 @@ mod tests {
             &["pass", "x", "other"],
         ] {
             assert!(!joined(words), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_before_the_entry_is_done_and_taken_out_of_the_chain() {
+        let joe = Login {
+            user: b"joe",
+            how: b"pop",
+        };
+        let mut call = call(&["record", "record", "end", "record"]);
+        call.before_entry(joe).expect("done");
+        assert_eq!(call.args, ["end", "record"]);
+        assert_eq!(call.env.bytes("WHO"), Some(&b"joe"[..]));
+    }
+
+    #[test]
+    fn what_cannot_be_done_before_the_entry_ends_the_login() {
+        let nobody = Login {
+            user: b"nobody",
+            how: b"pop",
+        };
+        assert_eq!(
+            call(&["record", "end"]).before_entry(nobody),
+            Err("not him".to_owned())
+        );
+    }
+
+    #[test]
+    fn only_what_stands_right_behind_the_checker_comes_before_the_entry() {
+        let joe = Login {
+            user: b"joe",
+            how: b"pop",
+        };
+        for words in [
+            &["pass", "x", "record", "end"][..],
+            &["record"],
+            &["/bin/record", "end"],
+        ] {
+            let mut call = call(words);
+            call.before_entry(joe).expect("nothing is done");
+            assert_eq!(call.args, words);
+            assert_eq!(call.env.get("WHO"), None);
         }
     }
 

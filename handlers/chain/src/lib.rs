@@ -13,5 +13,5 @@
 mod call;
 mod env;
 
-pub use call::{Call, CannotRun, Joint, Kind};
+pub use call::{BeforeEntry, Call, CannotRun, Joint, Kind, Login};
 pub use env::Env;

@@ -234,6 +234,19 @@ impl Desk {
     ) -> Exit {
         let mut call = self.call;
         call.ahead = ahead;
+        let how = call.env.bytes("AUTH").unwrap_or_default().to_vec();
+        let login = chain::Login {
+            user: &entry.user,
+            how: &how,
+        };
+        if let Err(reason) = call.before_entry(login) {
+            log.event("fault")
+                .field("user", &entry.user)
+                .field("reason", reason.as_bytes())
+                .say();
+            sides::tell(protocol.temporary);
+            return Exit::TEMPORARY;
+        }
         let (reason, told) = match entry.enter(&mut call.env) {
             Ok(()) => match call.go_on() {
                 Ok(exit) => return exit,

@@ -212,6 +212,9 @@ impl Session {
         entry = entry
             .number("rcpts", mail.count() as u64)
             .field("helo", hello);
+        if let Some(login) = &self.settings.client.login {
+            entry = entry.field("login", login);
+        }
         if let Some(reply) = reply {
             entry = entry.field("reply", reply.as_bytes());
         }

@@ -117,6 +117,8 @@ pub struct Client {
     pub info: Option<Vec<u8>>,
     /// RELAYCLIENT: what is appended to each recipient. Set and empty is not the same as not set.
     pub relay: Option<Vec<u8>>,
+    /// RELAY_CTRL_USER: who logged in from there, where that is why he may relay. For the log.
+    pub login: Option<Vec<u8>>,
 }
 
 /// The limits of a session; 0 is no limit where the field says so.
@@ -228,6 +230,7 @@ impl Settings {
                 host: world.text("TCPREMOTEHOST").unwrap_or_else(unknown),
                 info: world.text("TCPREMOTEINFO"),
                 relay: relay(world)?,
+                login: world.bytes("RELAY_CTRL_USER"),
             },
             hosts: Hosts {
                 rcpthosts: home.list("rcpthosts")?.map(HostList::new),

@@ -95,6 +95,10 @@ fn shadow(name: &[u8], secret: &[u8]) -> Answer {
 #[cfg(feature = "pam")]
 fn pam(service: &[u8], name: &[u8], secret: &[u8], rhost: &[u8]) -> Answer {
     use os::pam::Told;
+    // Modules differ in what they think of it: a directory may take it for an anonymous visitor.
+    if secret.is_empty() {
+        return Answer::No("PAM: the password is empty".to_owned());
+    }
     let (service, name, rhost) = (c_text(service), c_text(name), c_text(rhost));
     let told = with_secret(secret, |secret| {
         os::pam::ask(&service, &name, secret, &rhost)

@@ -310,6 +310,7 @@ mod pam {
         for (service, name, secret, rhost) in [
             ("superd-unix", "joe", &b"wrong"[..], ""),
             ("superd-unix", "joe", b"", ""),
+            ("superd-yes", "joe", b"", ""),
             ("superd-unix", "bob", RIGHT, ""),
             ("superd-unix", "ann", RIGHT, ""),
             ("superd-unix", "tim", RIGHT, ""),

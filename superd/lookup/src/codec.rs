@@ -16,16 +16,17 @@
 //!
 //! [`Reply::decode`] stands between the process that reads the network and the one that may be
 //! root: it accepts nothing that the other side could not honestly have meant. A name has the text
-//! form of [`crate::name`] and its length, information that of [`crate::ident`], no byte is left
+//! form of [`dns::name`] and its length, information that of [`crate::ident`], no byte is left
 //! over.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use crate::dns::ADDRESSES_LIMIT;
+use dns::message::ADDRESSES_LIMIT;
+use dns::name::is_text;
+
 use crate::ident::is_info;
-use crate::name::is_text;
 use crate::record::{
     Answer, Family, HostAnswer, HostFailure, HostRequest, Incoming, Name, Reply, Request, Trouble,
     WORD_LIMIT,

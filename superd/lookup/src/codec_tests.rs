@@ -1,6 +1,6 @@
 use super::*;
 use crate::ident::INFO_LIMIT;
-use crate::name::{DnsName, TEXT_LIMIT};
+use dns::name::{DnsName, TEXT_LIMIT};
 
 fn request() -> Request {
     Request {

@@ -9,9 +9,10 @@
 
 use std::net::IpAddr;
 
-use crate::dns::{Found, Question};
+use dns::{Found, Outcome, Question};
+
 use crate::ident::is_info;
-use crate::record::{Answer, Name, Request, Trouble};
+use crate::record::{Answer, Name, Request};
 
 /// One of the questions about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,6 @@ pub(crate) enum Part {
     /// The addresses of that name.
     Forward,
 }
-
-/// What became of a question.
-pub(crate) type Outcome = Result<Found, Trouble>;
 
 /// A connection that is being looked up.
 #[derive(Debug)]
@@ -160,8 +158,7 @@ fn name_in(outcome: &Outcome) -> Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::Kind;
-    use crate::name::DnsName;
+    use dns::{DnsName, Kind, Trouble};
     use std::time::Duration;
 
     fn request() -> Request {

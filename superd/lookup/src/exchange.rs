@@ -7,13 +7,13 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::task::Poll;
 
+use dns::transport::{retry, send_unsent};
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ident::{Progress, Reply, request};
-use crate::shell::{Owner, Shell};
-use crate::transport::{retry, send_unsent};
+use crate::watch::{Concern, Shell};
 
 /// One conversation.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Exchange {
         (local, remote): (SocketAddr, SocketAddr),
         ident_port: u16,
         shell: &mut Shell,
-        owner: Owner,
+        owner: Concern,
     ) -> io::Result<Exchange> {
         let socket = Socket::new(
             Domain::for_address(remote),

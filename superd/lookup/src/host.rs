@@ -7,9 +7,8 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use crate::connection::Outcome;
-use crate::dns::{Found, Kind, Question};
-use crate::name::DnsName;
+use dns::{DnsName, Found, Kind, Outcome, Question};
+
 use crate::qualify::Rules;
 use crate::record::{Family, HostFailure, Trouble};
 

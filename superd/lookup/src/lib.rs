@@ -24,26 +24,19 @@
 //! 4,096 answers are kept; what comes beyond is answered as failed at once. When descriptors run
 //! out, the questions and ident conversations that need one fail, and the process goes on.
 //!
-//! Pure rooms: [`name`], [`dns`], [`ident`], [`codec`], [`qualify`], `attempts`, `connection`, `host`,
-//! `cache`. Rooms with sockets: `transport`, `exchange`, `resolver`, [`serve()`].
+//! Pure rooms: [`ident`], [`codec`], [`qualify`], `connection`, `host`. Rooms with sockets: `exchange`,
+//! [`serve()`]. The DNS itself is the crate [`dns`].
 
-mod attempts;
-mod cache;
 pub mod codec;
 mod connection;
-pub mod dns;
 mod exchange;
 mod host;
 pub mod ident;
-pub mod name;
 pub mod qualify;
 pub mod record;
-mod resolver;
 mod serve;
-pub mod servers;
 pub mod settings;
-mod shell;
-mod transport;
+mod watch;
 
 use std::ffi::OsString;
 use std::io;

@@ -21,7 +21,7 @@
 
 use std::path::PathBuf;
 
-use crate::servers::{read_file, words_after};
+use dns::servers::{read_file, words_after};
 
 /// The most names that a word becomes.
 pub const CANDIDATES_LIMIT: usize = 16;

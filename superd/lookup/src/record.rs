@@ -3,9 +3,10 @@
 //! superd sends a [`Request`] for a connection or a [`HostRequest`] for a word of its command line;
 //! for each it gets exactly one [`Reply`], in any order, told apart by the `id` that superd chose.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+pub use dns::Trouble;
 
 /// The most bytes of the word of a [`HostRequest`].
 pub const WORD_LIMIT: usize = 1_024;
@@ -51,7 +52,7 @@ pub enum Name {
     NotAsked,
     /// There is none, or -p has removed it.
     None,
-    /// The name as text, see [`crate::name`].
+    /// The name as text, see [`dns::name`].
     Known(Vec<u8>),
     /// Nobody knows: a server failed or was too slow.
     Failed,
@@ -118,48 +119,6 @@ impl HostFailure {
                 let start = b"temporarily unable to figure out IP address for ";
                 [start, word, reason.as_bytes()].concat()
             }
-        }
-    }
-}
-
-/// Why a question was not answered. The texts are the original's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Every server stayed silent.
-    TimedOut,
-    /// The servers said that they cannot answer.
-    ServerFailed,
-    /// Nobody listens where the servers should be.
-    Refused,
-    /// The word is no domain name, or an answer made no sense.
-    Protocol,
-    /// The look-up process has too much to do.
-    Busy,
-    /// A system call failed, with this errno.
-    System(i32),
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Trouble::TimedOut => "timed out",
-            Trouble::ServerFailed => "temporary failure",
-            Trouble::Refused => "connection refused",
-            Trouble::Protocol => "protocol error",
-            Trouble::Busy => "too many look-ups",
-            Trouble::System(number) => return f.write_str(&os::error::reason_for(*number)),
-        })
-    }
-}
-
-impl From<&std::io::Error> for Trouble {
-    fn from(error: &std::io::Error) -> Trouble {
-        match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => Trouble::Refused,
-            std::io::ErrorKind::TimedOut => Trouble::TimedOut,
-            _ => error
-                .raw_os_error()
-                .map_or(Trouble::Protocol, Trouble::System),
         }
     }
 }

@@ -12,17 +12,19 @@ use std::rc::Rc;
 use std::task;
 use std::time::Instant;
 
+use dns::Outcome;
+use dns::resolver::Resolver;
+use dns::shell::TimerKey;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::codec::MESSAGE_LIMIT;
-use crate::connection::{Connection, Outcome, Part};
+use crate::connection::{Connection, Part};
 use crate::exchange::Exchange;
 use crate::host::{Host, Next};
 use crate::record::{HostAnswer, HostFailure, HostRequest, Incoming, Request, Trouble};
-use crate::resolver::Resolver;
 use crate::settings::Settings;
-use crate::shell::{Owner, Shell, Timer, TimerKey};
+use crate::watch::{Concern, Shell};
 
 /// The most answers that wait for superd before its requests are left lying.
 const UNSENT_LIMIT: usize = 256;
@@ -74,7 +76,7 @@ pub fn serve(socket: OwnedFd, settings: Settings) -> io::Result<()> {
         .register(&mut SourceFd(&number), MESSAGES, both)?;
     let shell = Shell::new(poll.registry().try_clone()?, MESSAGES.0 + 1);
     let mut service = Service {
-        resolver: Resolver::new(&settings),
+        resolver: Resolver::new(&settings.dns()),
         settings,
         socket,
         shell,
@@ -191,14 +193,14 @@ impl Service {
         let mut timers = Vec::new();
         if !questions.is_empty() {
             let until = now + self.settings.names_deadline;
-            timers.push(self.shell.set_timer(until, Timer::Names(number)));
+            timers.push(self.shell.set_timer(until, Concern::Names(number)));
         }
         let mut exchange = None;
         if let Some(time) = ident {
             let port = self.settings.ident_port;
-            match Exchange::start(ends, port, &mut self.shell, Owner::Ident(number)) {
+            match Exchange::start(ends, port, &mut self.shell, Concern::Ident(number)) {
                 Ok(started) => {
-                    timers.push(self.shell.set_timer(now + time, Timer::Ident(number)));
+                    timers.push(self.shell.set_timer(now + time, Concern::Ident(number)));
                     exchange = Some(started);
                 }
                 Err(_) => connection.learn_info(None),
@@ -230,7 +232,7 @@ impl Service {
         };
         let host = Host::new(&rules, &request.word, request.family);
         let until = now + self.settings.host_deadline;
-        let timer = self.shell.set_timer(until, Timer::Host(number));
+        let timer = self.shell.set_timer(until, Concern::Host(number));
         self.hosts.insert(
             number,
             HostJob {
@@ -268,8 +270,8 @@ impl Service {
 
     fn event(&mut self, token: Token, now: Instant) {
         match self.shell.owner(token) {
-            Some(Owner::Question(id)) => self.resolver.event(id, token, now, &mut self.shell),
-            Some(Owner::Ident(number)) => {
+            Some(Concern::Question(id)) => self.resolver.event(id, token, now, &mut self.shell),
+            Some(Concern::Ident(number)) => {
                 if let Some(job) = self.jobs.get_mut(&number)
                     && let Some(exchange) = &mut job.exchange
                     && let task::Poll::Ready(info) = exchange.go_on()
@@ -277,6 +279,8 @@ impl Service {
                     self.end_ident(number, info);
                 }
             }
+            // These have no socket.
+            Some(Concern::Names(_) | Concern::Host(_)) => {}
             // The message socket, or one that an earlier event of the same round has closed.
             None => {}
         }
@@ -293,17 +297,17 @@ impl Service {
         self.finish_if_known(number);
     }
 
-    fn time_is_over(&mut self, timer: Timer, now: Instant) {
+    fn time_is_over(&mut self, timer: Concern, now: Instant) {
         match timer {
-            Timer::Server(id) => self.resolver.time_is_over(id, now, &mut self.shell),
-            Timer::Names(number) => {
+            Concern::Question(id) => self.resolver.time_is_over(id, now, &mut self.shell),
+            Concern::Names(number) => {
                 if let Some(job) = self.jobs.get_mut(&number) {
                     job.connection.stop_names();
                     self.finish_if_known(number);
                 }
             }
-            Timer::Ident(number) => self.end_ident(number, None),
-            Timer::Host(number) => {
+            Concern::Ident(number) => self.end_ident(number, None),
+            Concern::Host(number) => {
                 let trouble = HostFailure::Temporary(Trouble::TimedOut);
                 self.finish_host(number, Err(trouble));
             }

@@ -6,8 +6,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::attempts::ROUNDS;
-use crate::{qualify, servers};
+use dns::servers::{self, RESOLV_CONF};
+use dns::settings::{PORT, ROUNDS};
+
+use crate::qualify;
 
 /// The time for all names of one connection, from the request on: the local name, the remote name
 /// and its check. Also the time that the servers have for one question.
@@ -44,21 +46,26 @@ impl Settings {
     /// As the environment says: `DNSCACHEIP`, `DNSREWRITEFILE`, `LOCALDOMAIN`; and /etc/resolv.conf.
     pub fn from_environment() -> Settings {
         let value = |name: &str| std::env::var_os(name).map(OsString::into_vec);
-        let resolv_conf = PathBuf::from("/etc/resolv.conf");
-        let fixed = value("DNSCACHEIP").map(|text| servers::parse_dnscacheip(&text));
         Settings {
-            servers: match fixed.filter(|list| !list.is_empty()) {
-                Some(list) => servers::Source::Fixed(list),
-                None => servers::Source::File(resolv_conf.clone()),
-            },
+            servers: servers::Source::of_variable(value("DNSCACHEIP").as_deref()),
             qualification: qualify::Source {
                 rewrite_file: std::env::var_os("DNSREWRITEFILE")
                     .map_or_else(|| "/etc/dnsrewrite".into(), PathBuf::from),
                 local_domain: value("LOCALDOMAIN"),
-                resolv_conf,
+                resolv_conf: RESOLV_CONF.into(),
                 host_name: os::process::host_name(),
             },
             ..Settings::of_servers(servers::Source::Fixed(Vec::new()))
+        }
+    }
+
+    /// What of it the resolver needs.
+    pub(crate) fn dns(&self) -> dns::settings::Settings {
+        dns::settings::Settings {
+            servers: self.servers.clone(),
+            port: self.dns_port,
+            rounds: self.rounds,
+            deadline: self.names_deadline,
         }
     }
 
@@ -67,7 +74,7 @@ impl Settings {
         Settings {
             servers,
             qualification: qualify::Source::default(),
-            dns_port: 53,
+            dns_port: PORT,
             ident_port: 113,
             rounds: ROUNDS,
             names_deadline: NAMES_DEADLINE,

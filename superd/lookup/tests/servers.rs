@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use lookup::servers::Source;
+use dns::servers::Source;
 use lookup::settings::Settings;
 use lookup::{Answer, Name};
 

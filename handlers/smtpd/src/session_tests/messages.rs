@@ -132,9 +132,9 @@ fn the_size_limit_counts_stored_bytes_and_the_session_goes_on() {
 #[test]
 fn a_refused_message_without_end_is_cut_off_at_its_limit() {
     let place = Place::new();
-    // Blocks of 16384 bytes are read. In the first one the message is refused; after the third one
-    // two have been thrown away; the fourth has the end.
-    let text = "x".repeat(7 * 16_384 / 2);
+    // A block of 2048 bytes is read, then blocks of 16384. In the first one the message is refused; after
+    // the third one two have been thrown away; the fourth has the end.
+    let text = "x".repeat(5 * 16_384 / 2);
     for (limit, last) in [
         (2 * 16_384, replies::OK),
         (2 * 16_384 - 1, replies::TOO_BIG),

@@ -99,6 +99,7 @@ impl Place {
                 host: b"client.test".to_vec(),
                 info: None,
                 relay: None,
+                login: None,
             },
             hosts: Hosts {
                 rcpthosts: None,

@@ -9,8 +9,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ::dns::servers::Source;
 use lookup::settings::Settings;
-use lookup::{Answer, HostAnswer, HostRequest, MESSAGE_LIMIT, Reply, Request, servers::Source};
+use lookup::{Answer, HostAnswer, HostRequest, MESSAGE_LIMIT, Reply, Request};
 
 /// Longer than any test should take.
 const PATIENCE: Duration = Duration::from_secs(20);

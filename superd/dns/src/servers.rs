@@ -18,6 +18,9 @@ use os::file::Identity;
 /// The most servers that are asked.
 pub const SERVERS_LIMIT: usize = 16;
 
+/// The system's list.
+pub const RESOLV_CONF: &str = "/etc/resolv.conf";
+
 /// How often at most resolv.conf is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -33,9 +36,20 @@ pub enum Source {
     File(PathBuf),
 }
 
+impl Source {
+    /// The servers in `dnscacheip`, the value of `$DNSCACHEIP`, if there are any; else those of
+    /// /etc/resolv.conf.
+    pub fn of_variable(dnscacheip: Option<&[u8]>) -> Source {
+        match dnscacheip.map(parse_dnscacheip) {
+            Some(list) if !list.is_empty() => Source::Fixed(list),
+            _ => Source::File(RESOLV_CONF.into()),
+        }
+    }
+}
+
 /// The list as it is now.
 #[derive(Debug)]
-pub(crate) struct Servers {
+pub struct Servers {
     source: Source,
     port: u16,
     list: Vec<SocketAddr>,
@@ -44,7 +58,8 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    pub(crate) fn new(source: Source, port: u16) -> Servers {
+    /// Those of `source`; a file is read when it is first asked for.
+    pub fn new(source: Source, port: u16) -> Servers {
         let list = match &source {
             Source::Fixed(list) => list
                 .iter()
@@ -64,7 +79,7 @@ impl Servers {
     }
 
     /// The servers, first choice first; never none.
-    pub(crate) fn current(&mut self, now: Instant) -> &[SocketAddr] {
+    pub fn current(&mut self, now: Instant) -> &[SocketAddr] {
         let is_due = self.looked.is_none_or(|looked| now >= looked + LOOK_AGAIN);
         if is_due && let Source::File(path) = &self.source {
             self.looked = Some(now);
@@ -93,7 +108,7 @@ impl Servers {
 }
 
 /// The start of the file at `path`, up to a bound that no sane one reaches.
-pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     read_bounded(File::open(path)?)
 }
 
@@ -104,7 +119,7 @@ fn read_bounded(file: File) -> std::io::Result<Vec<u8>> {
 }
 
 /// The addresses in the value of `$DNSCACHEIP`; what is no address is passed over.
-pub(crate) fn parse_dnscacheip(value: &[u8]) -> Vec<IpAddr> {
+fn parse_dnscacheip(value: &[u8]) -> Vec<IpAddr> {
     let mut list = Vec::new();
     for word in value.split(|byte| byte.is_ascii_whitespace() || *byte == b',') {
         let Ok(word) = std::str::from_utf8(word) else {
@@ -131,7 +146,7 @@ fn parse_resolv_conf(text: &[u8], port: u16) -> Vec<SocketAddr> {
 }
 
 /// The words of each line of `text` that begins with `keyword` and a blank.
-pub(crate) fn words_after<'a>(
+pub fn words_after<'a>(
     text: &'a [u8],
     keyword: &'a [u8],
 ) -> impl Iterator<Item = impl Iterator<Item = &'a [u8]>> {

@@ -1,4 +1,7 @@
-//! What the rooms with sockets share: registration with the poll, and timers.
+//! What those who share a loop share: registration with its poll, and timers.
+//!
+//! A loop has one type for what a socket or a timer may concern; a resolver puts its questions in
+//! ([`Concern`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -6,45 +9,32 @@ use std::time::Instant;
 
 use mio::{Interest, Registry, Token, event};
 
-/// Whom a socket belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// A question to the DNS, by its number in the resolver.
-    Question(u64),
-    /// The ident exchange of a job, by the job's number.
-    Ident(u64),
-}
+/// A question in the air, by its number in the resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Asked(pub(crate) u64);
 
-/// Whose time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timer {
-    /// The current server of a question.
-    Server(u64),
-    /// The names of a job.
-    Names(u64),
-    /// The ident exchange of a job.
-    Ident(u64),
-    /// A host word.
-    Host(u64),
-}
+/// What a socket or a timer may concern: a question at least.
+pub trait Concern: Copy + From<Asked> {}
+
+impl<C: Copy + From<Asked>> Concern for C {}
 
 /// Names a timer that has been set.
-pub(crate) type TimerKey = (Instant, u64);
+pub type TimerKey = (Instant, u64);
 
 /// The poll's registry and the timers.
 #[derive(Debug)]
-pub(crate) struct Shell {
+pub struct Shell<C> {
     registry: Registry,
     /// Tokens are never used twice, so that a late event cannot reach a later socket.
     next_token: usize,
-    owners: HashMap<Token, Owner>,
-    timers: BTreeMap<TimerKey, Timer>,
+    owners: HashMap<Token, C>,
+    timers: BTreeMap<TimerKey, C>,
     serial: u64,
 }
 
-impl Shell {
+impl<C: Copy> Shell<C> {
     /// `first_token` and what follows are given out.
-    pub(crate) fn new(registry: Registry, first_token: usize) -> Shell {
+    pub fn new(registry: Registry, first_token: usize) -> Shell<C> {
         let (owners, timers) = (HashMap::new(), BTreeMap::new());
         Shell {
             registry,
@@ -55,12 +45,12 @@ impl Shell {
         }
     }
 
-    /// Registers `source`; its events will be told to belong to `owner`.
-    pub(crate) fn watch(
+    /// Registers `source`; its events will be told to concern `owner`.
+    pub fn watch(
         &mut self,
         source: &mut impl event::Source,
         interest: Interest,
-        owner: Owner,
+        owner: C,
     ) -> io::Result<Token> {
         let token = Token(self.next_token);
         self.registry.register(source, token, interest)?;
@@ -70,37 +60,37 @@ impl Shell {
     }
 
     /// Undoes [`Shell::watch`].
-    pub(crate) fn forget(&mut self, source: &mut impl event::Source, token: Token) {
+    pub fn forget(&mut self, source: &mut impl event::Source, token: Token) {
         // It fails only for a socket that is not registered, which is what is wanted.
         let _ = self.registry.deregister(source);
         self.owners.remove(&token);
     }
 
-    /// Whom an event belongs to; `None` if its socket is no longer watched.
-    pub(crate) fn owner(&self, token: Token) -> Option<Owner> {
+    /// What an event concerns; `None` if its socket is no longer watched.
+    pub fn owner(&self, token: Token) -> Option<C> {
         self.owners.get(&token).copied()
     }
 
     /// Sets a timer.
-    pub(crate) fn set_timer(&mut self, at: Instant, timer: Timer) -> TimerKey {
+    pub fn set_timer(&mut self, at: Instant, concern: C) -> TimerKey {
         self.serial += 1;
         let key = (at, self.serial);
-        self.timers.insert(key, timer);
+        self.timers.insert(key, concern);
         key
     }
 
     /// Takes a timer back; nothing happens if it is over.
-    pub(crate) fn clear_timer(&mut self, key: TimerKey) {
+    pub fn clear_timer(&mut self, key: TimerKey) {
         self.timers.remove(&key);
     }
 
     /// When the next timer is over.
-    pub(crate) fn next_timer(&self) -> Option<Instant> {
+    pub fn next_timer(&self) -> Option<Instant> {
         self.timers.first_key_value().map(|(&(at, _), _)| at)
     }
 
     /// Takes one timer that is over.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+    pub fn take_due(&mut self, now: Instant) -> Option<C> {
         let first = self
             .timers
             .first_entry()

@@ -25,6 +25,8 @@ enum Says {
     Cname(&'static str),
     A([u8; 4]),
     Aaaa(&'static str),
+    /// The strings of one record.
+    Txt(&'static [&'static [u8]]),
     /// Of the type of PTR, in class CH.
     Chaos(&'static str),
 }
@@ -49,6 +51,15 @@ fn response(question: &Question, rcode: Rcode, records: &[(&str, Says, u32)]) ->
             Says::Aaaa(text) => {
                 let address = text.parse().expect("an address");
                 section.push((owner, Class::IN, ttl, Aaaa::new(address)))
+            }
+            Says::Txt(strings) => {
+                let data = strings.iter().flat_map(|string| {
+                    let length = u8::try_from(string.len()).expect("a short string");
+                    [&[length], *string].concat()
+                });
+                let data: Vec<u8> = data.collect();
+                let data = Txt::from_octets(data).expect("strings");
+                section.push((owner, Class::IN, ttl, data))
             }
         }
         .expect("room");
@@ -305,6 +316,69 @@ fn sixty_four_addresses_are_kept_and_no_more() {
         };
         assert_eq!(list.len(), kept);
     }
+}
+
+fn text_of(name: &str) -> Question {
+    Question {
+        kind: Kind::Text,
+        ..forward(name)
+    }
+}
+
+#[test]
+fn the_texts_of_a_name_come_one_behind_the_other_and_raw() {
+    let records = [
+        ("4.3.2.1.list.test", Says::Cname("real.test"), 900),
+        ("real.test", Says::Txt(&[b"one ", b"", b"t\xffo"]), 700),
+        ("real.test", Says::A([127, 0, 0, 2]), 1),
+        ("4.3.2.1.list.test", Says::Txt(&[b"wrong"]), 1),
+        ("real.test", Says::Txt(&[b"\nthree"]), 800),
+    ];
+    let question = text_of("4.3.2.1.list.test");
+    let message = response(&question, Rcode::NOERROR, &records);
+    let expected = Found::Text(b"one t\xffo\nthree".to_vec());
+    assert_eq!(
+        examine(&message, ID, &question),
+        Verdict::Answer(expected, Duration::from_secs(700))
+    );
+    let none = response(&question, Rcode::NXDOMAIN, &[]);
+    let Verdict::Answer(found, _) = examine(&none, ID, &question) else {
+        panic!("an answer");
+    };
+    assert!(found.is_nothing());
+}
+
+#[test]
+fn a_thousand_and_twenty_four_bytes_of_text_are_kept_and_no_more() {
+    let whole: &[&[u8]] = &[&[b'x'; 255], &[b'y'; 255], &[b'z'; 255], &[b'a'; 255]];
+    let lasts: [(&[&[u8]], usize); 3] = [
+        (&[b"123"], 1_023),
+        (&[b"1234"], 1_024),
+        (&[b"12345"], 1_024),
+    ];
+    for (last, kept) in lasts {
+        let records = [
+            ("mx.test", Says::Txt(whole), 9),
+            ("mx.test", Says::Txt(last), 9),
+        ];
+        let question = text_of("mx.test");
+        let message = response(&question, Rcode::NOERROR, &records);
+        let Verdict::Answer(Found::Text(text), _) = examine(&message, ID, &question) else {
+            panic!("an answer");
+        };
+        assert_eq!(text.len(), kept);
+    }
+}
+
+#[test]
+fn a_text_that_is_longer_than_its_record_is_a_failure() {
+    let question = text_of("mx.test");
+    let records = [("mx.test", Says::Txt(&[b"abc"]), 9)];
+    let mut message = response(&question, Rcode::NOERROR, &records);
+    let at = message.len() - 4;
+    assert_eq!(message[at], 3);
+    message[at] = 4;
+    assert_eq!(examine(&message, ID, &question), Verdict::Failed);
 }
 
 #[test]

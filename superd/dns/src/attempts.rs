@@ -10,10 +10,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::record::Trouble;
+use crate::Trouble;
 
 /// How long a server may take, by round; the last one holds for all further rounds.
-pub(crate) const ROUNDS: [Duration; 3] = [
+pub const ROUNDS: [Duration; 3] = [
     Duration::from_millis(1_000),
     Duration::from_millis(1_500),
     Duration::from_millis(2_500),

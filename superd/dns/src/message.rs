@@ -5,7 +5,7 @@
 //! count are those of the name that was asked for, or of the name that a chain of CNAME records in
 //! the same answer leads to (RFC 2317 delegates reverse zones of less than 256 addresses in this
 //! way); a chain has at most [`CHAIN_LIMIT`] links, so a loop ends; an address list has at most
-//! [`ADDRESSES_LIMIT`] entries. A chain that leads out of the message is not followed: the servers
+//! [`ADDRESSES_LIMIT`] entries, and of texts [`TEXTS_LIMIT`] bytes are kept. A chain that leads out of the message is not followed: the servers
 //! that are asked are resolvers, which complete it. The first PTR record counts, as in the
 //! original. Unlike the original, records of names that nobody asked for are passed over.
 //!
@@ -18,7 +18,7 @@ use domain::base::iana::{Class, Opcode, Rcode, Rtype};
 use domain::base::message_builder::MessageBuilder;
 use domain::base::name::{Name, ParsedName, ToName};
 use domain::base::{Message, Question as Asked};
-use domain::rdata::{A, Aaaa, Cname, Ptr};
+use domain::rdata::{A, Aaaa, Cname, Ptr, Txt};
 
 use crate::name::DnsName;
 
@@ -27,6 +27,9 @@ pub const CHAIN_LIMIT: usize = 16;
 
 /// The most addresses that are kept of one answer.
 pub const ADDRESSES_LIMIT: usize = 64;
+
+/// The most bytes that are kept of the texts of one answer.
+pub const TEXTS_LIMIT: usize = 1_024;
 
 /// What a name is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +40,8 @@ pub enum Kind {
     Ipv4,
     /// IPv6 addresses.
     Ipv6,
+    /// Texts.
+    Text,
 }
 
 impl Kind {
@@ -45,6 +50,7 @@ impl Kind {
             Kind::Pointer => Rtype::PTR,
             Kind::Ipv4 => Rtype::A,
             Kind::Ipv6 => Rtype::AAAA,
+            Kind::Text => Rtype::TXT,
         }
     }
 }
@@ -85,6 +91,8 @@ pub enum Found {
     Name(Option<DnsName>),
     /// The addresses of a name; none where there are none.
     Addresses(Vec<IpAddr>),
+    /// All texts of a name, one behind the other, as raw as they came; empty where there are none.
+    Text(Vec<u8>),
 }
 
 impl Found {
@@ -93,6 +101,7 @@ impl Found {
         match self {
             Found::Name(name) => name.is_none(),
             Found::Addresses(list) => list.is_empty(),
+            Found::Text(text) => text.is_empty(),
         }
     }
 }
@@ -150,6 +159,7 @@ pub fn examine(message: &[u8], id: u16, question: &Question) -> Verdict {
         Kind::Ipv4 | Kind::Ipv6 => {
             parse_addresses(message, question).map(|(list, ttl)| (Found::Addresses(list), ttl))
         }
+        Kind::Text => parse_texts(message, question).map(|(text, ttl)| (Found::Text(text), ttl)),
     };
     match answer {
         Some((found, ttl)) => Verdict::Answer(found, Duration::from_secs(u64::from(ttl))),
@@ -211,6 +221,25 @@ fn parse_addresses(message: &Message<[u8]>, question: &Question) -> Option<(Vec<
     Some((list, least))
 }
 
+/// The texts of all TXT records of the answer section that belong to the question, and the shortest
+/// time to live of them and of the way to them. `None` where the section cannot be read.
+fn parse_texts(message: &Message<[u8]>, question: &Question) -> Option<(Vec<u8>, u32)> {
+    let (owner, mut least) = follow_chain(message, question)?;
+    let mut text = Vec::new();
+    for record in message.answer().ok()?.limit_to_in::<Txt<&[u8]>>() {
+        let record = record.ok()?;
+        if !record.owner().name_eq(&owner) {
+            continue;
+        }
+        least = least.min(record.ttl().as_secs());
+        for string in record.data().iter() {
+            let room = TEXTS_LIMIT - text.len();
+            text.extend_from_slice(&string[..string.len().min(room)]);
+        }
+    }
+    Some((text, least))
+}
+
 /// The name at the end of the chain of CNAME records that begins at the question's name, and the
 /// shortest time to live of its links (the longest time there is, where there are none). `None`
 /// where the section cannot be read or the chain does not end.
@@ -240,5 +269,5 @@ fn follow_chain(message: &Message<[u8]>, question: &Question) -> Option<(Name<Ve
 }
 
 #[cfg(test)]
-#[path = "dns_tests.rs"]
+#[path = "message_tests.rs"]
 mod tests;

@@ -13,9 +13,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Interest, Token};
 
-use crate::dns::{self, Question, Verdict};
-use crate::record::Trouble;
-use crate::shell::{Owner, Shell};
+use crate::Trouble;
+use crate::message::{self, Question, Verdict};
+use crate::shell::Shell;
 
 /// A datagram longer than this is no answer to a query without EDNS (512 bytes at most).
 const DATAGRAM_LIMIT: usize = 4_096;
@@ -51,7 +51,11 @@ pub(crate) struct Datagram {
 }
 
 impl Datagram {
-    pub(crate) fn open(server: SocketAddr, shell: &mut Shell, owner: Owner) -> io::Result<Self> {
+    pub(crate) fn open<C: Copy>(
+        server: SocketAddr,
+        shell: &mut Shell<C>,
+        owner: C,
+    ) -> io::Result<Self> {
         let any = match server {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -69,7 +73,9 @@ impl Datagram {
     }
 
     pub(crate) fn send(&self, question: &Question) -> io::Result<()> {
-        self.socket.send(&dns::query(question, self.id)).map(|_| ())
+        self.socket
+            .send(&message::query(question, self.id))
+            .map(|_| ())
     }
 
     pub(crate) fn receive(&mut self, question: &Question) -> Heard {
@@ -81,7 +87,7 @@ impl Datagram {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Heard::Trouble(Trouble::from(&error)),
             };
-            match dns::examine(message, self.id, question) {
+            match message::examine(message, self.id, question) {
                 Verdict::NotOurs => self.wrong += 1,
                 verdict => return Heard::Message(verdict),
             }
@@ -91,7 +97,7 @@ impl Datagram {
         }
     }
 
-    pub(crate) fn close(mut self, shell: &mut Shell) {
+    pub(crate) fn close<C: Copy>(mut self, shell: &mut Shell<C>) {
         shell.forget(&mut self.socket, self.token);
     }
 }
@@ -111,14 +117,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn open(
+    pub(crate) fn open<C: Copy>(
         (server, address): (usize, SocketAddr),
         question: &Question,
-        shell: &mut Shell,
-        owner: Owner,
+        shell: &mut Shell<C>,
+        owner: C,
     ) -> io::Result<Stream> {
         let id = random_id()?;
-        let query = dns::query(question, id);
+        let query = message::query(question, id);
         let length = u16::try_from(query.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let unsent = [&length.to_be_bytes()[..], &query].concat();
         let mut stream = TcpStream::connect(address)?;
@@ -136,7 +142,7 @@ impl Stream {
     pub(crate) fn go_on(&mut self, question: &Question) -> Heard {
         match self.try_to_go_on() {
             Ok(None) => Heard::Nothing,
-            Ok(Some(message)) => match dns::examine(&message, self.id, question) {
+            Ok(Some(message)) => match message::examine(&message, self.id, question) {
                 // Cut short even here, or about something else: there is no further way.
                 Verdict::NotOurs | Verdict::Truncated => Heard::Trouble(Trouble::Protocol),
                 verdict => Heard::Message(verdict),
@@ -168,14 +174,14 @@ impl Stream {
         }
     }
 
-    pub(crate) fn close(mut self, shell: &mut Shell) {
+    pub(crate) fn close<C: Copy>(mut self, shell: &mut Shell<C>) {
         shell.forget(&mut self.stream, self.token);
     }
 }
 
 /// Sends all of `unsent`, or what goes now (then `WouldBlock`); takes out what is sent. A connection
 /// that could not be made is the error that it failed with.
-pub(crate) fn send_unsent(stream: &mut TcpStream, unsent: &mut Vec<u8>) -> io::Result<()> {
+pub fn send_unsent(stream: &mut TcpStream, unsent: &mut Vec<u8>) -> io::Result<()> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
     }
@@ -187,7 +193,7 @@ pub(crate) fn send_unsent(stream: &mut TcpStream, unsent: &mut Vec<u8>) -> io::R
 }
 
 /// Calls again where a signal has come between.
-pub(crate) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

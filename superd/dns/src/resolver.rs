@@ -16,13 +16,12 @@ use mio::Token;
 
 use crate::attempts::{Attempts, Step};
 use crate::cache::Cache;
-use crate::connection::Outcome;
-use crate::dns::{Question, Verdict};
-use crate::record::Trouble;
+use crate::message::{Question, Verdict};
 use crate::servers::Servers;
 use crate::settings::Settings;
-use crate::shell::{Owner, Shell, Timer, TimerKey};
+use crate::shell::{Asked, Concern, Shell, TimerKey};
 use crate::transport::{Datagram, Heard, Stream};
+use crate::{Outcome, Trouble};
 
 /// The most answers that are kept.
 pub const CACHE_LIMIT: usize = 4_096;
@@ -43,8 +42,11 @@ const FAILURE_LIFE: Duration = Duration::from_secs(3);
 const SILENT_LIFE: Duration = Duration::from_secs(30);
 
 /// Asks, keeps, tells those who wait. `W` is whatever names one who waits.
+///
+/// It has no loop of its own: whoever runs one tells it what happened, and hands in the shell with
+/// the loop's sockets and timers.
 #[derive(Debug)]
-pub(crate) struct Resolver<W> {
+pub struct Resolver<W> {
     servers: Servers,
     silent: HashMap<SocketAddr, Instant>,
     rounds: [Duration; 3],
@@ -70,12 +72,13 @@ struct Asking<W> {
 }
 
 impl<W> Resolver<W> {
-    pub(crate) fn new(settings: &Settings) -> Resolver<W> {
+    /// One that has asked nothing yet.
+    pub fn new(settings: &Settings) -> Resolver<W> {
         Resolver {
-            servers: Servers::new(settings.servers.clone(), settings.dns_port),
+            servers: Servers::new(settings.servers.clone(), settings.port),
             silent: HashMap::new(),
             rounds: settings.rounds,
-            deadline: settings.names_deadline,
+            deadline: settings.deadline,
             cache: Cache::new(CACHE_LIMIT),
             asking: HashMap::new(),
             by_question: HashMap::new(),
@@ -85,7 +88,13 @@ impl<W> Resolver<W> {
     }
 
     /// Asks; the outcome will come out of [`Resolver::take_finished`], maybe at once.
-    pub(crate) fn ask(&mut self, question: Question, waiter: W, now: Instant, shell: &mut Shell) {
+    pub fn ask<C: Concern>(
+        &mut self,
+        question: Question,
+        waiter: W,
+        now: Instant,
+        shell: &mut Shell<C>,
+    ) {
         if let Some(outcome) = self.cache.get(&question, now) {
             self.finished.push((waiter, Rc::clone(outcome)));
             return;
@@ -119,12 +128,18 @@ impl<W> Resolver<W> {
     }
 
     /// One who waited, and the outcome.
-    pub(crate) fn take_finished(&mut self) -> Option<(W, Rc<Outcome>)> {
+    pub fn take_finished(&mut self) -> Option<(W, Rc<Outcome>)> {
         self.finished.pop()
     }
 
     /// Something happened to a socket of question `id`.
-    pub(crate) fn event(&mut self, id: u64, token: Token, now: Instant, shell: &mut Shell) {
+    pub fn event<C: Concern>(
+        &mut self,
+        Asked(id): Asked,
+        token: Token,
+        now: Instant,
+        shell: &mut Shell<C>,
+    ) {
         let Some(asking) = self.asking.get_mut(&id) else {
             return;
         };
@@ -163,7 +178,12 @@ impl<W> Resolver<W> {
     }
 
     /// The current server of question `id` has had its time.
-    pub(crate) fn time_is_over(&mut self, id: u64, now: Instant, shell: &mut Shell) {
+    pub fn time_is_over<C: Concern>(
+        &mut self,
+        Asked(id): Asked,
+        now: Instant,
+        shell: &mut Shell<C>,
+    ) {
         let Some(asking) = self.asking.get_mut(&id) else {
             return;
         };
@@ -190,7 +210,7 @@ impl<W> Resolver<W> {
     }
 
     /// Asks the next server that can be asked, or gives the question up.
-    fn step(&mut self, id: u64, now: Instant, shell: &mut Shell) {
+    fn step<C: Concern>(&mut self, id: u64, now: Instant, shell: &mut Shell<C>) {
         let Some(asking) = self.asking.get_mut(&id) else {
             return;
         };
@@ -201,7 +221,7 @@ impl<W> Resolver<W> {
             match asking.attempts.next(now) {
                 Step::Ask(server, until) => match asking.send(id, server, shell) {
                     Ok(()) => {
-                        asking.timer = Some(shell.set_timer(until, Timer::Server(id)));
+                        asking.timer = Some(shell.set_timer(until, Asked(id).into()));
                         return;
                     }
                     Err(error) => asking.put_out(server, Trouble::from(&error), shell),
@@ -212,13 +232,13 @@ impl<W> Resolver<W> {
         self.finish(id, Err(trouble), Duration::ZERO, now, shell);
     }
 
-    fn give_up_server(
+    fn give_up_server<C: Concern>(
         &mut self,
         id: u64,
         server: usize,
         trouble: Trouble,
         now: Instant,
-        shell: &mut Shell,
+        shell: &mut Shell<C>,
     ) {
         let Some(asking) = self.asking.get_mut(&id) else {
             return;
@@ -229,7 +249,13 @@ impl<W> Resolver<W> {
         }
     }
 
-    fn fetch_by_tcp(&mut self, id: u64, server: usize, now: Instant, shell: &mut Shell) {
+    fn fetch_by_tcp<C: Concern>(
+        &mut self,
+        id: u64,
+        server: usize,
+        now: Instant,
+        shell: &mut Shell<C>,
+    ) {
         let Some(asking) = self.asking.get_mut(&id) else {
             return;
         };
@@ -241,27 +267,27 @@ impl<W> Resolver<W> {
         }
         asking.attempts.take_up(server);
         let address = (server, asking.servers[server]);
-        match Stream::open(address, &asking.question, shell, Owner::Question(id)) {
+        match Stream::open(address, &asking.question, shell, Asked(id).into()) {
             Ok(stream) => {
                 asking.stream = Some(stream);
                 if let Some(timer) = asking.timer.take() {
                     shell.clear_timer(timer);
                 }
                 let until = asking.attempts.again_until(now);
-                asking.timer = Some(shell.set_timer(until, Timer::Server(id)));
+                asking.timer = Some(shell.set_timer(until, Asked(id).into()));
             }
             Err(error) => self.give_up_server(id, server, Trouble::from(&error), now, shell),
         }
     }
 
     /// Ends question `id`; `vouched` is the time to live of an answer.
-    fn finish(
+    fn finish<C: Concern>(
         &mut self,
         id: u64,
         outcome: Outcome,
         vouched: Duration,
         now: Instant,
-        shell: &mut Shell,
+        shell: &mut Shell<C>,
     ) {
         let Some(mut asking) = self.asking.remove(&id) else {
             return;
@@ -289,19 +315,24 @@ impl<W> Resolver<W> {
 }
 
 impl<W> Asking<W> {
-    fn send(&mut self, id: u64, server: usize, shell: &mut Shell) -> std::io::Result<()> {
+    fn send<C: Concern>(
+        &mut self,
+        id: u64,
+        server: usize,
+        shell: &mut Shell<C>,
+    ) -> std::io::Result<()> {
         let slot = &mut self.datagrams[server];
         let datagram = match slot {
             Some(datagram) => datagram,
             None => {
                 let address = self.servers[server];
-                slot.insert(Datagram::open(address, shell, Owner::Question(id))?)
+                slot.insert(Datagram::open(address, shell, Asked(id).into())?)
             }
         };
         datagram.send(&self.question)
     }
 
-    fn put_out(&mut self, server: usize, trouble: Trouble, shell: &mut Shell) {
+    fn put_out<C: Concern>(&mut self, server: usize, trouble: Trouble, shell: &mut Shell<C>) {
         self.attempts.put_out(server, trouble);
         if let Some(datagram) = self.datagrams[server].take() {
             datagram.close(shell);
@@ -311,7 +342,7 @@ impl<W> Asking<W> {
         }
     }
 
-    fn close(&mut self, shell: &mut Shell) {
+    fn close<C: Concern>(&mut self, shell: &mut Shell<C>) {
         for datagram in self.datagrams.drain(..).flatten() {
             datagram.close(shell);
         }

@@ -75,6 +75,26 @@ impl DnsName {
         DnsName(name)
     }
 
+    /// The name under which the list `base` has `address`: its bytes in decimal or, of IPv6, its
+    /// hexadecimal digits, the last one first, before the name of the list (RFC 5782 sections 2.1
+    /// and 2.4). `base` is read by [`DnsName::parse`].
+    pub fn listed_under(address: IpAddr, base: &[u8]) -> Result<DnsName, BadName> {
+        let mut text = String::new();
+        match address {
+            IpAddr::V4(address) => {
+                for byte in address.octets().iter().rev() {
+                    text.push_str(&format!("{byte}."));
+                }
+            }
+            IpAddr::V6(address) => {
+                for byte in address.octets().iter().rev() {
+                    text.push_str(&format!("{:x}.{:x}.", byte & 15, byte >> 4));
+                }
+            }
+        }
+        DnsName::parse(&[text.as_bytes(), base].concat())
+    }
+
     /// From a name in a message.
     pub(crate) fn from_parsed<Octets: AsRef<[u8]>>(parsed: &ParsedName<Octets>) -> DnsName {
         let mut name: Name<Vec<u8>> = parsed.to_vec();
@@ -197,6 +217,21 @@ mod tests {
         let name = DnsName::reverse_of("2001:db8::567:89ab".parse().expect("an address"));
         let nibbles = b"b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
         assert_eq!(name.to_text(), nibbles);
+    }
+
+    #[test]
+    fn a_list_has_addresses_backwards_before_its_name() {
+        let text = |address: &str, base: &[u8]| {
+            let address = address.parse().expect("an address");
+            DnsName::listed_under(address, base).map(|name| name.to_text())
+        };
+        assert_eq!(
+            text("192.0.2.71", b"List.test."),
+            Ok(b"71.2.0.192.list.test".to_vec())
+        );
+        let nibbles = b"b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.x";
+        assert_eq!(text("2001:db8::567:89ab", b"x"), Ok(nibbles.to_vec()));
+        assert_eq!(text("192.0.2.71", &[b'x'; 64]), Err(BadName));
     }
 
     #[test]

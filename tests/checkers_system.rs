@@ -1,0 +1,261 @@
+//! checkpassword: the passwords of the system and of the file users.secret, in the order of
+//! checkpassword(8).
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::time::Instant;
+
+use crate::checkers::{Call, add_account, add_hash, append, crypt, pop};
+use crate::post::{JOE, Office, PASSWORD, SYSTEM_PASSWORD, with_system_users};
+use crate::support::server::Report;
+use crate::support::{SOMEBODY, as_root, bin, is_root, probe};
+
+#[test]
+fn checkpassword_knows_the_usual_hashes_of_the_system() {
+    let office = Office::new();
+    let settings = [
+        ("y", "$y$j8T$saltsaltsaltsalt$"),
+        ("six", "$6$saltsalt$"),
+        ("five", "$5$saltsalt$"),
+        ("rounds", "$6$rounds=1000$saltsalt$"),
+        ("two", "$2b$04$abcdefghijklmnopqrstuu"),
+        ("twoy", "$2y$04$abcdefghijklmnopqrstuu"),
+        ("one", "$1$saltsalt$"),
+    ];
+    for (name, setting) in settings {
+        add_hash(&office, name, &crypt("a s\u{e9}krit", setting));
+    }
+    for (name, setting) in settings {
+        let code = |password| Call::new(&office, bin("checkpassword"), pop(name, password)).code();
+        assert_eq!(code("a s\u{e9}krit"), Some(0), "{setting}");
+        assert_eq!(code("a sekrit"), Some(1), "{setting}");
+    }
+}
+
+#[test]
+fn a_scheme_that_only_the_systems_crypt_knows_is_a_temporary_failure_without_superd_nss() {
+    let office = Office::new();
+    add_hash(&office, "old", &crypt("sekrit", "sa"));
+    let done = Call::new(&office, bin("checkpassword"), pop("old", "sekrit")).done();
+    assert_eq!(done.code, Some(111), "{}", done.err());
+    assert!(
+        done.err()
+            .contains("unable to ask superd-nss: file does not exist"),
+        "{}",
+        done.err()
+    );
+}
+
+#[test]
+fn locked_accounts_and_empty_passwords_are_refused_and_crash_nothing() {
+    let office = Office::new();
+    let hash = crypt("sekrit", "$6$saltsalt$");
+    let all = [
+        ("bang", format!("!{hash}")),
+        ("star", "*".to_owned()),
+        ("bangs", "!!".to_owned()),
+        ("void", String::new()),
+    ];
+    for (name, hash) in &all {
+        add_hash(&office, name, hash);
+    }
+    for (name, hash) in &all {
+        for password in ["", "sekrit", hash] {
+            let done = Call::new(&office, bin("checkpassword"), pop(name, password)).done();
+            assert_eq!(
+                (done.code, done.signal),
+                (Some(1), None),
+                "{name} {password} {}",
+                done.err()
+            );
+        }
+    }
+}
+
+#[test]
+fn an_account_that_has_expired_and_a_password_that_is_too_old_are_refused() {
+    if !with_system_users("the dates of /etc/shadow") {
+        return;
+    }
+    let office = Office::new();
+    let hash = crypt("sekrit", "$6$saltsalt$");
+    for (name, dates, expected) in [
+        // Changed on day 19000; at most so many days, warned, and so many more; the account's end.
+        ("expired", "19000:0:99999:7::19001:", 1),
+        ("unexpired", "19000:0:99999:7::99999:", 0),
+        ("old", "19000:0:30:7:5::", 1),
+        ("due", "19000:0:30:7:99999::", 0),
+    ] {
+        add_account(&office, name);
+        append(&office.path("shadow"), &format!("{name}:{hash}:{dates}"));
+        let done = Call::new(&office, bin("checkpassword"), pop(name, "sekrit")).done();
+        assert_eq!(done.code, Some(expected), "{name} {}", done.err());
+    }
+}
+
+#[test]
+fn nobody_gets_in_as_root() {
+    if !with_system_users("a login as uid 0") {
+        return;
+    }
+    let office = Office::new();
+    let done = Call::new(&office, bin("checkpassword"), pop("toor", SYSTEM_PASSWORD)).done();
+    assert_eq!(done.code, Some(1), "{}", done.err());
+    assert!(done.err().contains("uid 0"), "{}", done.err());
+    let file = office.maildir("joe").join(".password");
+    chown(&file, Some(0), Some(0)).unwrap();
+    let done = Call::new(&office, bin("checkpw"), pop("toor", PASSWORD)).done();
+    assert_eq!(done.code, Some(1), "{}", done.err());
+    assert!(done.err().contains("uid 0"), "{}", done.err());
+}
+
+/// The accounts joe and ann of the file `users` alone, with these uids, and a password each in
+/// `users.secret`, which belongs to `owner`.
+fn users_file(office: &Office, joe: u32, ann: u32, owner: u32) {
+    let home = office.path("joe").display().to_string();
+    let users = format!("joe:x:{joe}:{joe}::{home}::\nann:x:{ann}:{ann}::{home}::\n");
+    fs::write(office.path("home/users"), users).unwrap();
+    fs::write(office.path("home/control/accounts"), "users\n").unwrap();
+    let secret = office.path("home/users.secret");
+    fs::write(&secret, "# who\njoe:{PLAIN}of joe\nann:{plain}of:ann \n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    if is_root() {
+        chown(&secret, Some(owner), None).unwrap();
+        fs::set_permissions(office.path("joe"), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn a_caller_that_is_no_superuser_can_only_become_who_he_is() {
+    let office = Office::new();
+    let me = if is_root() { SOMEBODY } else { office.uid };
+    users_file(&office, me, me + 1, me);
+    if office.gid != me && !is_root() {
+        // Accounts here have the user's number as their group.
+        let home = office.path("joe").display().to_string();
+        let users = format!(
+            "joe:x:{me}:{}::{home}::\nann:x:{}:{me}::{home}::\n",
+            office.gid,
+            me + 1
+        );
+        fs::write(office.path("home/users"), users).unwrap();
+    }
+    let call =
+        |name, password| Call::new(&office, bin("checkpassword"), pop(name, password)).by(me);
+    let report = call("joe", "of joe").report();
+    assert_eq!(report.one("uid"), format!("{me} {me} {me}"));
+    assert_eq!(report.env("USER").as_deref(), Some("joe"));
+    let done = call("ann", "of:ann ").done();
+    assert_eq!(done.code, Some(111), "{}", done.err());
+    let told = format!("cannot become uid {}", me + 1);
+    assert!(done.err().contains(&told), "{}", done.err());
+    assert_eq!(call("ann", "of ann").code(), Some(1));
+}
+
+#[test]
+fn an_account_of_the_users_file_is_let_in_by_users_secret() {
+    if !as_root("users.secret under root") {
+        return;
+    }
+    let office = Office::new();
+    users_file(&office, JOE, JOE + 1, 0);
+    let call = |name, password| Call::new(&office, bin("checkpassword"), pop(name, password));
+    let report = call("ann", "of:ann ").report();
+    assert_eq!(report.one("uid"), format!("{0} {0} {0}", JOE + 1));
+    assert_eq!(report.one("groups").trim(), (JOE + 1).to_string());
+    // What a file says that others can read or write is not believed.
+    let secret = office.path("home/users.secret");
+    for mode in [0o604, 0o644, 0o620, 0o602] {
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        let done = call("joe", "of joe").done();
+        assert!(
+            matches!(done.code, Some(2 | 111)),
+            "{mode:o} {:?}",
+            done.code
+        );
+        assert!(done.err().contains("users.secret"), "{}", done.err());
+    }
+}
+
+#[test]
+fn with_e_nothing_is_changed_but_the_answer_is_the_same() {
+    let office = Office::new();
+    let call = |password| Call::new(&office, bin("checkpassword"), pop("joe", password));
+    let me = fs::metadata("/proc/self").unwrap();
+    let uid = std::os::unix::fs::MetadataExt::uid(&me);
+    for option in ["-e", "--noenv"] {
+        let probe = probe().display().to_string();
+        let done = call(SYSTEM_PASSWORD)
+            .words(&[option, "--", &probe])
+            .env("USER", "me")
+            .done();
+        assert_eq!(done.code, Some(0), "{}", done.err());
+        let report = Report::read(&done.out());
+        assert_eq!(report.env("USER").as_deref(), Some("me"));
+        assert_eq!(report.env("HOME"), None);
+        assert_eq!(report.one("uid"), format!("{uid} {uid} {uid}"));
+        assert_eq!(call("wrong").words(&[option, &probe]).code(), Some(1));
+    }
+    for words in [&["-x", "/bin/true"][..], &["-s"], &["-e"], &["--"]] {
+        assert_eq!(
+            call(SYSTEM_PASSWORD).words(words).code(),
+            Some(2),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn pam_is_not_left_out_where_it_is_asked_for() {
+    let office = Office::new();
+    if !is_root() {
+        fs::remove_file(office.path("home/users")).unwrap();
+    }
+    // Without superd-nss PAM cannot be asked, and the shadow file must not be taken in its place.
+    for (words, name, value) in [
+        (&["-s", "pop3", "/bin/true"][..], "X", ""),
+        (&["--service=pop3", "/bin/true"], "X", ""),
+        (&["/bin/true"], "PAM_SERVICE", "pop3"),
+    ] {
+        let call = Call::new(&office, bin("checkpassword"), pop("joe", SYSTEM_PASSWORD));
+        let done = call.words(words).env(name, value).done();
+        assert_eq!(done.code, Some(111), "{words:?} {}", done.err());
+        assert!(done.err().contains("superd-nss"), "{}", done.err());
+    }
+}
+
+#[test]
+fn unknown_names_and_locked_accounts_take_as_long_as_a_wrong_password() {
+    let office = Office::new();
+    let hash = crypt("sekrit", "$y$jAT$saltsaltsaltsalt$");
+    // All that can be compared with makes the same work.
+    if is_root() {
+        fs::write(office.path("shadow"), "").unwrap();
+    } else {
+        fs::write(office.path("home/users.secret"), "").unwrap();
+    }
+    add_hash(&office, "max", &hash);
+    add_hash(&office, "lock", &format!("!{hash}"));
+    let time = |call: &dyn Fn() -> Option<i32>, expected| {
+        let one = |_| {
+            let started = Instant::now();
+            assert_eq!(call(), Some(expected));
+            started.elapsed()
+        };
+        (0..3).map(one).min().unwrap()
+    };
+    let program = bin("checkpassword");
+    let nothing = time(&|| Call::new(&office, &program, "").words(&[]).code(), 2);
+    let login = |name| {
+        let code = || Call::new(&office, &program, pop(name, "wrong")).code();
+        time(&code, 1).saturating_sub(nothing)
+    };
+    let known = login("max");
+    for name in ["stranger", "lock"] {
+        let other = login(name);
+        assert!(
+            other * 3 > known,
+            "{other:?} for {name:?}, {known:?} for a wrong password"
+        );
+    }
+}

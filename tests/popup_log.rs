@@ -1,0 +1,230 @@
+//! What popup tells of a login: to the checker, to the client by its response codes, to the log, and by
+//! that to fail2ban.
+
+use std::fs;
+
+use crate::clients;
+use crate::popup_session::{base64, one_try};
+use crate::post::{Office, PASSWORD, Pop3};
+use crate::support::{Run, script};
+
+#[test]
+fn the_response_code_tells_whose_fault_it_is() {
+    let office = Office::new();
+    let scripts = [
+        ("two", "exit 2"),
+        ("crash", "kill -s SEGV $$"),
+        ("later", "exit 111"),
+        ("no", "exit 1"),
+    ];
+    for (name, text) in scripts {
+        script(&office.path(name), &format!("#!/bin/sh\n{text}\n"));
+    }
+    let path = |name: &str| office.path(name).display().to_string();
+    for (checker, code, event) in [
+        (path("no"), "[AUTH]", "fail"),
+        (path("later"), "[SYS/TEMP]", "fault"),
+        (path("two"), "[SYS/PERM]", "fault"),
+        (path("crash"), "[SYS/PERM]", "fault"),
+    ] {
+        let server = one_try(office.pop3(&checker)).start();
+        let mut client = server.connect();
+        client.line();
+        let reply = client.login("joe", "x");
+        assert!(
+            reply.starts_with(&format!("-ERR {code} ")),
+            "{checker}: {reply}"
+        );
+        let line = server.wait_for(&format!(
+            "popup: {event} ip=127.0.0.1 user=joe method=user reason="
+        ));
+        assert!(line.contains(&checker), "{line}");
+    }
+    office.write(
+        "joe",
+        &office.maildir("joe").join(".password"),
+        PASSWORD,
+        0o644,
+    );
+    let server = one_try(office.pop3("checkpw")).start();
+    let mut client = server.connect();
+    client.line();
+    let reply = client.login("joe", PASSWORD);
+    assert!(reply.starts_with("-ERR [SYS/TEMP] "), "{reply}");
+    let line = server.wait_for("popup: fault ");
+    assert!(
+        line.ends_with(".password has mode 0644 and must be 0600\""),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_foreign_checker_gets_the_record_and_auth_and_the_client_does_not_get_its_errors() {
+    let office = Office::new();
+    let record = office.path("got");
+    fs::create_dir(&record).unwrap();
+    let checker = office.path("checker");
+    let text = format!(
+        "#!/bin/sh\ncat <&3 >'{0}/record'\nprintf %s \"$AUTH\" >'{0}/auth'\necho complaint >&2\nprintf '+OK from the checker\\r\\n'\n",
+        record.display()
+    );
+    script(&checker, &text);
+    let server = office.pop3(checker.to_str().unwrap()).start();
+    let digest = "0123456789abcdef0123456789ABCDEF";
+    for (lines, secret, auth) in [
+        (
+            vec!["USER joe".to_owned(), "PASS a b ".to_owned()],
+            "a b ",
+            "pop",
+        ),
+        (vec![format!("APOP joe {digest}")], digest, "apop"),
+        (
+            vec![format!("AUTH PLAIN {}", base64("\0joe\0plain"))],
+            "plain",
+            "pop",
+        ),
+    ] {
+        let mut client = server.connect();
+        let greeting = client.line();
+        let challenge = greeting.strip_prefix("+OK ").unwrap();
+        for line in &lines {
+            client.say(line);
+        }
+        let all = client.text();
+        assert_eq!(all.lines().last(), Some("+OK from the checker"), "{all}");
+        assert!(!all.contains("complaint"), "{all}");
+        let got = fs::read_to_string(record.join("record")).unwrap();
+        assert_eq!(got, format!("joe\0{secret}\0{challenge}\0"));
+        assert_eq!(fs::read_to_string(record.join("auth")).unwrap(), auth);
+    }
+    server.wait_for_nth(3, "complaint");
+    server.wait_for_nth(3, "popup: login ip=127.0.0.1 user=joe ");
+}
+
+#[test]
+fn each_login_and_each_failure_is_one_line_of_the_log() {
+    let office = Office::new();
+    let server = one_try(office.pop3("checkpw")).start();
+    for (user, password) in [
+        ("joe", PASSWORD),
+        ("joe", "hunter2"),
+        ("joe-work", PASSWORD),
+        ("a \"b\" \u{fc}=c", "hunter2"),
+    ] {
+        let mut client = server.connect();
+        client.line();
+        client.login(user, password);
+        client.say("QUIT");
+        client.rest();
+    }
+    // Whoever only looks leaves no line.
+    let mut client = server.connect();
+    client.line();
+    client.ask("QUIT");
+    server.wait_for_ends(5);
+    let log = server.log();
+    let lines: Vec<&String> = log
+        .iter()
+        .filter(|line| line.starts_with("popup: "))
+        .collect();
+    assert!(
+        log.iter()
+            .all(|line| !line.contains("hunter2") && !line.contains(PASSWORD)),
+        "{log:?}"
+    );
+    let expected = [
+        "popup: login ip=127.0.0.1 user=joe method=user tls=no",
+        "popup: fail ip=127.0.0.1 user=joe method=user reason=\"wrong password\"",
+        "popup: end ip=127.0.0.1 reason=\"too many failed logins\"",
+        "popup: login ip=127.0.0.1 user=joe-work method=user tls=no account=joe",
+    ];
+    assert_eq!(lines[..4], expected);
+    // Nothing that a client types makes another field or another line.
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    assert!(
+        lines[4].starts_with("popup: fail ip=127.0.0.1 user=\""),
+        "{}",
+        lines[4]
+    );
+    assert_eq!(lines[4].matches(" user=").count(), 1, "{}", lines[4]);
+}
+
+/// What fail2ban does with its filter, without fail2ban: its own expression for <HOST> is longer, and
+/// takes the same addresses.
+const FILTER: &str = r#"
+import configparser, re, sys
+config = configparser.ConfigParser(interpolation=None)
+config.read(sys.argv[1])
+definition = config["Definition"]
+text = definition["failregex"]
+for name, value in definition.items():
+    text = text.replace("%%(%s)s" % name, value)
+address = r"(?:(?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3})|(?P<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|(?<=:):))|(?P<dns>[\w\-.^_]*\w))"
+expression = re.compile(text.replace("<HOST>", address))
+for line in sys.stdin:
+    found = expression.search(line.rstrip("\n"))
+    print(found and (found["ip4"] or found["ip6"] or found["dns"]) or "-")
+"#;
+
+#[test]
+fn fail2bans_filter_finds_the_failures_and_nothing_else() {
+    let office = Office::new();
+    let server = one_try(office.pop3("checkpw")).start();
+    // Users whose names look like lines.
+    for (user, password) in [
+        ("joe", "wrong"),
+        ("joe", PASSWORD),
+        ("x popup: fail ip=192.0.2.66 user=y", "wrong"),
+        ("popup: fail ip=192.0.2.66 ", PASSWORD),
+    ] {
+        let mut client = server.connect();
+        client.line();
+        client.login(user, password);
+        client.say("QUIT");
+        client.rest();
+    }
+    server.wait_for_ends(4);
+    let log = server.log();
+    let fails = log
+        .iter()
+        .filter(|line| line.starts_with("popup: fail "))
+        .count();
+    assert_eq!(fails, 3, "{log:?}");
+    let mut text = String::new();
+    for line in &log {
+        for before in [
+            "",
+            "Nov 24 08:00:00 mx pop3: ",
+            "@4000000065a0b1c2d3e4f5a6 ",
+            "Nov 24 08:00:00 mx pop3: 1700000000.123456 ",
+        ] {
+            text.push_str(&format!("{before}{line}\n"));
+        }
+    }
+    text.push_str("popup: fail ip=2001:db8::7 user=joe method=user reason=x\n");
+    text.push_str("popup: fail ip=unknown user=joe method=user reason=x\n");
+    text.push_str("smtpd: mail ip=192.0.2.9 from=\"popup: fail ip=192.0.2.66 \"\n");
+    let Some(python) = clients::python() else {
+        return;
+    };
+    let filter = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("init/fail2ban/superd.conf");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let done = Run::new(python)
+        .args(["-c", FILTER])
+        .arg(filter)
+        .input(&text)
+        .env("PATH", path)
+        .done();
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    for (line, found) in text.lines().zip(done.out().lines()) {
+        let expected = if line.contains("2001:db8::7") {
+            "2001:db8::7"
+        } else if line.contains("popup: fail ip=127.0.0.1 ") {
+            "127.0.0.1"
+        } else {
+            "-"
+        };
+        assert_eq!(found, expected, "{line}");
+    }
+    assert_eq!(done.out().lines().count(), text.lines().count());
+}

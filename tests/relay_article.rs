@@ -1,0 +1,227 @@
+//! The last part of the article as one test: smtpd behind rules, a client that may not relay, the same
+//! client logging in by POP3, then relaying, then refused again when its time is over. All of it
+//! from the init script, with the classic database, with relay-ctrl-check, and with the direct mode.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::post::{Office, PASSWORD, Pop3, apop_digest, with_system_users};
+use crate::support::{Client, DEADLINE, Done, Run, address, bin, script};
+
+/// For how long a login is good here, in seconds: long enough for a slow machine to use it.
+const EXPIRY: u64 = 8;
+
+/// A host with both services.
+struct Host {
+    office: Office,
+    address: Ipv4Addr,
+}
+
+impl Host {
+    /// `smtp` and `expiry` are settings of the script and of relay-ctrl.
+    fn new(smtp: &str) -> Host {
+        let host = Host {
+            office: Office::new(),
+            address: address(),
+        };
+        let path = |name: &str| host.office.path(name).display().to_string();
+        for dir in ["spool", "conf", "relayed", "rules"] {
+            fs::create_dir(host.office.path(dir)).unwrap();
+        }
+        host.office.give("ann", &host.office.path("relayed"));
+        // Somebody who relays without a login, somebody who never may, and all others.
+        host.write(
+            "rules/tcp.smtp",
+            "127.9.9.9:allow,RELAYCLIENT=\"\"\n127.66.:deny\n:allow\n",
+        );
+        host.write("conf/expiry", &format!("{EXPIRY}\n"));
+        host.write("conf/spooldir", &format!("{}\n", path("spool")));
+        host.write("home/control/me", "here.test\n");
+        host.write(
+            "home/control/remotequeue",
+            &format!("{}\n", path("way-out")),
+        );
+        let way_out = format!(
+            "#!/bin/sh\ncat >{0}/$$ && cat <&1 >/dev/null\n",
+            path("relayed")
+        );
+        script(&host.office.path("way-out"), &way_out);
+        let text = format!(
+            "SUPERD={}\nRUN={}\nLOCK={}\nSERVICES='smtp pop3'\nSMTP_USER=ann\nSMTP_GROUP=ann\n\
+             SMTP_HOST={host_address}\nSMTP_PORT=10025\nSMTP_NAME=here.test\nSMTP_OPTIONS=-HR\n\
+             SMTP_RULES={}\nPOP3_HOST={host_address}\nPOP3_PORT=10110\nPOP3_NAME=here.test\n\
+             POP3_OPTIONS=-HR\nPOP3_CHECKER=selectcheckpw\nPOP3_RELAY=relay-ctrl-allow\n\
+             export SUPERD_HOME={} RELAY_CTRL_CONFDIR={}\nlogger_of() {{ exec cat >>{}; }}\n\
+             STORE={}\n{smtp}\n",
+            bin("superd").display(),
+            path("run"),
+            path("lock"),
+            path("rules/tcp.smtp.cdb"),
+            path("home"),
+            path("conf"),
+            path("log"),
+            path("spool"),
+            host_address = host.address,
+        );
+        host.write("settings", &text);
+        let done = Run::new(bin("superd-rules"))
+            .args([path("rules/tcp.smtp.cdb"), path("rules/tmp")])
+            .input(fs::read(host.office.path("rules/tcp.smtp")).unwrap())
+            .done();
+        assert_eq!(done.code, Some(0), "{}", done.err());
+        let done = host.script("start");
+        assert_eq!(
+            done.code,
+            Some(0),
+            "{}{}{}",
+            done.out(),
+            done.err(),
+            host.log()
+        );
+        host
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.office.path(name), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.office.path(name)
+    }
+
+    /// Runs words as root would on this host.
+    fn run(&self, words: &[&str]) -> Done {
+        let launcher = self.office.launcher();
+        Run::new(&launcher[0])
+            .args(&launcher[1..])
+            .args(words)
+            .env("SUPERD_DEFAULTS", self.path("settings"))
+            .env("RELAY_CTRL_CONFDIR", self.path("conf"))
+            .done()
+    }
+
+    fn script(&self, word: &str) -> Done {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("init/superd");
+        self.run(&["/bin/sh", script.to_str().unwrap(), word])
+    }
+
+    /// What root's crontab has in it.
+    fn crontab_line(&self) {
+        let program = bin("relay-ctrl-age");
+        let done = self.run(&["/bin/sh", "-c", program.to_str().unwrap()]);
+        assert_eq!((done.code, done.err().as_str()), (Some(0), ""));
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// What a client gets who wants to send to another domain; empty where he is not even greeted.
+    fn relays(&self, client: Ipv4Addr) -> String {
+        let server: SocketAddr = (self.address, 10_025).into();
+        let mut client = Client::connect_from(client, server);
+        let greeting = client.try_line().unwrap_or_default();
+        if !greeting.starts_with("220") {
+            return greeting;
+        }
+        for line in ["HELO c", "MAIL FROM:<a@far.test>"] {
+            assert!(client.ask(line).starts_with("250"));
+        }
+        let reply = client.ask("RCPT TO:<b@other.test>");
+        client.ask("QUIT");
+        reply
+    }
+
+    fn logs_in(&self, client: Ipv4Addr, by_apop: bool) {
+        let server: SocketAddr = (self.address, 10_110).into();
+        let mut client = Client::connect_from(client, server);
+        let greeting = client.line();
+        let reply = if by_apop {
+            client.ask(&format!("APOP joe {}", apop_digest(&greeting, PASSWORD)))
+        } else {
+            client.login("joe", PASSWORD)
+        };
+        // It is recorded before this is said.
+        assert!(reply.starts_with("+OK"), "{reply} {}", self.log());
+        client.ask("QUIT");
+    }
+
+    /// The whole story of one client. `age` is what happens every minute.
+    fn story(&self, client: Ipv4Addr, by_apop: bool, age: &dyn Fn()) {
+        let stranger = Ipv4Addr::new(127, 8, 8, 8);
+        let denied = Ipv4Addr::new(127, 66, client.octets()[2], 1);
+        let refused = |reply: String| assert!(reply.starts_with("553 "), "{reply} {}", self.log());
+        refused(self.relays(client));
+        self.logs_in(client, by_apop);
+        let reply = self.relays(client);
+        assert!(reply.starts_with("250 "), "{reply} {}", self.log());
+        // Nobody else gains by it, and a rule that denies is not overruled by a login.
+        refused(self.relays(stranger));
+        assert!(self.relays(Ipv4Addr::new(127, 9, 9, 9)).starts_with("250 "));
+        self.logs_in(denied, by_apop);
+        assert_eq!(self.relays(denied), "");
+        let deadline = Instant::now() + DEADLINE;
+        std::thread::sleep(Duration::from_secs(EXPIRY));
+        loop {
+            age();
+            let reply = self.relays(client);
+            if reply.starts_with("553 ") {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{client} is still open: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert!(self.relays(Ipv4Addr::new(127, 9, 9, 9)).starts_with("250 "));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.script("stop");
+    }
+}
+
+const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 7, 7, 1);
+
+#[test]
+fn with_the_classic_database_that_a_login_rebuilds_and_the_crontab_ages() {
+    if !with_system_users("POP-before-SMTP with the classic database") {
+        return;
+    }
+    let host = Host::new("");
+    let rules = host.path("rules").display().to_string();
+    host.write("conf/rulesdir", &format!("{rules}\n"));
+    host.write("conf/smtprules", "tcp.smtp\n");
+    host.write("conf/smtpcdb", "tcp.smtp.cdb\n");
+    host.write("conf/rule", ":allow,RELAYCLIENT=''\n");
+    // The original's setting of a compiler may stay where it is.
+    host.write("conf/tcprules", "/nonexistent/tcprules\n");
+    host.story(CLIENT, false, &|| host.crontab_line());
+}
+
+#[test]
+fn with_relay_ctrl_check_in_front_of_smtpd() {
+    if !with_system_users("POP-before-SMTP with relay-ctrl-check") {
+        return;
+    }
+    let host = Host::new("SMTP_PROGRAM='relay-ctrl-check smtpd'");
+    host.story(CLIENT, true, &|| {});
+}
+
+#[test]
+fn with_the_direct_mode_of_superd() {
+    if !with_system_users("POP-before-SMTP in the direct mode") {
+        return;
+    }
+    let host = Host::new("SMTP_OPTIONS=\"-HR --relay $STORE\"");
+    host.story(CLIENT, true, &|| {});
+    let log = host.log();
+    let line = "relay-ctrl-allow: open ip=127.7.7.1 user=joe how=apop until=";
+    assert!(log.contains(line), "{log}");
+}
