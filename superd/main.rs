@@ -41,6 +41,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("superd-relay", Alone(relay::superd_relay::main)),
     ("splogger", Alone(splogger::main)),
     ("recordio", Chained(recordio::main)),
+    ("rblsmtpd", Chained(rblsmtpd::main)),
 ];
 
 /// The programs that may follow another one in a chain: named there without a slash, they are called and
@@ -60,6 +61,7 @@ const JOINTS: &[Joint] = &[
     joint("relay-ctrl-check", Kind::Passes(0), relay::check::main),
     joint("relay-ctrl-chdir", Kind::Passes(0), relay::chdir::main),
     joint("recordio", Kind::Passes(0), recordio::main),
+    joint("rblsmtpd", Kind::Passes(0), rblsmtpd::main),
 ];
 
 const fn joint(name: &'static str, kind: Kind, run: fn(Call) -> Exit) -> Joint {

@@ -167,7 +167,7 @@ fn the_end_line_has_the_status_of_each_end() {
         client.rest();
     });
     ends("a usual end after a signal's", 0, &|mut client, _| {
-        drop(client.ask("QUIT"))
+        client.ask("QUIT");
     });
 }
 

@@ -44,6 +44,7 @@ mod pop3d_uidl;
 mod popup_limits;
 mod popup_log;
 mod popup_session;
+mod rblsmtpd;
 mod recordio;
 mod relay;
 mod relay_allow;

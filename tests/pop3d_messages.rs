@@ -351,3 +351,20 @@ fn a_message_of_someone_who_takes_nothing_ends_with_the_timeout() {
     assert!(log.contains(" end=timeout"), "{log}");
     assert_eq!(mailbox.names(), ["new/1.a"]);
 }
+
+#[test]
+fn a_message_that_is_cut_off_while_it_is_sent_gets_no_end_mark() {
+    let mailbox = Mailbox::new();
+    let path = mailbox.put("cur/1.a:2,", vec![b'\n'; 8 << 20]);
+    let mut session = mailbox.session(&[]);
+    assert_eq!(session.ask("RETR 1"), OK);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(6 << 20).unwrap();
+    let rest = session.rest();
+    assert_eq!(rest.len(), 12 << 20);
+    assert!(rest.ends_with(b"\r\n\r\n"));
+    let (code, log) = session.end();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("end of file"), "{log}");
+    assert!(log.ends_with(" end=read-error\n"), "{log}");
+}

@@ -48,11 +48,12 @@ fn quit_removes_the_deleted_and_moves_the_others_to_cur() {
 }
 
 #[test]
-fn quit_counts_where_the_client_goes_away_behind_it() {
+fn quit_counts_where_the_client_sends_nothing_behind_it() {
     let mailbox = three();
     let mut session = mailbox.session(&[]);
     session.send("DELE 1\r\nQUIT\r\n");
-    let (code, log) = session.end();
+    session.finish();
+    let (code, log) = session.wait();
     assert_eq!(code, Some(0));
     assert!(session_line(&log).contains(" dele=1 "), "{log}");
     assert_eq!(mailbox.names(), ["cur/2.a:2,", "cur/3.a:2,"]);
@@ -67,6 +68,58 @@ fn a_client_that_goes_away_has_changed_nothing() {
         assert!(session_line(&log).ends_with(" end=closed"), "{log}");
         assert_eq!(mailbox.names(), UNTOUCHED);
     }
+}
+
+#[test]
+fn a_client_that_is_gone_when_its_quit_is_read_has_removed_nothing() {
+    let mailbox = three();
+    let mut session = mailbox.session(&[]);
+    signal(session.pid(), "STOP");
+    session.send("RETR 1\r\nDELE 1\r\nQUIT\r\n");
+    let pid = session.pid();
+    let going_on = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        signal(pid, "CONT");
+    });
+    let (code, log) = session.end();
+    going_on.join().unwrap();
+    assert_eq!(code, Some(0));
+    assert!(session_line(&log).contains(" dele=0 "), "{log}");
+    assert!(session_line(&log).ends_with(" end=closed"), "{log}");
+    assert_eq!(mailbox.names(), UNTOUCHED);
+}
+
+#[test]
+fn the_limit_of_file_sizes_keeps_no_message_from_being_removed() {
+    let mailbox = three();
+    let shell = "ulimit -f 0; exec \"$0\" Maildir";
+    let run = mailbox.run("/bin/sh").args(["-c", shell]);
+    let done = run
+        .arg(crate::support::bin("pop3d"))
+        .input("DELE 1\r\nQUIT\r\n")
+        .done();
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    assert_eq!(done.out(), "+OK \r\n+OK \r\n+OK \r\n");
+    assert!(done.err().contains("unable to write "), "{}", done.err());
+    assert_eq!(mailbox.names(), ["cur/2.a:2,", "cur/3.a:2,"]);
+}
+
+#[test]
+fn of_two_files_of_one_name_none_is_removed_in_the_place_of_the_other() {
+    let mailbox = Mailbox::new();
+    let old = mailbox.put("cur/1.a:2,", "A: old\n");
+    mailbox.put("new/1.a", "A: new\n");
+    mailbox.date("new/1.a", Duration::from_secs(1_000_000_900));
+    let mut second = mailbox.session(&[]);
+    let mut first = mailbox.session(&[]);
+    first.dialogue(&[("DELE 1", OK)]);
+    first.quit();
+    // The newer one has the name of the older one now.
+    assert_eq!(fs::read(&old).unwrap(), b"A: new\n");
+    second.dialogue(&[("RETR 1", GONE), ("DELE 1", OK)]);
+    assert_eq!(second.message("RETR 2"), b"A: new\r\n.\r\n");
+    second.quit();
+    assert_eq!(mailbox.names(), ["cur/1.a:2,"]);
 }
 
 #[test]

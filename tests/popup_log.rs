@@ -20,42 +20,35 @@ fn the_response_code_tells_whose_fault_it_is() {
     for (name, text) in scripts {
         script(&office.path(name), &format!("#!/bin/sh\n{text}\n"));
     }
+    let file = office.maildir("joe").join(".password");
+    office.write("joe", &file, PASSWORD, 0o644);
     let path = |name: &str| office.path(name).display().to_string();
-    for (checker, code, event) in [
-        (path("no"), "[AUTH]", "fail"),
-        (path("later"), "[SYS/TEMP]", "fault"),
-        (path("two"), "[SYS/PERM]", "fault"),
-        (path("crash"), "[SYS/PERM]", "fault"),
-    ] {
-        let server = one_try(office.pop3(&checker)).start();
+    let mode = ".password has mode 0644 and must be 0600";
+    let cases = [
+        (path("no"), "[AUTH]", "fail", "said no"),
+        (path("later"), "[SYS/TEMP]", "fault", "111"),
+        (path("two"), "[SYS/PERM]", "fault", "2"),
+        (path("crash"), "[SYS/PERM]", "fault", "signal"),
+        ("checkpw".to_owned(), "[SYS/TEMP]", "fault", mode),
+    ];
+    // All at once, for each is answered after a second.
+    let begun = cases.map(|case| {
+        let server = one_try(office.pop3(&case.0)).start();
         let mut client = server.connect();
         client.line();
-        let reply = client.login("joe", "x");
-        assert!(
-            reply.starts_with(&format!("-ERR {code} ")),
-            "{checker}: {reply}"
-        );
-        let line = server.wait_for(&format!(
-            "popup: {event} ip=127.0.0.1 user=joe method=user reason="
-        ));
-        assert!(line.contains(&checker), "{line}");
+        client.send(format!("USER joe\r\nPASS {PASSWORD}\r\n"));
+        (case, server, client)
+    });
+    for ((checker, code, event, told), server, mut client) in begun {
+        assert_eq!(client.line(), "+OK ");
+        let reply = client.line();
+        let expected = format!("-ERR {code} ");
+        assert!(reply.starts_with(&expected), "{checker}: {reply}");
+        let line = format!("popup: {event} ip=127.0.0.1 user=joe method=user reason=");
+        let line = server.wait_for(&line);
+        assert!(line.contains(told), "{checker}: {line}");
+        assert!(checker == "checkpw" || line.contains(&checker), "{line}");
     }
-    office.write(
-        "joe",
-        &office.maildir("joe").join(".password"),
-        PASSWORD,
-        0o644,
-    );
-    let server = one_try(office.pop3("checkpw")).start();
-    let mut client = server.connect();
-    client.line();
-    let reply = client.login("joe", PASSWORD);
-    assert!(reply.starts_with("-ERR [SYS/TEMP] "), "{reply}");
-    let line = server.wait_for("popup: fault ");
-    assert!(
-        line.ends_with(".password has mode 0644 and must be 0600\""),
-        "{line}"
-    );
 }
 
 #[test]
@@ -170,17 +163,20 @@ for line in sys.stdin:
 fn fail2bans_filter_finds_the_failures_and_nothing_else() {
     let office = Office::new();
     let server = one_try(office.pop3("checkpw")).start();
-    // Users whose names look like lines.
-    for (user, password) in [
+    // Users whose names look like lines; all at once, for a failure is answered after a second.
+    let clients = [
         ("joe", "wrong"),
         ("joe", PASSWORD),
         ("x popup: fail ip=192.0.2.66 user=y", "wrong"),
         ("popup: fail ip=192.0.2.66 ", PASSWORD),
-    ] {
+    ]
+    .map(|(user, password)| {
         let mut client = server.connect();
         client.line();
-        client.login(user, password);
-        client.say("QUIT");
+        client.send(format!("USER {user}\r\nPASS {password}\r\nQUIT\r\n"));
+        client
+    });
+    for client in clients {
         client.rest();
     }
     server.wait_for_ends(4);

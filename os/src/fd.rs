@@ -17,6 +17,24 @@ pub fn wait_writable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> 
     wait(fd, PollFlags::POLLOUT, deadline)
 }
 
+/// Whether nobody can take bytes from `fd` any more, as far as is known now: a connection that was
+/// reset or closed from both sides, a socket pair or a pipe without its other end. A peer that has
+/// only stopped sending can still read.
+pub fn is_broken(fd: BorrowedFd<'_>) -> bool {
+    let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+    let mut asked = [PollFd::new(fd, PollFlags::empty())];
+    loop {
+        match poll(&mut asked, PollTimeout::ZERO) {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return true,
+            Ok(_) => break,
+        }
+    }
+    asked[0]
+        .revents()
+        .is_none_or(|told| told.intersects(broken))
+}
+
 fn wait(fd: BorrowedFd<'_>, what: PollFlags, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -295,6 +313,22 @@ mod tests {
             let error = write_all_until(fd, &[0; 1 << 22], deadline).expect_err("nobody reads");
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         }
+    }
+
+    #[test]
+    fn a_descriptor_is_broken_when_nobody_can_read_from_it_any_more() {
+        use std::os::unix::net::UnixStream;
+        let (reader, writer) = io::pipe().expect("a pipe");
+        assert!(!is_broken(writer.as_fd()));
+        drop(reader);
+        assert!(is_broken(writer.as_fd()));
+        let (peer, socket) = UnixStream::pair().expect("a pair");
+        peer.shutdown(std::net::Shutdown::Write).expect("open");
+        assert!(!is_broken(socket.as_fd()), "it can still read");
+        drop(peer);
+        assert!(is_broken(socket.as_fd()));
+        let file = tempfile::tempfile().expect("a file");
+        assert!(!is_broken(file.as_fd()));
     }
 
     #[test]

@@ -45,8 +45,9 @@ pub fn open_unfollowed(path: &Path) -> io::Result<File> {
 
 /// Renames `from` to `to`, which nothing may have: `ErrorKind::AlreadyExists` where something has.
 ///
-/// renameat2(2) with RENAME_NOREPLACE; on file systems (and kernels) that do not know the flag a
-/// link and an unlink, between which the file has both names.
+/// renameat2(2) with RENAME_NOREPLACE. File systems (and kernels) that do not know the flag get a look
+/// and then a rename: what takes the name between the two is replaced. (A link and an unlink would
+/// replace nothing, but a kill between them leaves a file with two names for good.)
 pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     let [old, new] = [c_path(from)?, c_path(to)?];
     // SAFETY: both pointers are to C strings that live until the call returns; it only reads them.
@@ -65,7 +66,7 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
-        Some(libc::EINVAL | libc::ENOSYS) => move_by_link(from, to),
+        Some(libc::EINVAL | libc::ENOSYS) => rename_after_look(from, to),
         _ => Err(error),
     }
 }
@@ -75,9 +76,12 @@ fn c_path(path: &Path) -> io::Result<std::ffi::CString> {
     Ok(std::ffi::CString::new(path.as_os_str().as_bytes())?)
 }
 
-fn move_by_link(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::hard_link(from, to)?;
-    std::fs::remove_file(from)
+fn rename_after_look(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(to) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::rename(from, to),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes what happened to the names in directory `path` last through a crash.
@@ -192,7 +196,7 @@ mod tests {
     fn a_rename_without_replacing_refuses_a_name_that_is_taken() {
         let folder = tempfile::tempdir().expect("a folder");
         let [one, two, three] = ["1", "2", "3"].map(|name| folder.path().join(name));
-        for rename in [rename_noreplace, move_by_link] {
+        for rename in [rename_noreplace, rename_after_look] {
             std::fs::write(&one, "one").expect("written");
             std::fs::write(&two, "two").expect("written");
             let error = rename(&one, &two).expect_err("taken");
@@ -202,6 +206,10 @@ mod tests {
             assert_eq!(std::fs::read(&three).expect("there"), b"one");
             let error = rename(&one, &folder.path().join("4")).expect_err("gone");
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            // Another name of the same file is a name that is taken, too.
+            std::fs::hard_link(&three, &one).expect("linked");
+            let error = rename(&three, &one).expect_err("taken");
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
             std::fs::remove_file(&three).expect("removed");
         }
     }

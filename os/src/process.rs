@@ -27,12 +27,27 @@ pub fn wait_child_until(
     child: &mut std::process::Child,
     deadline: std::time::Instant,
 ) -> io::Result<Option<std::process::ExitStatus>> {
-    use std::os::fd::{AsFd, FromRawFd, OwnedFd};
     if let Some(status) = child.try_wait()? {
         return Ok(Some(status));
     }
     // The child is not waited for yet, so its pid cannot be anybody else's.
-    let pid = child.id().cast_signed();
+    if has_ended_by(child.id().cast_signed(), deadline)? {
+        return child.wait().map(Some);
+    }
+    Ok(None)
+}
+
+/// Waits until the child `pid` has ended, and takes its status; `None` at the deadline.
+pub fn wait_until(pid: i32, deadline: std::time::Instant) -> io::Result<Option<Status>> {
+    if has_ended_by(pid, deadline)? {
+        return wait(pid).map(Some);
+    }
+    Ok(None)
+}
+
+/// Whether the child `pid`, which nobody has waited for yet, ends before the deadline.
+fn has_ended_by(pid: i32, deadline: std::time::Instant) -> io::Result<bool> {
+    use std::os::fd::{AsFd, FromRawFd, OwnedFd};
     // SAFETY: the call takes two numbers and returns a new descriptor or an error. It goes by
     // number because not every C library has a wrapper for it.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -44,10 +59,7 @@ pub fn wait_child_until(
     }
     // SAFETY: the kernel just returned this number as a new descriptor; nothing else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    if crate::fd::wait_readable(fd.as_fd(), deadline)? {
-        return child.wait().map(Some);
-    }
-    Ok(None)
+    crate::fd::wait_readable(fd.as_fd(), deadline)
 }
 
 /// Takes one ended child of any kind without waiting: its pid and status, `None` where no child
@@ -197,6 +209,29 @@ pub fn end_with_parent() -> io::Result<()> {
     )?)
 }
 
+/// An alarm that was set by [`alarm`] and is called off when this is dropped.
+#[derive(Debug)]
+#[must_use = "an alarm that is dropped is called off"]
+pub struct Alarm(());
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let _ = nix::unistd::alarm::cancel();
+    }
+}
+
+/// Lets SIGALRM end this process after so many seconds (1 at least), unless that is called off before:
+/// for work in the kernel that takes no deadline, such as opening a file where a file system hangs.
+///
+/// A process has one alarm. Processes that it starts meanwhile have none; a program that it
+/// becomes keeps it.
+pub fn alarm(seconds: u32) -> io::Result<Alarm> {
+    // It may have been inherited ignored or blocked.
+    crate::signals::default_alarm()?;
+    let _ = nix::unistd::alarm::set(seconds.max(1));
+    Ok(Alarm(()))
+}
+
 /// Fills `buffer` with random bytes that nobody can guess.
 pub fn random(buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
@@ -268,6 +303,62 @@ mod tests {
             .expect("waited")
             .expect("an end");
         assert!(status.success());
+    }
+
+    /// Lets a process of its own do what the ignored test `name` here does.
+    fn status_of(name: &str) -> Status {
+        use std::os::unix::process::ExitStatusExt;
+        let test = format!("process::tests::{name}");
+        let status = std::process::Command::new(std::env::current_exe().expect("this program"))
+            .args(["--quiet", "--ignored", "--exact", &test])
+            .stdout(std::process::Stdio::null())
+            .status();
+        Status(status.expect("started").into_raw())
+    }
+
+    #[test]
+    fn an_alarm_ends_the_process_unless_it_is_called_off() {
+        let ended = status_of("sleeps_longer_than_its_alarm");
+        assert_eq!(ended.signal(), Some(libc::SIGALRM));
+        let went_on = status_of("calls_its_alarm_off");
+        assert_eq!(went_on.code(), Some(0));
+    }
+
+    #[test]
+    #[ignore = "a part of an_alarm_ends_the_process_unless_it_is_called_off"]
+    fn sleeps_longer_than_its_alarm() {
+        use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+        // As a careless starter leaves it. This is a thread of its own, and whoever is left takes
+        // the signal; its disposition is that of all.
+        let set = SigSet::from(Signal::SIGALRM);
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None).expect("blocked");
+        crate::signals::ignore_alarm().expect("ignored");
+        let _alarm = alarm(1).expect("set");
+        std::thread::sleep(std::time::Duration::from_secs(30));
+    }
+
+    #[test]
+    #[ignore = "a part of an_alarm_ends_the_process_unless_it_is_called_off"]
+    fn calls_its_alarm_off() {
+        drop(alarm(1).expect("set"));
+        std::thread::sleep(std::time::Duration::from_millis(1300));
+    }
+
+    #[test]
+    fn a_child_is_waited_for_by_its_number() {
+        use std::time::{Duration, Instant};
+        let mut child = std::process::Command::new("/bin/cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("started");
+        let pid = child.id().cast_signed();
+        let soon = Instant::now() + Duration::from_millis(30);
+        assert_eq!(wait_until(pid, soon).expect("waited"), None);
+        drop(child.stdin.take());
+        let later = Instant::now() + Duration::from_secs(20);
+        assert_eq!(wait_until(pid, later).expect("waited"), Some(Status(0)));
+        // Its status is taken.
+        assert!(child.wait().is_err());
     }
 
     #[test]

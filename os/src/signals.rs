@@ -83,6 +83,13 @@ pub fn default_child() -> io::Result<()> {
     default_disposition(Signal::SIGCHLD)
 }
 
+/// Lets SIGALRM end this process, also where it was started with that signal ignored or blocked.
+pub(crate) fn default_alarm() -> io::Result<()> {
+    default_disposition(Signal::SIGALRM)?;
+    let alarm = SigSet::from(Signal::SIGALRM);
+    Ok(sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&alarm), None)?)
+}
+
 /// Gives SIGPIPE its default back, which Rust's runtime takes from every program before `main`.
 pub fn default_pipe() -> io::Result<()> {
     default_disposition(Signal::SIGPIPE)
@@ -106,6 +113,12 @@ pub fn ignore_pipe() -> io::Result<()> {
 /// can clean up. Programs that are started later inherit this.
 pub fn ignore_file_size() -> io::Result<()> {
     ignore(Signal::SIGXFSZ)
+}
+
+/// Ignores SIGALRM.
+#[cfg(test)]
+pub(crate) fn ignore_alarm() -> io::Result<()> {
+    ignore(Signal::SIGALRM)
 }
 
 fn ignore(signal: Signal) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! both in order), with two differences that logging in makes: names are compared byte by byte,
 //! and aliases do not count. uid 0 is found like anybody, and refused by whoever asks.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use accounts::users::DEFAULT_MAILBOX;
@@ -11,8 +12,8 @@ use accounts::{Home, Source};
 use chain::Env;
 use os::names::passwd::{self, User};
 
-use crate::nss;
-use crate::verdict::{Entry, UserIdentity};
+use crate::nss::{self, Found};
+use crate::verdict::{Entry, Refusal, UserIdentity};
 
 /// The most bytes of a login name; a longer one is nobody's.
 pub const NAME_LIMIT: usize = accounts::resolve::LOCAL_PART_LIMIT;
@@ -71,28 +72,68 @@ pub fn fault_of_name(login: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The account that `login` means: that of exactly this name or, if `extended`, the one of the
-/// longest name that the login begins with before a `-`. The error is a sentence, and temporary.
-pub fn find(home: &Home, login: &[u8], extended: bool) -> Result<Option<Account>, String> {
-    home.check().map_err(|error| error.to_string())?;
-    for source in Source::of(home).map_err(|error| error.to_string())? {
-        let found = match source {
-            Source::Users => in_users(home, login, extended)?,
-            Source::System => in_system(login, extended)?,
-        };
-        if let Some(mut account) = found {
-            let extension = login.get(account.name.len() + 1..).unwrap_or_default();
-            account.extension = extension.to_vec();
-            return Ok(Some(account));
-        }
-    }
-    Ok(None)
+/// Why there is no account. The texts are whole sentences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// Nobody has the name.
+    Nobody,
+    /// Nobody has it here, and NSS, which may know more, gives no answer; why. That is the same as
+    /// nobody to everybody but the log ([`Found::Unasked`]), as it was with the original
+    /// checkpassword: getpwnam(3) found nobody then.
+    Unasked(String),
+    /// A file is in the way, whatever the name.
+    Trouble(String),
 }
 
-fn in_users(home: &Home, login: &[u8], extended: bool) -> Result<Option<Account>, String> {
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotFound::Nobody => f.write_str("no such user"),
+            NotFound::Unasked(why) => write!(f, "no such user in the files, and {why}"),
+            NotFound::Trouble(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<NotFound> for Refusal {
+    fn from(why: NotFound) -> Refusal {
+        match why {
+            NotFound::Nobody | NotFound::Unasked(_) => Refusal::No(why.to_string()),
+            NotFound::Trouble(why) => Refusal::Temporary(why),
+        }
+    }
+}
+
+/// The account that `login` means: that of exactly this name or, if `extended`, the one of the
+/// longest name that the login begins with before a `-`.
+pub fn find(home: &Home, login: &[u8], extended: bool) -> Result<Account, NotFound> {
+    let trouble = |why: &dyn fmt::Display| NotFound::Trouble(why.to_string());
+    home.check().map_err(|error| trouble(&error))?;
+    let mut nobody = NotFound::Nobody;
+    for source in Source::of(home).map_err(|error| trouble(&error))? {
+        let found = match source {
+            Source::Users => in_users(home, login, extended),
+            Source::System => in_system(login, extended),
+        };
+        match found {
+            Ok(mut account) => {
+                let extension = login.get(account.name.len() + 1..).unwrap_or_default();
+                account.extension = extension.to_vec();
+                return Ok(account);
+            }
+            Err(NotFound::Nobody) => {}
+            Err(unasked @ NotFound::Unasked(_)) => nobody = unasked,
+            Err(trouble @ NotFound::Trouble(_)) => return Err(trouble),
+        }
+    }
+    Err(nobody)
+}
+
+fn in_users(home: &Home, login: &[u8], extended: bool) -> Result<Account, NotFound> {
     let found = accounts::login_in_users(home, login, extended);
-    let found = found.map_err(|error| error.to_string())?;
-    Ok(found.map(|account| Account {
+    let found = found.map_err(|error| NotFound::Trouble(error.to_string()))?;
+    let account = found.ok_or(NotFound::Nobody)?;
+    Ok(Account {
         name: account.name,
         uid: account.uid,
         gid: account.gid,
@@ -101,34 +142,60 @@ fn in_users(home: &Home, login: &[u8], extended: bool) -> Result<Option<Account>
         mailbox: account.mailbox,
         origin: Origin::Users,
         extension: Vec::new(),
-    }))
+    })
 }
 
-fn in_system(login: &[u8], extended: bool) -> Result<Option<Account>, String> {
+fn in_system(login: &[u8], extended: bool) -> Result<Account, NotFound> {
+    let unread = |path: &str, error: &std::io::Error| {
+        NotFound::Trouble(format!("unable to read {path}: {}", os::reason(error)))
+    };
     let local = if extended {
         passwd::user_of_extended(login)
     } else {
         passwd::user_by_name(login)
     };
-    let local =
-        local.map_err(|error| format!("unable to read /etc/passwd: {}", os::reason(&error)))?;
-    let read = |error| format!("unable to read /etc/nsswitch.conf: {}", os::reason(&error));
-    if !nss::is_wanted().map_err(read)? {
-        return Ok(local.map(|user| of_system(user, Origin::Passwd(None))));
+    let local = local.map_err(|error| unread("/etc/passwd", &error))?;
+    let is_wanted = nss::is_wanted().map_err(|error| unread("/etc/nsswitch.conf", &error))?;
+    if is_wanted {
+        let found = with_others(login, extended, local, nss::find);
+        return found.map_err(|error| unread("/etc/group", &error))?;
     }
+    let local = local.map(|user| of_system(user, Origin::Passwd(None)));
+    local.ok_or(NotFound::Nobody)
+}
+
+/// [`in_system`] where the system has other users than `local`, who is that of the longest name in
+/// /etc/passwd. `find` is [`nss::find`].
+fn with_others(
+    login: &[u8],
+    extended: bool,
+    local: Option<User>,
+    mut find: impl FnMut(&[u8], Option<User>) -> std::io::Result<Found>,
+) -> std::io::Result<Result<Account, NotFound>> {
+    let mut nobody = NotFound::Nobody;
     // A longer name elsewhere comes before a shorter one here, as if all were in one file.
     for name in names_to_ask(login, extended) {
-        let is_local = local.as_ref().is_some_and(|user| user.name == name);
-        if let Some((user, groups)) = nss::find(name).map_err(|error| error.to_string())? {
-            let origin = if is_local {
-                Origin::Passwd(Some(groups))
-            } else {
-                Origin::Others(groups)
-            };
-            return Ok(Some(of_system(user, origin)));
+        let here = local.clone().filter(|user| user.name == name);
+        let is_here = here.is_some();
+        match find(name, here)? {
+            Found::User(user, groups) => {
+                let origin = if is_here {
+                    Origin::Passwd(Some(groups))
+                } else {
+                    Origin::Others(groups)
+                };
+                return Ok(Ok(of_system(user, origin)));
+            }
+            Found::Nobody => {}
+            Found::Unasked(why) => {
+                // Nor would it answer about the others, and each may take its time.
+                nobody = NotFound::Unasked(why);
+                break;
+            }
         }
     }
-    Ok(local.map(|user| of_system(user, Origin::Passwd(None))))
+    let local = local.map(|user| of_system(user, Origin::Passwd(None)));
+    Ok(local.ok_or(nobody))
 }
 
 /// The login and, if `extended`, what is before its last hyphens, the longest first.
@@ -203,7 +270,7 @@ mod tests {
     #[test]
     fn an_account_of_the_users_file_has_its_own_mailbox_and_no_groups() {
         let (_folder, home) = home(None, USERS);
-        let account = find(&home, b"joe", false).expect("found").expect("joe");
+        let account = find(&home, b"joe", false).expect("joe");
         assert_eq!(account.mailbox, PathBuf::from("mail/in"));
         assert_eq!(
             (account.uid, account.extension.as_slice()),
@@ -220,42 +287,93 @@ mod tests {
     #[test]
     fn an_extension_is_what_is_behind_the_longest_name() {
         let (_folder, home) = home(None, USERS);
-        let account = find(&home, b"joe-a-b", true).expect("found").expect("joe");
+        let account = find(&home, b"joe-a-b", true).expect("joe");
         assert_eq!(account.extension, b"a-b");
-        let account = find(&home, b"joe-", true).expect("found").expect("joe");
+        let account = find(&home, b"joe-", true).expect("joe");
         assert_eq!(account.extension, b"");
-        assert_eq!(find(&home, b"joe-a", false).expect("found"), None);
+        assert_eq!(find(&home, b"joe-a", false), Err(NotFound::Nobody));
     }
 
     #[test]
     fn the_order_of_the_sources_decides() {
         let (_folder, first) = home(Some("users\nsystem\n"), USERS);
-        let uid = |home| {
-            find(home, b"root", false)
-                .expect("found")
-                .expect("root")
-                .uid
-        };
+        let uid = |home| find(home, b"root", false).expect("root").uid;
         assert_eq!(uid(&first), 5002);
         let (_folder, last) = home(Some("system\nusers\n"), USERS);
         assert_eq!(uid(&last), 0);
-        assert!(find(&last, b"joe", false).expect("found").is_some());
+        assert!(find(&last, b"joe", false).is_ok());
     }
 
     #[test]
     fn a_fault_in_a_file_is_told_and_is_never_nobody() {
+        let trouble = |home: &Home, login: &[u8]| match find(home, login, false) {
+            Err(NotFound::Trouble(why)) => why,
+            other => panic!("{other:?}"),
+        };
         let (_folder, faulty) = home(None, USERS);
-        let error = find(&faulty, b"bad", false).expect_err("uid 0");
+        let error = trouble(&faulty, b"bad");
         assert!(error.contains("line 3 of "), "{error}");
         let (_folder, unknown) = home(Some("ldap\n"), USERS);
-        let error = find(&unknown, b"joe", false).expect_err("a word");
+        let error = trouble(&unknown, b"joe");
         assert!(error.ends_with("unknown word ldap"), "{error}");
-        let error =
-            find(&Home::at("/nonexistent/home".into()), b"joe", false).expect_err("missing");
+        let error = trouble(&Home::at("/nonexistent/home".into()), b"joe");
         assert_eq!(
             error,
             "unable to read /nonexistent/home: file does not exist"
         );
+    }
+
+    fn user(name: &[u8]) -> User {
+        User {
+            name: name.to_vec(),
+            uid: 7001,
+            gid: 7002,
+            home: "/home/x".into(),
+            shell: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn without_an_answer_of_nss_a_name_is_local_or_nobodys() {
+        let mut asked = Vec::new();
+        let mut silent = |login: &[u8], local: Option<User>| {
+            let found = with_others(login, true, local, |name, here| {
+                asked.push((name.to_vec(), here.is_some()));
+                Ok(match here {
+                    Some(user) => Found::User(user, vec![7]),
+                    None => Found::Unasked("x".to_owned()),
+                })
+            });
+            found.expect("no file is in the way")
+        };
+        let nobody = silent(b"ann", None).expect_err("nobody");
+        assert_eq!(
+            (Refusal::from(nobody.clone()), nobody),
+            (
+                Refusal::No("no such user in the files, and x".to_owned()),
+                NotFound::Unasked("x".to_owned())
+            )
+        );
+        let joe = silent(b"joe", Some(user(b"joe"))).expect("joe");
+        assert_eq!(joe.origin, Origin::Passwd(Some(vec![7])));
+        let joe = silent(b"joe-a-b", Some(user(b"joe"))).expect("joe");
+        assert_eq!(joe.origin, Origin::Passwd(None));
+        // One question each: nobody's name does not take longer than joe's.
+        let names = [(&b"ann"[..], false), (b"joe", true), (b"joe-a-b", false)];
+        assert_eq!(asked, names.map(|(name, here)| (name.to_vec(), here)));
+    }
+
+    #[test]
+    fn a_longer_name_elsewhere_comes_before_a_shorter_one_here() {
+        let found = with_others(b"joe-a-b", true, Some(user(b"joe")), |name, here| {
+            Ok(match (name, here) {
+                (b"joe-a", None) => Found::User(user(b"joe-a"), vec![8]),
+                _ => Found::Nobody,
+            })
+        });
+        let account = found.expect("readable").expect("found");
+        assert_eq!(account.name, b"joe-a");
+        assert_eq!(account.origin, Origin::Others(vec![8]));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! of ours decide; and answers with one word. It never becomes anybody, starts nothing that the
 //! question names, and gives no reasons to who asks: they stand in its log.
 //!
-//! A wrong guess is answered after a fixed time, however long the check took. How many guesses can
-//! be made at once is superd's `-c`.
+//! Everything but a yes is answered after a fixed time, however long the check took. How many guesses
+//! can be made at once is superd's `-c`.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -22,12 +22,12 @@ use os::socket::Credentials;
 use wire::Log;
 
 use crate::via::{self, Answer, QUESTION_LIMIT, Question};
-use crate::{Checker, Verdict};
+use crate::{Checker, Verdict, program};
 
 /// How long who asks may take to write its record, and to take the answer.
 const TIME: Duration = Duration::from_secs(10);
 
-/// When a no is answered, counted from the question.
+/// When everything but a yes is answered, counted from the question.
 const DELAY: Duration = Duration::from_secs(2);
 
 /// Who may ask besides root: names and numbers of users, with commas. Without it, the owner and the
@@ -172,9 +172,12 @@ fn run(
     let question = Question::parse(&record);
     let question = question.map_err(|error| format!("unable to read the question: {error}"))?;
     let start = Instant::now();
+    let bound = program::bound().map_err(|error| failed("set an alarm", &error))?;
     let answer = decide(name, checker, &question, peer, env);
+    drop(bound);
     drop(record);
-    if answer == Answer::No {
+    // Also trouble, which may be that of one account, and would tell that it exists.
+    if !matches!(answer, Answer::Yes { .. }) {
         std::thread::sleep((start + DELAY).saturating_duration_since(Instant::now()));
     }
     let record = answer.to_record();

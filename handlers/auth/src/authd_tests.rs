@@ -157,13 +157,22 @@ fn a_no_comes_after_its_time_and_without_a_reason() {
 }
 
 #[test]
-fn trouble_is_no_no() {
+fn trouble_is_no_no_and_comes_no_sooner() {
     let home = home();
     let env = env_of(&home, &myself());
-    std::fs::remove_file(home.path().join("users.secret")).expect("removed");
-    let (said, exit) = asked(&env, b"smtpd\0joe\0sekrit\0\0pop\0\0");
-    assert_eq!(said, b"temporary\0");
-    assert_eq!(exit, Ok(Exit::TEMPORARY));
+    let secrets = home.path().join("users.secret");
+    let trouble = |word: &[u8]| {
+        let start = Instant::now();
+        let (said, exit) = asked(&env, b"smtpd\0joe\0sekrit\0\0pop\0\0");
+        assert_eq!(said, [word, b"\0"].concat());
+        assert_eq!(exit, Ok(Exit::TEMPORARY));
+        // It may be that of one account alone.
+        assert!(start.elapsed() >= DELAY);
+    };
+    std::fs::write(&secrets, "joe:{SSHA}x\n").expect("written");
+    trouble(b"permanent");
+    std::fs::remove_file(&secrets).expect("removed");
+    trouble(b"temporary");
 }
 
 #[test]

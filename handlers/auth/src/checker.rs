@@ -93,6 +93,15 @@ impl Checker {
         }
     }
 
+    /// Whether a yes names a user to become; else the process stays who it is.
+    pub fn gives_identity(&self) -> bool {
+        match &self.kind {
+            Kind::Password(options) => !options.only_check,
+            Kind::OwnFile(_) => true,
+            Kind::Via(_) => false,
+        }
+    }
+
     /// Decides about one login. May be called again. `env` is that of the chain (SUPERD_HOME,
     /// MAILDIR, DASH, ...).
     pub fn check(&self, attempt: &Attempt, env: &Env) -> Verdict {

@@ -101,6 +101,23 @@ fn checkpassword_takes_the_options_of_checkpassword_pam() {
     }
 }
 
+#[test]
+fn it_is_known_beforehand_whether_a_checker_names_a_user_to_become() {
+    for (line, expected) in [
+        (&["checkpassword", "prog"][..], true),
+        (&["checkpassword", "-s", "x", "prog"], true),
+        (&["checkpw", "prog"], true),
+        (&["checkapoppw", "prog"], true),
+        (&["selectcheckpw", "prog"], true),
+        (&["checkpassword", "-e", "prog"], false),
+        (&["check-via", "/x", "prog"], false),
+    ] {
+        let line_words = words(line);
+        let (checker, _) = Checker::of(&line_words).expect("ours");
+        assert_eq!(checker.gives_identity(), expected, "{line:?}");
+    }
+}
+
 /// A home of the mail programs with one account, joe, who is whoever runs this (or uid 7001 under
 /// root), with `sekrit` in his password file and `system` as his other password.
 struct World {

@@ -43,31 +43,47 @@ pub fn is_wanted() -> io::Result<bool> {
     os::names::nsswitch::has_other_users()
 }
 
-/// The user of that name with his groups, as /etc/passwd and /etc/group say or, where the system has
-/// other users too, as NSS says.
+/// Who has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// This user, with these groups.
+    User(User, Vec<u32>),
+    /// Nobody.
+    Nobody,
+    /// Nobody in the file, and NSS gives no answer; why. To whoever asks this must look like
+    /// [`Found::Nobody`]: where NSS does not answer, names of the file are known all the same, and
+    /// another answer for all others would tell which these are.
+    Unasked(String),
+}
+
+/// The user `name` with his groups, on a system that has other users than those of /etc/passwd,
+/// where he is `local`.
 ///
-/// Where it has others, NSS is asked for every name, known or not: otherwise the time that takes would
-/// tell a name of the file from others. It also knows all groups of a user of the file; if it
-/// cannot be asked, he has those of the file.
-pub fn find(name: &[u8]) -> io::Result<Option<(User, Vec<u32>)>> {
-    find_with(passwd::user_by_name(name)?, is_wanted()?, name, user)
+/// NSS is asked for every name, known or not: otherwise the time that takes would tell a name of the
+/// file from others. It also knows all groups of a user of the file; if it gives no answer, he has
+/// those of /etc/group. The error is that of reading this file.
+pub fn find(name: &[u8], local: Option<User>) -> io::Result<Found> {
+    find_with(local, name, user)
 }
 
 fn find_with(
     local: Option<User>,
-    is_wanted: bool,
     name: &[u8],
     ask: impl FnOnce(&[u8]) -> io::Result<Option<(User, Vec<u32>)>>,
-) -> io::Result<Option<(User, Vec<u32>)>> {
-    let asked = if is_wanted { ask(name) } else { Ok(None) };
+) -> io::Result<Found> {
+    let asked = ask(name);
     let Some(local) = local else {
-        return asked;
+        return Ok(match asked {
+            Ok(Some((user, groups))) => Found::User(user, groups),
+            Ok(None) => Found::Nobody,
+            Err(error) => Found::Unasked(error.to_string()),
+        });
     };
     let groups = match asked {
         Ok(Some((user, groups))) if user.uid == local.uid && user.gid == local.gid => groups,
         _ => passwd::groups_of(name)?,
     };
-    Ok(Some((local, groups)))
+    Ok(Found::User(local, groups))
 }
 
 /// The user of that name by NSS, with all his groups.
@@ -257,12 +273,8 @@ mod tests {
         }
     }
 
-    fn found(
-        local: Option<User>,
-        is_wanted: bool,
-        nss: io::Result<Option<(User, Vec<u32>)>>,
-    ) -> Option<(User, Vec<u32>)> {
-        find_with(local, is_wanted, b"no-such-user-here", |_| nss).expect("no trouble")
+    fn found(local: Option<User>, nss: io::Result<Option<(User, Vec<u32>)>>) -> Found {
+        find_with(local, b"no-such-user-here", |_| nss).expect("no trouble")
     }
 
     #[test]
@@ -270,39 +282,38 @@ mod tests {
         let (mine, other) = (joe(1), joe(2));
         let nss = |user: &User| Ok(Some((user.clone(), vec![7])));
         assert_eq!(
-            found(None, true, nss(&other)),
-            Some((other.clone(), vec![7]))
+            found(None, nss(&other)),
+            Found::User(other.clone(), vec![7])
         );
         assert_eq!(
-            found(Some(mine.clone()), true, nss(&mine)),
-            Some((mine.clone(), vec![7]))
+            found(Some(mine.clone()), nss(&mine)),
+            Found::User(mine.clone(), vec![7])
         );
         // Another user under the same name does not lend him his groups.
         assert_eq!(
-            found(Some(mine.clone()), true, nss(&other)),
-            Some((mine.clone(), vec![]))
+            found(Some(mine.clone()), nss(&other)),
+            Found::User(mine.clone(), vec![])
         );
-        assert_eq!(found(None, false, nss(&other)), None);
-        assert_eq!(found(None, true, Ok(None)), None);
+        assert_eq!(found(None, Ok(None)), Found::Nobody);
     }
 
     #[test]
-    fn nss_out_of_reach_matters_only_to_who_is_not_in_the_file() {
+    fn nss_out_of_reach_leaves_the_users_of_the_file_and_nobody_else() {
         let failure = || Err(io::Error::other("x"));
-        assert_eq!(found(Some(joe(1)), true, failure()), Some((joe(1), vec![])));
-        assert!(find_with(None, true, b"joe", |_| failure()).is_err());
+        assert_eq!(found(Some(joe(1)), failure()), Found::User(joe(1), vec![]));
+        assert_eq!(found(None, failure()), Found::Unasked("x".to_owned()));
     }
 
     #[test]
-    fn nss_is_asked_for_every_name_where_there_are_other_users() {
+    fn nss_is_asked_for_every_name_also_of_the_file() {
         let mut asked = 0;
-        let found = find_with(Some(joe(1)), true, b"no-such-user-here", |_| {
+        let found = find_with(Some(joe(1)), b"no-such-user-here", |_| {
             asked += 1;
             Ok(None)
         });
         assert_eq!(
             (found.expect("no trouble"), asked),
-            (Some((joe(1), vec![])), 1)
+            (Found::User(joe(1), vec![]), 1)
         );
     }
 }

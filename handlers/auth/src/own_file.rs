@@ -16,10 +16,7 @@ pub(crate) fn check(attempt: &Attempt, env: &Env) -> Result<Account, Refusal> {
         return no(fault);
     }
     let home = Home::find(|name| env.get(name).map(Into::into));
-    let found = account::find(&home, &attempt.login, true).map_err(Refusal::Temporary)?;
-    let Some(account) = found else {
-        return no("no such user");
-    };
+    let account = account::find(&home, &attempt.login, true)?;
     if account.uid == 0 {
         return no("the account has uid 0");
     }

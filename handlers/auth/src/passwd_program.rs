@@ -19,10 +19,10 @@ use os::names::passwd;
 use os::terminal::Hidden;
 use zeroize::Zeroizing;
 
-use crate::account::{self, Account, Origin};
+use crate::account::{self, Account, NotFound, Origin};
 use crate::hash::{self, Method};
 use crate::stored::Stored;
-use crate::{passwd_files, password_file};
+use crate::{passwd_files, password_file, users_secret};
 
 const USAGE: &str = "superd-passwd: usage: superd-passwd [ -s scheme ] [ -m maildir ] [ user ]\n\
                      superd-passwd: usage: superd-passwd -u [ -s scheme ] user\n";
@@ -94,9 +94,7 @@ fn run(name: &str, args: Vec<OsString>, env: &mut Env) -> Result<(), Failure> {
     let home = Home::find(|name| env.get(name).map(OsString::from));
     if options.in_users {
         let user = options.user.ok_or(Failure::Usage(None))?;
-        if let Some(fault) = account::fault_of_name(&user) {
-            return Err(Failure::Refused(fault.to_owned()));
-        }
+        check_name(&user)?;
         let value = value_of_secret(&new_password()?, options.scheme)?;
         let path = home.users_secret();
         passwd_files::set_secret(&path, &user, &value)
@@ -170,16 +168,26 @@ fn parse_scheme(word: &OsString) -> Result<Scheme, Failure> {
     })
 }
 
+/// Refuses a name that `users.secret` cannot hold, or under which nobody could log in.
+fn check_name(name: &[u8]) -> Result<(), Failure> {
+    let why = match account::fault_of_name(name) {
+        Some(fault) => fault,
+        None if users_secret::can_hold(name) => return Ok(()),
+        None => "users.secret cannot have this name: it begins a remark",
+    };
+    Err(Failure::Refused(why.to_owned()))
+}
+
 /// The account of that name.
 fn named(home: &Home, name: &[u8]) -> Result<Account, Failure> {
     let shown = name.escape_ascii();
     if account::fault_of_name(name).is_some() {
         return Err(Failure::Refused(format!("no such user: {shown}")));
     }
-    match account::find(home, name, false).map_err(Failure::Trouble)? {
-        Some(account) => Ok(account),
-        None => Err(Failure::Refused(format!("no such user: {shown}"))),
-    }
+    account::find(home, name, false).map_err(|error| match error {
+        NotFound::Nobody => Failure::Refused(format!("no such user: {shown}")),
+        error => Failure::Trouble(error.to_string()),
+    })
 }
 
 /// The account of who runs this. One that /etc/passwd does not have is known by `HOME`: what is

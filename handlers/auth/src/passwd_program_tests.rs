@@ -119,3 +119,27 @@ fn root_has_no_mail_password_and_others_only_their_own() {
         assert!(matches!(become_owner(&account), Err(Failure::Refused(_))));
     }
 }
+
+#[test]
+fn a_name_that_the_file_of_secrets_cannot_hold_is_refused_before_a_password_is_read() {
+    for (name, why) in [
+        (
+            "#joe",
+            "users.secret cannot have this name: it begins a remark",
+        ),
+        ("jo:e", "the name has a slash or a colon in it"),
+        ("joe\nroot", "the name has a control character in it"),
+        ("joe\r", "the name has a control character in it"),
+        ("", "the name is empty"),
+    ] {
+        match run(
+            "superd-passwd",
+            vec!["-u".into(), name.into()],
+            &mut Env::default(),
+        ) {
+            Err(Failure::Refused(told)) => assert_eq!(told, why),
+            other => panic!("{name:?}: {other:?}"),
+        }
+    }
+    assert!(check_name(b"joe").is_ok());
+}

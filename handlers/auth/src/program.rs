@@ -83,6 +83,10 @@ fn admit(mut call: Call) -> Result<Call, Refused> {
         user: Some(attempt.login.clone()),
         why,
     };
+    let bound = bound().map_err(|error| {
+        let why = format!("unable to set an alarm: {}", os::reason(&error));
+        refused(Exit::TEMPORARY, why)
+    })?;
     let entry = match checker.check(&attempt, &call.env) {
         Verdict::Yes(entry) => entry,
         Verdict::No(why) => return Err(refused(Exit::NO, why)),
@@ -103,20 +107,36 @@ fn admit(mut call: Call) -> Result<Call, Refused> {
         };
         refused(exit, error.to_string())
     })?;
+    // What comes next has all the time it wants.
+    drop(bound);
     Ok(call)
 }
 
-/// What the second field is: what `AUTH` says, and without it what the program is there for.
+/// What the second field is. For who verifies passwords alone it is one whatever `AUTH` says, as the
+/// originals do not look at that; who verifies digests alone goes by it only to tell CRAM-MD5,
+/// which the originals do not know, from APOP.
 fn method(name: &str, env: &Env) -> Result<Method, &'static str> {
     let told = env.bytes("AUTH").and_then(Method::of_auth);
     match (name, told) {
+        ("checkpassword" | "checkpw", _) => Ok(Method::Password),
+        ("checkapoppw", Some(Method::Cram)) => Ok(Method::Cram),
+        ("checkapoppw", _) => Ok(Method::Apop),
         (_, Some(method)) => Ok(method),
-        ("checkapoppw", None) => Ok(Method::Apop),
         ("selectcheckpw", None) => Err(
             "AUTH is not pop, apop or cram: popup must set it (qmail-popup does with the auth patch)",
         ),
-        _ => Ok(Method::Password),
+        (_, None) => Ok(Method::Password),
     }
+}
+
+/// The longest that a check and becoming the user may take, in seconds.
+pub const CHECK_LIMIT: u32 = 120;
+
+/// Ends this process by SIGALRM after [`CHECK_LIMIT`], unless what is returned is dropped before: a
+/// home may be on a file system that hangs, and nothing can be told about a file there before it is
+/// opened.
+pub fn bound() -> io::Result<os::process::Alarm> {
+    os::process::alarm(CHECK_LIMIT)
 }
 
 /// What descriptor 3 gives; it is closed afterwards.
@@ -181,24 +201,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn auth_says_what_the_second_field_is_and_each_program_has_its_own_default() {
-        for (name, default) in [
-            ("checkpassword", Some(Method::Password)),
-            ("checkpw", Some(Method::Password)),
-            ("check-via", Some(Method::Password)),
-            ("checkapoppw", Some(Method::Apop)),
-            ("selectcheckpw", None),
+    fn auth_says_what_the_second_field_is_only_to_programs_that_can_verify_both() {
+        const PASSWORD: Option<Method> = Some(Method::Password);
+        const APOP: Option<Method> = Some(Method::Apop);
+        const CRAM: Option<Method> = Some(Method::Cram);
+        // By AUTH=pop, apop and cram, and by anything else and nothing.
+        for (name, told, default) in [
+            ("checkpassword", [PASSWORD, PASSWORD, PASSWORD], PASSWORD),
+            ("checkpw", [PASSWORD, PASSWORD, PASSWORD], PASSWORD),
+            ("checkapoppw", [APOP, APOP, CRAM], APOP),
+            ("selectcheckpw", [PASSWORD, APOP, CRAM], None),
+            ("check-via", [PASSWORD, APOP, CRAM], PASSWORD),
         ] {
-            for (value, told) in [
-                ("pop", Some(Method::Password)),
-                ("apop", Some(Method::Apop)),
-                ("cram", Some(Method::Cram)),
-                ("POP", default),
-                ("", default),
-            ] {
-                let env: Env = [("AUTH", value)].into_iter().collect();
-                assert_eq!(method(name, &env).ok(), told, "{name} {value}");
-            }
+            let by = |value| method(name, &[("AUTH", value)].into_iter().collect()).ok();
+            assert_eq!(["pop", "apop", "cram"].map(by), told, "{name}");
+            assert_eq!(["POP", "", "cram-md5"].map(by), [default; 3], "{name}");
             assert_eq!(method(name, &Env::default()).ok(), default, "{name}");
         }
     }

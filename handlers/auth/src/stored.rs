@@ -118,13 +118,13 @@ pub fn is_same(typed: &[u8], stored: &[u8]) -> bool {
     if typed.len() > PASSWORD_LIMIT || stored.len() > PASSWORD_LIMIT || stored.is_empty() {
         return false;
     }
-    let padded = |text: &[u8]| {
-        let mut place = Zeroizing::new([0u8; PASSWORD_LIMIT]);
-        place[..text.len()].copy_from_slice(text);
-        place
-    };
+    // Filled where they stay: what is moved leaves a copy on the stack.
+    let mut one = Zeroizing::new([0u8; PASSWORD_LIMIT]);
+    let mut other = Zeroizing::new([0u8; PASSWORD_LIMIT]);
+    one[..typed.len()].copy_from_slice(typed);
+    other[..stored.len()].copy_from_slice(stored);
     let same_length = typed.len().ct_eq(&stored.len());
-    (padded(typed).ct_eq(padded(stored).as_slice()) & same_length).into()
+    (one.as_slice().ct_eq(other.as_slice()) & same_length).into()
 }
 
 #[cfg(test)]
@@ -175,6 +175,48 @@ mod tests {
         assert_eq!(of(b"{SSHA}x"), Stored::Unknown(b"SSHA"));
         // A password without its scheme would be one that the administrator took for a hash.
         assert_eq!(of(b"sekrit"), Stored::Unknown(b""));
+    }
+
+    /// Runs `act` so deep in the stack that what is called afterwards does not reach its frames.
+    #[inline(never)]
+    fn deep(act: &dyn Fn()) {
+        let room = [0u8; 16 << 10];
+        std::hint::black_box(&room);
+        act();
+        std::hint::black_box(&room);
+    }
+
+    /// Whether `act` leaves `needle` in the 64 KiB of stack below this frame.
+    #[inline(never)]
+    fn leaves(act: &dyn Fn(), needle: &[u8]) -> bool {
+        use std::os::unix::fs::FileExt;
+        let memory = std::fs::File::open("/proc/self/mem").expect("memory");
+        let mut stack = vec![0; 64 << 10];
+        let mark = 0u8;
+        let end = std::ptr::from_ref(std::hint::black_box(&mark)) as usize;
+        deep(act);
+        let start = u64::try_from(end - stack.len()).expect("an address");
+        memory.read_exact_at(&mut stack, start).expect("mapped");
+        stack.windows(needle.len()).any(|window| window == needle)
+    }
+
+    #[test]
+    fn a_comparison_leaves_no_password_on_the_stack() {
+        let secret = |turn: u8| -> Vec<u8> {
+            let text = b"left-on-the-stack-";
+            text.iter().map(|byte| byte ^ turn).collect()
+        };
+        let (typed, stored, known) = (secret(1), secret(2), secret(3));
+        let compare = || assert!(!std::hint::black_box(is_same(&typed, &stored)));
+        assert!(!leaves(&compare, &typed));
+        assert!(!leaves(&compare, &stored));
+        // And what does leave a copy is seen.
+        let copy = || {
+            let mut place = [0; PASSWORD_LIMIT];
+            place[..known.len()].copy_from_slice(&known);
+            std::hint::black_box(&place);
+        };
+        assert!(leaves(&copy, &known));
     }
 
     #[test]

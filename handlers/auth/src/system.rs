@@ -7,7 +7,7 @@ use accounts::{Home, Source};
 use chain::Env;
 use os::names::shadow;
 
-use crate::account::{self, Account, Origin};
+use crate::account::{self, Account, NotFound, Origin};
 use crate::hash::{self, ADMIN, Compared};
 use crate::nss::{self, Checked};
 use crate::stored::{self, Stored};
@@ -30,23 +30,23 @@ pub(crate) fn check(
         return Err(Refusal::no(fault));
     }
     let home = Home::find(|name| env.get(name).map(Into::into));
-    let found = account::find(&home, login, false).map_err(Refusal::Temporary)?;
+    let found = match account::find(&home, login, false) {
+        Err(NotFound::Trouble(why)) => return Err(Refusal::Temporary(why)),
+        found => found,
+    };
     let account = match (found, service) {
-        (Some(account), _) if account.origin == Origin::Users => {
+        (Ok(account), _) if account.origin == Origin::Users => {
             by_users_secret(&home, &account, secret)?;
             account
         }
         (_, Some(service)) => by_pam(&home, service, login, secret, env)?,
-        (Some(account), None) => {
+        (Ok(account), None) => {
             by_system(&account, secret)?;
             account
         }
-        (None, None) => {
-            hash::burn(
-                secret.expose(),
-                sample(&home).as_ref().map(shadow::Hash::expose),
-            );
-            return Err(Refusal::no("no such user"));
+        (Err(nobody), None) => {
+            burn(secret, sample(&home).as_ref());
+            return Err(nobody.into());
         }
     };
     if account.uid == 0 {
@@ -73,14 +73,12 @@ fn by_users_secret(home: &Home, account: &Account, secret: &Secret) -> Result<()
     let looked = users_secret::look_up(&path, &account.name, Some(account.uid))
         .map_err(|fault| Refusal::Temporary(fault.to_string()))?;
     let Some(value) = looked.value else {
-        hash::burn(
-            secret.expose(),
-            looked.sample.as_ref().map(shadow::Hash::expose),
-        );
+        burn(secret, looked.sample.as_ref());
         let path = path.display();
         return Err(Refusal::No(format!("the account has no line in {path}")));
     };
-    compare(secret, Stored::of_secret(value.expose()))
+    let stored = Stored::of_secret(value.expose());
+    compare(secret, stored, looked.sample.as_ref())
 }
 
 fn by_system(account: &Account, secret: &Secret) -> Result<(), Refusal> {
@@ -94,13 +92,11 @@ fn by_system(account: &Account, secret: &Secret) -> Result<(), Refusal> {
         ))
     })?;
     let Some(entry) = looked.entry else {
-        hash::burn(
-            secret.expose(),
-            looked.sample.as_ref().map(shadow::Hash::expose),
-        );
+        burn(secret, looked.sample.as_ref());
         return Err(Refusal::no("the account has no line in /etc/shadow"));
     };
-    compare(secret, Stored::of_shadow(entry.hash.expose()))?;
+    let stored = Stored::of_shadow(entry.hash.expose());
+    compare(secret, stored, looked.sample.as_ref())?;
     match entry.closed(today()) {
         Some(why) => Err(Refusal::no(why)),
         None => Ok(()),
@@ -118,9 +114,10 @@ fn by_pam(
     // Also for names that are nobody's here: PAM has its own ways to make them take their time, and
     // may know them by another name.
     let name = by_nss(nss::pam(service, login, secret, client))?;
-    match account::find(home, &name, false).map_err(Refusal::Temporary)? {
-        Some(account) if account.origin != Origin::Users => Ok(account),
-        _ => Err(Refusal::No(format!(
+    match account::find(home, &name, false) {
+        Ok(account) if account.origin != Origin::Users => Ok(account),
+        Err(why @ (NotFound::Unasked(_) | NotFound::Trouble(_))) => Err(why.into()),
+        Ok(_) | Err(NotFound::Nobody) => Err(Refusal::No(format!(
             "PAM lets in {}, who is no user of the system",
             name.escape_ascii()
         ))),
@@ -137,8 +134,28 @@ fn by_nss(answer: std::io::Result<Checked>) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Compares with what stands in a file of the administrator.
-fn compare(secret: &Secret, stored: Stored<'_>) -> Result<(), Refusal> {
+/// The work of a comparison with a file's sample of a hash.
+fn burn(secret: &Secret, sample: Option<&shadow::Hash>) {
+    hash::burn(secret.expose(), sample.map(shadow::Hash::expose));
+}
+
+/// The hash whose work stands for that of an account which is locked: its own behind the mark or,
+/// where nothing is there, the sample of the file.
+fn work_of_locked<'h>(own: &'h [u8], sample: Option<&'h shadow::Hash>) -> Option<&'h [u8]> {
+    if hash::is_hash(own) {
+        Some(own)
+    } else {
+        sample.map(shadow::Hash::expose)
+    }
+}
+
+/// Compares with what stands in a file of the administrator. `sample` is a hash of that file, for
+/// an account that has none.
+fn compare(
+    secret: &Secret,
+    stored: Stored<'_>,
+    sample: Option<&shadow::Hash>,
+) -> Result<(), Refusal> {
     let typed = secret.expose();
     let is_same = match stored {
         Stored::Plain(password) => stored::is_same(typed, password),
@@ -155,7 +172,7 @@ fn compare(secret: &Secret, stored: Stored<'_>) -> Result<(), Refusal> {
             Compared::NoMemory => return Err(Refusal::temporary("out of memory")),
         },
         Stored::Locked(hash) => {
-            hash::burn(typed, Some(hash));
+            hash::burn(typed, work_of_locked(hash, sample));
             return Err(Refusal::no("the account has no password or is locked"));
         }
         Stored::Unknown(scheme) => {
@@ -176,4 +193,40 @@ fn today() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let days = since.map_or(0, |time| time.as_secs() / DAY);
     i64::try_from(days).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_account_makes_the_work_of_its_own_hash_or_of_the_files_sample() {
+        let own = b"$1$saltsalt$wq.RNtiw4px5Yphyu9TAY0";
+        let sample = shadow::Hash::new(b"$6$sample");
+        let work = |own| work_of_locked(own, Some(&sample));
+        assert_eq!(work(own), Some(&own[..]));
+        for bare in [&b""[..], b"$1$", b"NP", b"x"] {
+            assert_eq!(work(bare), Some(&b"$6$sample"[..]));
+        }
+        assert_eq!(work_of_locked(b"", None), None);
+    }
+
+    #[test]
+    fn a_bare_mark_is_refused_only_after_the_work_of_the_sample() {
+        // Costs a good hundred times what the fallback costs.
+        let slow = b"$5$rounds=3000000$saltsalt$0000000000000000000000000000000000000000000";
+        assert!(hash::is_hash(slow));
+        let took = |sample: Option<&shadow::Hash>, stored: &[u8]| {
+            let start = std::time::Instant::now();
+            let refusal = compare(&Secret::new(b"x"), Stored::of_shadow(stored), sample);
+            assert!(refusal.is_err());
+            start.elapsed()
+        };
+        let slow = shadow::Hash::new(slow);
+        let wrong = took(None, slow.expose());
+        for bare in [&b"*"[..], b"!", b"!!", b""] {
+            let locked = took(Some(&slow), bare);
+            assert!(locked > wrong / 3, "{locked:?} and {wrong:?}");
+        }
+    }
 }

@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 use os::names::shadow::{Hash, find_secret_line};
 
+use crate::hash;
+use crate::stored::Stored;
+
 /// Permissions that the file must not have: 0600 and 0640 are as they should be.
 const REFUSED: u32 = 0o026;
 
@@ -23,8 +26,8 @@ const REFUSED: u32 = 0o026;
 pub struct Looked {
     /// The value behind the account's name.
     pub value: Option<Hash>,
-    /// Where there is none: the first value of the file, as a sample of the work that a comparison
-    /// takes. It must never let anybody in.
+    /// Where there is none, or one without a hash: the first hash of the file, as a sample of the
+    /// work that a comparison takes. It must never let anybody in.
     pub sample: Option<Hash>,
 }
 
@@ -88,18 +91,29 @@ pub fn look_up(path: &Path, name: &[u8], user: Option<u32>) -> Result<Looked, Fa
 
 /// [`look_up`] in a text.
 pub fn search(text: impl io::Read, name: &[u8]) -> io::Result<Looked> {
-    let mut sample = None;
-    let value = find_secret_line(text, |line| {
-        let (known, value) = parse(line)?;
-        if known == name {
-            return Some(Hash::new(value));
+    let (mut value, mut sample) = (None, None);
+    let mut needs_sample = true;
+    find_secret_line(text, |line| {
+        let (known, text) = parse(line)?;
+        let stored = Stored::of_secret(text);
+        if known == name && value.is_none() {
+            value = Some(Hash::new(text));
+            // Only what is locked without a hash makes no work of its own.
+            needs_sample = matches!(stored, Stored::Locked(hash) if !hash::is_hash(hash));
+        } else if let Stored::Hash(hash) = stored
+            && sample.is_none()
+        {
+            sample = Some(Hash::new(hash));
         }
-        if sample.is_none() {
-            sample = Some(Hash::new(value));
-        }
-        None
+        (value.is_some() && (!needs_sample || sample.is_some())).then_some(())
     })?;
     Ok(Looked { value, sample })
+}
+
+/// Whether there can be a line for `name`, and it would be found again.
+pub fn can_hold(name: &[u8]) -> bool {
+    let line = [name, b":"].concat();
+    !name.contains(&b'\n') && parse(&line).is_some_and(|(known, _)| known == name)
 }
 
 /// Name and value of a line; `None` where it says nothing.
@@ -129,8 +143,35 @@ mod tests {
         for nobody in ["", "# joe", "Joe", "bob", "joe:$1$x"] {
             assert_eq!(value(nobody), None, "{nobody}");
         }
-        let looked = search(TEXT.as_bytes(), b"bob").expect("readable");
-        assert_eq!(looked.sample.expect("ann's").expose(), b"{PLAIN}a:b");
+    }
+
+    #[test]
+    fn who_has_no_hash_leaves_a_sample_wherever_in_the_file() {
+        let text = "ann:{PLAIN}x\nstar:*\nlock:!$1$saltsalt$wq.RNtiw4px5Yphyu9TAY0\n\
+            joe:{CRYPT}$6$x\nann:$5$y\nstar:{PLAIN}second\n";
+        let sample = |name: &str| {
+            let looked = search(text.as_bytes(), name.as_bytes()).expect("readable");
+            looked.sample.map(|sample| sample.expose().to_vec())
+        };
+        for name in ["star", "bob"] {
+            assert_eq!(sample(name).as_deref(), Some(&b"$6$x"[..]), "{name}");
+        }
+        // These make work of their own, or none that a sample should add to.
+        for name in ["ann", "lock"] {
+            assert_eq!(sample(name), None, "{name}");
+        }
+        let looked = search(text.as_bytes(), b"star").expect("readable");
+        assert_eq!(looked.value.expect("his first").expose(), b"*");
+    }
+
+    #[test]
+    fn a_name_that_would_not_be_found_again_cannot_be_held() {
+        for name in ["joe", "joe@x", " joe", "jo#e", "jos\u{e9}"] {
+            assert!(can_hold(name.as_bytes()), "{name}");
+        }
+        for name in ["", "#joe", "#", "jo:e", "jo\0e", "joe\nroot", ":"] {
+            assert!(!can_hold(name.as_bytes()), "{name:?}");
+        }
     }
 
     fn looked(mode: u32, owner: u32, user: Option<u32>) -> Result<Looked, Fault> {

@@ -3,12 +3,15 @@
 //! The count of failed logins, the delay before each answer and the challenges are kept here, on
 //! the side that does not read the network.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use auth::{Attempt, Entry, EntryError, Proof, Verdict};
+use auth::{Attempt, Entry, EntryError, Proof, Secret, Verdict};
 use chain::{Call, Env};
 use os::Exit;
+use os::process::Alarm;
 use wire::Log;
+use zeroize::Zeroize;
 
 use crate::challenge::Challenges;
 use crate::dialogue::{Answer, Login, Method, Refusal};
@@ -52,6 +55,8 @@ pub struct Desk {
     tls: bool,
     failures: u32,
     unit: Duration,
+    /// Bounds a check, and becoming the user, by an alarm.
+    bound: fn() -> io::Result<Alarm>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -89,6 +94,7 @@ impl Desk {
             tls,
             failures: 0,
             unit: DELAY_UNIT,
+            bound: auth::program::bound,
         }
     }
 
@@ -132,30 +138,23 @@ impl Desk {
         } else {
             self.call.env.set(protocol.note, &note);
         }
-        let (proof, challenge) = match method {
-            Method::Apop => {
-                let digest = secret.expose().to_vec();
-                (Proof::Apop { digest }, &self.challenges.apop)
-            }
-            Method::CramMd5 => {
-                let digest = secret.expose().to_vec();
-                (Proof::Cram { digest }, &self.challenges.cram)
-            }
+        let challenge = match method {
+            Method::CramMd5 => &self.challenges.cram,
             // The original gives the greeting's challenge to every checker.
-            _ => (Proof::Password(secret), &self.challenges.apop),
+            _ => &self.challenges.apop,
         };
         let attempt = Attempt {
-            login: name,
-            proof,
+            login: name.clone(),
+            proof: proof_of(method, secret),
             challenge: challenge.clone(),
         };
-        let (why, reason) = match self.verdict(&attempt, method) {
+        let (why, reason) = match self.verdict(attempt, method) {
             Ended::In(entry) => {
-                self.log_login(log, &attempt.login, method, Some(&entry));
+                self.log_login(log, &name, method, Some(&entry));
                 return Decision::Enter(entry);
             }
             Ended::Over => {
-                self.log_login(log, &attempt.login, method, None);
+                self.log_login(log, &name, method, None);
                 return Decision::Over(Exit::OK);
             }
             Ended::No(reason) => (Refusal::Credentials, reason),
@@ -167,15 +166,16 @@ impl Desk {
             Refusal::Temporary | Refusal::Permanent => "fault",
         };
         log.event(event)
-            .field("user", &attempt.login)
+            .field("user", &name)
             .field("method", method.name().as_bytes())
             .field("reason", reason.as_bytes())
             .say();
-        drop(attempt);
         Decision::Refused(self.count(why, asked, log))
     }
 
-    fn verdict(&mut self, attempt: &Attempt, method: Method) -> Ended {
+    /// The attempt is overwritten as soon as it has been shown to who decides: a foreign chain goes
+    /// on to serve the session.
+    fn verdict(&mut self, attempt: Attempt, method: Method) -> Ended {
         if self.require_tls && !self.tls && method.is_plaintext() {
             return Ended::No("a password in the clear".to_owned());
         }
@@ -185,13 +185,25 @@ impl Desk {
         };
         self.call.env.set("AUTH", attempt.method().as_bytes());
         match &self.way {
-            Way::Foreign => foreign::run(&self.call, &record),
-            Way::Ours(judge) => match judge.check(attempt, &self.call.env) {
-                Verdict::Yes(entry) => Ended::In(entry),
-                Verdict::No(reason) => Ended::No(reason),
-                Verdict::Temporary(reason) => Ended::Temporary(reason),
-                Verdict::Permanent(reason) => Ended::Permanent(reason),
-            },
+            Way::Foreign => {
+                forget(attempt);
+                foreign::run(&self.call, record)
+            }
+            Way::Ours(judge) => {
+                drop(record);
+                let _bound = match (self.bound)() {
+                    Ok(bound) => bound,
+                    Err(error) => return Ended::Temporary(no_alarm(&error)),
+                };
+                let verdict = judge.check(&attempt, &self.call.env);
+                forget(attempt);
+                match verdict {
+                    Verdict::Yes(entry) => Ended::In(entry),
+                    Verdict::No(reason) => Ended::No(reason),
+                    Verdict::Temporary(reason) => Ended::Temporary(reason),
+                    Verdict::Permanent(reason) => Ended::Permanent(reason),
+                }
+            }
         }
     }
 
@@ -234,34 +246,65 @@ impl Desk {
     ) -> Exit {
         let mut call = self.call;
         call.ahead = ahead;
+        let mut refuse = |reason: &str, told: &[u8]| {
+            log.event("fault")
+                .field("user", &entry.user)
+                .field("reason", reason.as_bytes())
+                .say();
+            sides::tell(told);
+            Exit::TEMPORARY
+        };
+        if entry.identity.is_none() && os::identity::effective_uid() == 0 {
+            let reason = "unable to go on as root: the checker names no user to become";
+            return refuse(reason, protocol.permanent);
+        }
+        // The home may be on a file system that hangs.
+        let bound = match (self.bound)() {
+            Ok(bound) => bound,
+            Err(error) => return refuse(&no_alarm(&error), protocol.temporary),
+        };
         let how = call.env.bytes("AUTH").unwrap_or_default().to_vec();
         let login = chain::Login {
             user: &entry.user,
             how: &how,
         };
         if let Err(reason) = call.before_entry(login) {
-            log.event("fault")
-                .field("user", &entry.user)
-                .field("reason", reason.as_bytes())
-                .say();
-            sides::tell(protocol.temporary);
-            return Exit::TEMPORARY;
+            return refuse(&reason, protocol.temporary);
         }
-        let (reason, told) = match entry.enter(&mut call.env) {
+        let entered = entry.enter(&mut call.env);
+        // What comes next has all the time it wants.
+        drop(bound);
+        match entered {
             Ok(()) => match call.go_on() {
-                Ok(exit) => return exit,
-                Err(error) => (error.to_string(), protocol.permanent),
+                Ok(exit) => exit,
+                Err(error) => refuse(&error.to_string(), protocol.permanent),
             },
-            Err(error @ EntryError::Home(..)) => (error.to_string(), protocol.temporary),
-            Err(error) => (error.to_string(), protocol.permanent),
-        };
-        log.event("fault")
-            .field("user", &entry.user)
-            .field("reason", reason.as_bytes())
-            .say();
-        sides::tell(told);
-        Exit::TEMPORARY
+            Err(error @ EntryError::Home(..)) => refuse(&error.to_string(), protocol.temporary),
+            Err(error) => refuse(&error.to_string(), protocol.permanent),
+        }
     }
+}
+
+/// What a client showed, by the method.
+fn proof_of(method: Method, secret: Secret) -> Proof {
+    let digest = || secret.expose().to_vec();
+    match method {
+        Method::Apop => Proof::Apop { digest: digest() },
+        Method::CramMd5 => Proof::Cram { digest: digest() },
+        Method::User | Method::Plain | Method::Login => Proof::Password(secret),
+    }
+}
+
+/// Overwrites what the attempt shows; a password does so itself.
+fn forget(attempt: Attempt) {
+    match attempt.proof {
+        Proof::Password(secret) => drop(secret),
+        Proof::Apop { mut digest } | Proof::Cram { mut digest } => digest.zeroize(),
+    }
+}
+
+fn no_alarm(error: &io::Error) -> String {
+    format!("unable to set an alarm: {}", os::reason(error))
 }
 
 #[cfg(test)]

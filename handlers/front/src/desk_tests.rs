@@ -32,7 +32,14 @@ impl Judge for Joe {
         }
     }
 
+    fn gives_identity(&self) -> bool {
+        true
+    }
+
     fn check(&self, attempt: &Attempt, env: &Env) -> Verdict {
+        if attempt.login == b"hangs" {
+            std::thread::sleep(Duration::from_secs(60));
+        }
         self.asked.borrow_mut().push((attempt.clone(), env.clone()));
         match (&attempt.login[..], &attempt.proof) {
             (b"joe", Proof::Password(secret)) if secret.expose() == b"sekrit" => {
@@ -263,4 +270,40 @@ fn a_password_in_the_clear_is_refused_on_this_side_too() {
     place.desk.tls_started(b"\0\0");
     let decision = place.tried(Method::Plain, b"joe", b"sekrit");
     assert!(matches!(decision, Decision::Enter(_)));
+}
+
+#[test]
+fn a_check_that_hangs_ends_the_process_and_one_that_does_not_leaves_no_alarm() {
+    use std::os::unix::process::ExitStatusExt;
+    let ended = |name: &str| {
+        let test = format!("desk::tests::{name}");
+        std::process::Command::new(std::env::current_exe().expect("this program"))
+            .args(["--quiet", "--ignored", "--exact", &test])
+            .stdout(std::process::Stdio::null())
+            .status()
+            .expect("started")
+    };
+    const SIGALRM: i32 = 14;
+    let start = Instant::now();
+    assert_eq!(ended("hangs_in_a_check").signal(), Some(SIGALRM));
+    assert!(start.elapsed() < Duration::from_secs(30));
+    assert_eq!(ended("outlives_a_check").code(), Some(0));
+}
+
+#[test]
+#[ignore = "a part of a_check_that_hangs_ends_the_process_and_one_that_does_not_leaves_no_alarm"]
+fn hangs_in_a_check() {
+    let mut place = place(0, false);
+    place.desk.bound = || os::process::alarm(1);
+    place.refusal(Method::User, b"hangs", b"x");
+}
+
+#[test]
+#[ignore = "a part of a_check_that_hangs_ends_the_process_and_one_that_does_not_leaves_no_alarm"]
+fn outlives_a_check() {
+    let mut place = place(0, false);
+    place.desk.bound = || os::process::alarm(1);
+    place.refusal(Method::User, b"joe", b"x");
+    place.tried(Method::User, b"joe", b"sekrit");
+    std::thread::sleep(Duration::from_millis(1300));
 }

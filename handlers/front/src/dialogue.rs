@@ -3,7 +3,7 @@
 use auth::Secret;
 use os::Exit;
 use wire::{Conn, Line, Log, Trouble};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::tls::Door;
 
@@ -242,11 +242,6 @@ impl Talk {
 
     /// Tells the client what became of his login, and whether the conversation goes on.
     pub(crate) fn refused(&mut self, answer: Answer) -> Option<Exit> {
-        // The password is in the buffer that was read into; what the client sent after it is not
-        // lost.
-        let ahead = self.conn.ahead().to_vec();
-        self.conn.wipe();
-        self.conn.resume(&ahead);
         self.dialogue.refused(answer, &mut self.out);
         self.pass_on();
         answer.last.then(|| {
@@ -254,6 +249,15 @@ impl Talk {
             let _ = self.conn.flush();
             Exit::NO
         })
+    }
+
+    /// Overwrites what was read and is used up, the password among it. What the client sent after
+    /// it is not lost.
+    pub(crate) fn forget(&mut self) {
+        // It may begin with the next password.
+        let ahead = Zeroizing::new(self.conn.ahead().to_vec());
+        self.conn.wipe();
+        self.conn.resume(&ahead);
     }
 
     /// What was read and not asked for.

@@ -1,12 +1,13 @@
 //! A checker that is somebody else's: a program with the record on descriptor 3, which becomes the
 //! next program of the chain itself, with the conversation on 0 and 1 and the log on 2.
 
-use std::io::Write;
+use std::io::{PipeReader, Write};
 use std::os::fd::AsFd;
 
 use auth::Entry;
 use chain::Call;
 use os::process::Side;
+use zeroize::Zeroizing;
 
 /// What became of a login.
 #[derive(Debug)]
@@ -30,9 +31,9 @@ const RECORD_NUMBER: i32 = 3;
 /// the chain is misused.
 const CANNOT_RUN: u8 = 2;
 
-/// Runs the chain of `call` and waits for its end. `record` is at most
-/// [`auth::attempt::RECORD_LIMIT`] bytes.
-pub(crate) fn run(call: &Call, record: &[u8]) -> Ended {
+/// Runs the chain of `call` and waits for its end, which may be that of a whole session: nothing of
+/// `record` (at most [`auth::attempt::RECORD_LIMIT`] bytes) is left then.
+pub(crate) fn run(call: &Call, record: Zeroizing<Vec<u8>>) -> Ended {
     let Some(checker) = call.args.first() else {
         return Ended::Permanent("no checker is named".to_owned());
     };
@@ -49,10 +50,12 @@ pub(crate) fn run(call: &Call, record: &[u8]) -> Ended {
     };
     // A new pipe has room for it, so whoever never reads cannot make this wait, and while this
     // process has the reading end itself there is no SIGPIPE.
-    if let Err(error) = writer.write_all(record) {
+    if let Err(error) = writer.write_all(&record) {
         return failed("pipe", &error);
     }
     drop(writer);
+    // Not kept for as long as the user's session takes, here or in the new process.
+    drop(record);
     let pid = match os::process::fork() {
         Ok(Side::Parent(pid)) => pid,
         Ok(Side::Child) => become_checker(call, reader),
@@ -73,7 +76,7 @@ pub(crate) fn run(call: &Call, record: &[u8]) -> Ended {
     }
 }
 
-fn become_checker(call: &Call, reader: std::io::PipeReader) -> ! {
+fn become_checker(call: &Call, reader: PipeReader) -> ! {
     let name = call.name.clone();
     if let Err(error) = os::fd::place(reader.as_fd(), RECORD_NUMBER) {
         os::log::fatal(

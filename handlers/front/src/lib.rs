@@ -29,6 +29,7 @@ mod sides;
 pub mod tls;
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use auth::{Attempt, Checker, Offers, Verdict};
 use chain::{Call, Env};
@@ -60,6 +61,9 @@ pub struct Protocol {
 pub trait Judge {
     /// What can be decided about.
     fn offers(&self) -> Offers;
+    /// Whether who is let in gets an identity of his own. Where not, the process would go on as who
+    /// it is.
+    fn gives_identity(&self) -> bool;
     /// Decides about one login.
     fn check(&self, attempt: &Attempt, env: &Env) -> Verdict;
 }
@@ -67,6 +71,10 @@ pub trait Judge {
 impl Judge for Checker {
     fn offers(&self) -> Offers {
         Checker::offers(self)
+    }
+
+    fn gives_identity(&self) -> bool {
+        Checker::gives_identity(self)
     }
 
     fn check(&self, attempt: &Attempt, env: &Env) -> Verdict {
@@ -100,7 +108,8 @@ pub fn serve_with(mut call: Call, protocol: &Protocol, find: FindJudge) -> Exit 
     let ip = call.env.bytes("TCPREMOTEIP").unwrap_or(b"unknown").to_vec();
     // Nothing is written before the fork: the log would leave a descriptor in the child.
     let mut log = Log::new(&call.name, Some(&ip));
-    let mut ready = match Ready::of(call, &host, find) {
+    let is_root = os::identity::effective_uid() == 0;
+    let mut ready = match Ready::of(call, &host, find, is_root) {
         Ok(ready) => ready,
         Err(reason) => {
             log.event("fault").field("reason", reason.as_bytes()).say();
@@ -108,7 +117,7 @@ pub fn serve_with(mut call: Call, protocol: &Protocol, find: FindJudge) -> Exit 
             return Exit::TEMPORARY;
         }
     };
-    if os::identity::effective_uid() != 0 {
+    if !is_root {
         ready.say_warnings(&mut log);
         return sides::alone(ready, log, protocol);
     }
@@ -133,7 +142,13 @@ struct Ready {
 }
 
 impl Ready {
-    fn of(mut call: Call, host: &OsString, find: FindJudge) -> Result<Ready, String> {
+    /// The error is a sentence: a fault of the set-up.
+    fn of(
+        mut call: Call,
+        host: &OsString,
+        find: FindJudge,
+        is_root: bool,
+    ) -> Result<Ready, String> {
         let mut settings = Settings::read(&call.env)?;
         let mut warnings = Vec::new();
         let door = match Door::take(&mut call.env) {
@@ -146,6 +161,15 @@ impl Ready {
         let challenges = Challenges::make(host.as_encoded_bytes())
             .map_err(|error| format!("unable to get random bytes: {}", os::reason(&error)))?;
         let (way, offers, joined) = match find(&call.args) {
+            Some((judge, _)) if is_root && !judge.gives_identity() => {
+                // There is a judge, so there is a word.
+                let word = call.args.first().map_or(&b""[..], |word| word.as_bytes());
+                return Err(format!(
+                    "unable to serve as root with {}: it changes no uid, so all who log in would \
+                     go on as root",
+                    word.escape_ascii()
+                ));
+            }
             Some((judge, rest)) => {
                 call.args.drain(..call.args.len().saturating_sub(rest));
                 let joined = call.is_joined(&call.args);
@@ -193,6 +217,49 @@ impl Ready {
             log.event("warning")
                 .field("reason", warning.as_bytes())
                 .say();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(words: &[&str], is_root: bool) -> Result<bool, String> {
+        let call = Call {
+            name: "popup".to_owned(),
+            args: words.iter().map(OsString::from).collect(),
+            env: Env::default(),
+            ahead: Vec::new(),
+            joints: &[],
+        };
+        let ready = Ready::of(call, &OsString::from("h"), our_checkers, is_root)?;
+        Ok(ready.terms.password)
+    }
+
+    #[test]
+    fn root_does_not_serve_with_a_checker_that_changes_no_uid() {
+        for words in [
+            &["checkpassword", "-e", "prog"][..],
+            &["check-via", "/x", "prog"],
+        ] {
+            let reason = ready(words, true).expect_err("root would serve");
+            assert_eq!(
+                reason,
+                format!(
+                    "unable to serve as root with {}: it changes no uid, so all who log in would \
+                     go on as root",
+                    words[0]
+                )
+            );
+            assert_eq!(ready(words, false), Ok(true), "{words:?}");
+        }
+        for words in [
+            &["checkpassword", "prog"][..],
+            &["checkpw", "prog"],
+            &["/x", "prog"],
+        ] {
+            assert_eq!(ready(words, true), Ok(true), "{words:?}");
         }
     }
 }

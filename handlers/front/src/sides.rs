@@ -23,6 +23,9 @@ const LAST_WORDS: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(60);
 
+/// How long a process takes at most from closing its descriptors to its end.
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
+
 /// The parent's clock runs this much longer than the child's: the child says its last words in it.
 const GRACE: Duration = Duration::from_secs(150);
 
@@ -47,6 +50,8 @@ pub(crate) fn alone(ready: Ready, mut log: Log, protocol: &Protocol) -> Exit {
         if let Some(block) = talk.tls() {
             desk.tls_started(block);
         }
+        // A foreign chain may serve the whole session before there is an answer.
+        talk.forget();
         match desk.decide(login, protocol, &mut log) {
             Decision::Refused(answer) => {
                 if let Some(exit) = talk.refused(answer) {
@@ -155,6 +160,8 @@ fn speak(ready: Ready, log: &mut Log, protocol: &Protocol, who: Identity, desk: 
         drop(login);
         let sent = os::socket::send_nowait(desk.as_fd(), &message);
         drop(message);
+        // With a foreign chain this process waits for the end of the session.
+        talk.forget();
         // Where he is let in there is no answer: this process is ended.
         let answer = sent.and_then(|_| answered(desk.as_fd()));
         let Ok(Some(answer)) = answer else {
@@ -219,21 +226,26 @@ fn answer_of(byte: u8) -> Option<Answer> {
 struct Speaker(i32);
 
 impl Speaker {
-    /// Ends it, whatever it is doing, and takes its status. Where it had ended by itself before,
-    /// that is what the status tells.
-    fn end(self) -> Option<os::process::Status> {
+    /// Ends it, whatever it is doing.
+    fn end(self) {
         let _ = os::process::kill_at_once(self.0);
-        os::process::wait(self.0).ok()
+        let _ = os::process::wait(self.0);
     }
 
-    /// It is gone without a login: its exit code is that of the whole.
+    /// It will send no more logins. Where it has ended, its exit code is that of the whole; where it
+    /// has not (an empty record is not told from the end of all), it is ended here.
     fn gone(self, log: &mut Log) -> Exit {
-        let status = self.end();
-        match status.and_then(os::process::Status::code) {
+        let Ok(Some(status)) = os::process::wait_until(self.0, Instant::now() + LAST_MOMENTS)
+        else {
+            self.end();
+            let reason = b"the process that speaks with the client sends no logins any more";
+            log.event("fault").field("reason", reason).say();
+            return Exit::TEMPORARY;
+        };
+        match status.code() {
             Some(code @ (0 | 1 | 111)) => Exit(code),
             code => {
-                let signal = status.and_then(os::process::Status::signal);
-                let how = match (code, signal) {
+                let how = match (code, status.signal()) {
                     (Some(code), _) => format!("with {code}"),
                     (None, Some(signal)) => format!("by signal {signal}"),
                     (None, None) => "in an unknown way".to_owned(),

@@ -31,6 +31,10 @@ impl crate::Judge for Never {
         }
     }
 
+    fn gives_identity(&self) -> bool {
+        true
+    }
+
     fn check(&self, _: &auth::Attempt, _: &Env) -> auth::Verdict {
         *self.0.borrow_mut() += 1;
         auth::Verdict::No("never".to_owned())
@@ -44,6 +48,17 @@ struct Seen {
     log: String,
     asked: u32,
     answers: Vec<u8>,
+}
+
+type Lines = Rc<RefCell<String>>;
+
+fn log_to(lines: &Lines) -> Log {
+    let into = lines.clone();
+    let sink = move |line: &[u8]| {
+        into.borrow_mut().push_str(&String::from_utf8_lossy(line));
+        Said::Written
+    };
+    Log::to("popup", None, Box::new(sink))
 }
 
 /// Lets a parent read `messages`, all of which are there before it begins. `ends` tells whether the
@@ -88,13 +103,8 @@ fn parent_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
         },
         warnings: Vec::new(),
     };
-    let lines = Rc::new(RefCell::new(String::new()));
-    let into = lines.clone();
-    let sink = move |line: &[u8]| {
-        into.borrow_mut().push_str(&String::from_utf8_lossy(line));
-        Said::Written
-    };
-    let log = Log::to("popup", None, Box::new(sink));
+    let lines = Lines::default();
+    let log = log_to(&lines);
     let ender = std::thread::spawn(move || {
         // The last words: the parent waits for them, not for ever.
         if !ends {
@@ -184,8 +194,36 @@ fn what_was_not_begun_by_the_parents_means_is_not_believed() {
 
 #[test]
 fn a_child_that_is_gone_is_the_end() {
-    let seen = parent_of(&[], true, true);
-    assert_eq!(seen.exit, Exit::TEMPORARY);
-    assert!(seen.log.contains(" ended by signal 9"), "{}", seen.log);
-    assert!(seen.answers.is_empty());
+    let how = |script: &str| {
+        let child = std::process::Command::new("/bin/sh")
+            .args(["-c", script])
+            .spawn();
+        let child = child.expect("started").id().cast_signed();
+        let lines = Lines::default();
+        let exit = Speaker(child).gone(&mut log_to(&lines));
+        assert!(!os::process::exists(child), "it is waited for");
+        (exit, lines.take())
+    };
+    for code in [0, 1, 111] {
+        let ended = how(&format!("exit {code}"));
+        assert_eq!(ended, (Exit(code), String::new()));
+    }
+    for (script, end) in [("exit 101", "with 101"), ("kill -9 $$", "by signal 9")] {
+        let (exit, log) = how(script);
+        assert_eq!(exit, Exit::TEMPORARY);
+        let reason = format!("reason=\"the process that speaks with the client ended {end}\"\n");
+        assert!(log.ends_with(&reason), "{log}");
+    }
+}
+
+#[test]
+fn a_child_that_lives_and_sends_nothing_or_closes_its_side_is_told_from_one_that_ended() {
+    for (messages, ends) in [(&[][..], true), (&[&b""[..]], false)] {
+        let seen = parent_of(messages, true, ends);
+        assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
+        let reason =
+            "reason=\"the process that speaks with the client sends no logins any more\"\n";
+        assert!(seen.log.ends_with(reason), "{}", seen.log);
+        assert!(seen.answers.is_empty());
+    }
 }

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use crate::folder::{Folder, Message, mark};
 use crate::index::{self, RECORD_BYTES, Record};
 use crate::name::{Host, Names};
+use crate::sizes::agree;
 
 /// Its name in the Maildir.
 pub(crate) const FILE: &str = "superd-index";
@@ -74,6 +75,8 @@ fn try_load(folder: &mut Folder) -> io::Result<Loaded> {
         if messages.get(at).is_some_and(has_key)
             && !messages.get(at + 1).is_some_and(has_key)
             && !messages[at].is(mark::MISSING)
+            // Whoever writes a checksum that fits can write anything.
+            && agree(record.size, record.wire)
         {
             let message = &mut messages[at];
             (message.modified, message.size, message.wire) =

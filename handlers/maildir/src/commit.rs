@@ -1,13 +1,15 @@
 //! The end of a POP3 session: removing what was deleted, and moving the rest of `new` to `cur`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-use crate::folder::{NO_FLAGS, PLACES, Place, join, mark};
+use crate::folder::{Folder, Message, NO_FLAGS, PLACES, Place, join, mark, unique_of};
 use crate::mailbox::Mailbox;
-use crate::relocate::relocate;
+use crate::relocate::{Finder, relocate};
+use crate::scan::{Go, Unreadable, inode_at, until_at_rest, walk};
 
 /// What a [`Mailbox::commit`] did.
 #[derive(Debug, Default)]
@@ -37,6 +39,7 @@ impl Mailbox {
         if !missing.is_empty() {
             self.remove_renamed(missing, &mut commit);
         }
+        self.settle_links(deleted, &mut commit);
         self.move_to_cur(deleted, &mut commit);
         if sync && commit.removed + commit.moved > 0 {
             for place in PLACES {
@@ -55,11 +58,11 @@ impl Mailbox {
         let mut missing = BTreeSet::new();
         let mut path = PathBuf::new();
         for (n, message) in self.folder.messages.iter_mut().enumerate() {
-            if !deleted(n) || message.is(mark::GONE) {
+            if !deleted(n) || message.is(mark::GONE | mark::LINKED) {
                 continue;
             }
             self.folder.names.path(message, &mut path);
-            match fs::remove_file(&path) {
+            match remove_file(message, &path) {
                 Ok(()) => {
                     message.set(mark::GONE);
                     commit.removed += 1;
@@ -80,7 +83,7 @@ impl Mailbox {
             &finder,
             &mut missing,
             |folder, n, path| {
-                match fs::remove_file(path) {
+                match remove_file(&folder.messages[n], path) {
                     Ok(()) => {
                         folder.messages[n].set(mark::GONE);
                         commit.removed += 1;
@@ -105,6 +108,58 @@ impl Mailbox {
         }
     }
 
+    /// Of messages whose file has several names here: removes all names of the deleted ones, and of the
+    /// others those in `new`, if there is one in `cur`.
+    fn settle_links(&mut self, deleted: &dyn Fn(usize) -> bool, commit: &mut Commit) {
+        let is_linked = |&n: &usize| {
+            self.folder.messages[n].marks & (mark::LINKED | mark::GONE) == mark::LINKED
+        };
+        let which: Vec<usize> = (0..self.len()).filter(is_linked).collect();
+        if which.is_empty() {
+            return;
+        }
+        let folder = &mut self.folder;
+        let finder = Finder::new(folder, which.iter().copied());
+        let dir = folder.names.dir().to_owned();
+        let mut failed: BTreeMap<usize, io::Error> = BTreeMap::new();
+        let result = until_at_rest(&dir, |_| {
+            failed.clear();
+            let mut names = names_of(folder, &finder)?;
+            // Those in cur come first.
+            names.reverse();
+            let mut in_cur = BTreeSet::new();
+            for (n, place, name) in names {
+                let mut path = PathBuf::new();
+                join(&mut path, &dir, place, &[&name]);
+                let is_spare = place == Place::New && in_cur.contains(&n);
+                if place == Place::Cur {
+                    in_cur.insert(n);
+                }
+                if !deleted(n) && !is_spare {
+                    folder.rename(n, place, &name);
+                    continue;
+                }
+                match fs::remove_file(&path) {
+                    Err(error) if deleted(n) && error.kind() != io::ErrorKind::NotFound => {
+                        failed.insert(n, error);
+                    }
+                    _ => {}
+                }
+            }
+            Ok(Go::On)
+        });
+        for n in which.into_iter().filter(|&n| deleted(n)) {
+            match (failed.remove(&n), &result) {
+                (Some(error), _) => commit.failed.push((n, error)),
+                (None, Err(unreadable)) => commit.failed.push((n, again(&unreadable.error))),
+                (None, Ok(_)) => {
+                    folder.messages[n].set(mark::GONE);
+                    commit.removed += 1;
+                }
+            }
+        }
+    }
+
     fn move_to_cur(&mut self, deleted: &dyn Fn(usize) -> bool, commit: &mut Commit) {
         let (mut from, mut to) = (PathBuf::new(), PathBuf::new());
         let names = &self.folder.names;
@@ -117,7 +172,16 @@ impl Mailbox {
             let flags: &[u8] = if has_flags { b"" } else { NO_FLAGS };
             names.path(message, &mut from);
             join(&mut to, names.dir(), Place::Cur, &[name, flags]);
-            match os::file::rename_noreplace(&from, &to) {
+            let moved = match os::file::rename_noreplace(&from, &to) {
+                // Somebody died between a link and an unlink: this is the unlink.
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists && are_one(&from, &to) =>
+                {
+                    fs::remove_file(&from)
+                }
+                other => other,
+            };
+            match moved {
                 Ok(()) => {
                     commit.moved += 1;
                     match has_flags {
@@ -131,6 +195,37 @@ impl Mailbox {
             }
         }
     }
+}
+
+/// Removes the file of `message`, which is thought to be at `path`.
+fn remove_file(message: &Message, path: &Path) -> io::Result<()> {
+    if message.is(mark::TWIN) && !message.can_be(inode_at(path)?) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    fs::remove_file(path)
+}
+
+/// Every name of the files of the messages that `finder` knows, those in `new` first.
+fn names_of(folder: &Folder, finder: &Finder) -> Result<Vec<(usize, Place, Vec<u8>)>, Unreadable> {
+    let mut names = Vec::new();
+    let mut path = PathBuf::new();
+    for place in PLACES {
+        walk(folder.names.dir(), place, |name, _| {
+            for n in finder.find(folder, unique_of(name)) {
+                join(&mut path, folder.names.dir(), place, &[name]);
+                if inode_at(&path).is_ok_and(|inode| inode == folder.messages[n].inode) {
+                    names.push((n, place, name.to_vec()));
+                }
+            }
+        })?;
+    }
+    Ok(names)
+}
+
+/// Whether both are names of one file.
+fn are_one(a: &Path, b: &Path) -> bool {
+    let file = |path: &Path| fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    matches!((file(a), file(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 /// An error once more: errors of the system cannot be cloned.

@@ -125,3 +125,80 @@ fn the_index_forgets_what_was_removed() {
     assert_eq!(records, 1);
     assert_eq!(listed(&test.open(&INDEX)).len(), 1);
 }
+
+#[test]
+fn a_twin_is_removed_and_opened_as_the_file_that_it_was_and_not_by_its_name() {
+    use std::io::Read;
+    let read = |mut file: std::fs::File| {
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("readable");
+        text
+    };
+    // The older one gets flags, and the newer one the name that the older one had.
+    let test = TestBox::new();
+    test.put("cur/1.m.h:2,", "older\n", 1);
+    test.put("new/1.m.h", "newer\n", 2);
+    let mut mailbox = test.open(&NO_INDEX);
+    test.rename("cur/1.m.h:2,", "cur/1.m.h:2,S");
+    test.rename("new/1.m.h", "cur/1.m.h:2,");
+    assert_eq!(read(mailbox.open_message(0).expect("there")), "older\n");
+    assert_eq!(read(mailbox.open_message(1).expect("there")), "newer\n");
+    assert_eq!(mailbox.commit(&|n| n == 0, false).removed, 1);
+    assert_eq!(files(&test.path("cur")), ["1.m.h:2,"]);
+    // Another session has removed the older one and moved the newer one.
+    let test = TestBox::new();
+    test.put("cur/1.m.h:2,", "older\n", 1);
+    test.put("new/1.m.h", "newer\n", 2);
+    let mut mailbox = test.open(&NO_INDEX);
+    test.remove("cur/1.m.h:2,");
+    test.rename("new/1.m.h", "cur/1.m.h:2,");
+    let error = mailbox.open_message(0).expect_err("gone");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(mailbox.commit(&|n| n == 0, false).removed, 1);
+    assert_eq!(files(&test.path("cur")), ["1.m.h:2,"]);
+}
+
+/// One message under two names, as whoever dies between a link and an unlink leaves it.
+fn linked(cur: &str) -> TestBox {
+    let test = TestBox::with(1);
+    test.put("new/2.m.h", "two\n", 2);
+    std::fs::hard_link(test.path("new/2.m.h"), test.path(cur)).expect("linked");
+    test
+}
+
+#[test]
+fn a_message_with_two_names_is_one_and_goes_with_both() {
+    for cur in ["cur/2.m.h:2,", "cur/2.m.h:2,S"] {
+        let test = linked(cur);
+        let mut mailbox = test.open(&NO_INDEX);
+        assert_eq!(mailbox.len(), 2);
+        let commit = mailbox.commit(&|n| n == 1, false);
+        assert_eq!((commit.removed, commit.failed.len()), (1, 0));
+        assert!(files(&test.path("new")).is_empty());
+        assert_eq!(files(&test.path("cur")), ["1.m.h:2,"]);
+    }
+}
+
+#[test]
+fn a_message_with_two_names_that_is_kept_keeps_the_one_in_cur() {
+    for cur in ["cur/2.m.h:2,", "cur/2.m.h:2,S"] {
+        let test = linked(cur);
+        let mut mailbox = test.open(&NO_INDEX);
+        mailbox.commit(&|_| false, false);
+        assert!(files(&test.path("new")).is_empty());
+        assert_eq!(files(&test.path("cur")), ["1.m.h:2,", &cur[4..]]);
+        mailbox.open_message(1).expect("there");
+    }
+}
+
+#[test]
+fn a_move_that_somebody_began_meanwhile_and_did_not_end_is_ended() {
+    let test = TestBox::new();
+    test.put("new/1.m.h", "one\n", 1);
+    let mut mailbox = test.open(&NO_INDEX);
+    std::fs::hard_link(test.path("new/1.m.h"), test.path("cur/1.m.h:2,")).expect("linked");
+    let commit = mailbox.commit(&|_| false, false);
+    assert_eq!((commit.moved, commit.unmoved), (1, 0));
+    assert!(files(&test.path("new")).is_empty());
+    assert_eq!(files(&test.path("cur")), ["1.m.h:2,"]);
+}

@@ -33,21 +33,23 @@ impl Place {
 /// What is known about a message beside its numbers: bits of [`Message::marks`].
 pub(crate) mod mark {
     /// It is in `new`.
-    pub(crate) const NEW: u8 = 1;
+    pub(crate) const NEW: u16 = 1;
     /// Another message has the same unique name.
-    pub(crate) const TWIN: u8 = 1 << 1;
+    pub(crate) const TWIN: u16 = 1 << 1;
     /// Its numbers are right.
-    pub(crate) const KNOWN: u8 = 1 << 2;
+    pub(crate) const KNOWN: u16 = 1 << 2;
     /// The last reading of the directories came upon its name.
-    pub(crate) const SEEN: u8 = 1 << 3;
+    pub(crate) const SEEN: u16 = 1 << 3;
     /// The file was not under its name when it was looked for.
-    pub(crate) const MISSING: u8 = 1 << 4;
+    pub(crate) const MISSING: u16 = 1 << 4;
     /// It is no message, or no more: to be forgotten.
-    pub(crate) const GONE: u8 = 1 << 5;
+    pub(crate) const GONE: u16 = 1 << 5;
     /// Its numbers are the best guess and not for the index: the file could not be read.
-    pub(crate) const GUESSED: u8 = 1 << 6;
+    pub(crate) const GUESSED: u16 = 1 << 6;
     /// It was moved to `cur` under its name with `:2,` behind it.
-    pub(crate) const MOVED: u8 = 1 << 7;
+    pub(crate) const MOVED: u16 = 1 << 7;
+    /// Its file has several names here: somebody died while he moved it by link and unlink.
+    pub(crate) const LINKED: u16 = 1 << 8;
 }
 
 /// One message.
@@ -55,7 +57,7 @@ pub(crate) mod mark {
 pub(crate) struct Message {
     /// [`hash`] of its unique name.
     pub(crate) hash: u64,
-    /// The inode as readdir told it.
+    /// The inode as readdir told it; as lstat did where several files or names were looked at.
     pub(crate) inode: u64,
     /// When the file was last modified: nanoseconds since the epoch.
     pub(crate) modified: i64,
@@ -67,19 +69,19 @@ pub(crate) struct Message {
     // NAME_MAX is 255 in every Linux file system.
     name_len: u8,
     unique_len: u8,
-    pub(crate) marks: u8,
+    pub(crate) marks: u16,
 }
 
 impl Message {
-    pub(crate) fn is(&self, mark: u8) -> bool {
+    pub(crate) fn is(&self, mark: u16) -> bool {
         self.marks & mark != 0
     }
 
-    pub(crate) fn set(&mut self, mark: u8) {
+    pub(crate) fn set(&mut self, mark: u16) {
         self.marks |= mark;
     }
 
-    pub(crate) fn clear(&mut self, mark: u8) {
+    pub(crate) fn clear(&mut self, mark: u16) {
         self.marks &= !mark;
     }
 
@@ -88,6 +90,12 @@ impl Message {
             true => Place::New,
             false => Place::Cur,
         }
+    }
+
+    /// Whether a file with this inode, found under its name, can be it. Of twins a name tells nothing:
+    /// the other one may have it by now.
+    pub(crate) fn can_be(&self, inode: u64) -> bool {
+        !self.is(mark::TWIN) || self.inode == inode
     }
 
     /// What the index knows messages by.

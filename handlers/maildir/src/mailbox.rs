@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cache;
-use crate::folder::{Folder, Place, mark};
+use crate::folder::{Folder, Message, Place, mark};
 use crate::relocate::{Finder, relocate};
 use crate::scan::{Stamps, Unreadable, now, scan};
 use crate::sizes::{Measured, measure, measure_one, note};
@@ -193,7 +194,7 @@ impl Mailbox {
         };
         let mut path = PathBuf::new();
         self.folder.names.path(message, &mut path);
-        match open_regular(&path) {
+        match open_regular(&path, message) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => return result,
         }
@@ -204,8 +205,8 @@ impl Mailbox {
         let mut opened = Err(io::ErrorKind::NotFound.into());
         let finder = self.finder();
         let mut sought = BTreeSet::from([n]);
-        let stamps = relocate(&mut self.folder, &finder, &mut sought, |_, _, path| {
-            opened = open_regular(path);
+        let stamps = relocate(&mut self.folder, &finder, &mut sought, |folder, n, path| {
+            opened = open_regular(path, &folder.messages[n]);
             !matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound)
         });
         self.compared = stamps.map_err(|unreadable| unreadable.error)?;
@@ -253,10 +254,13 @@ impl Drop for Mailbox {
     }
 }
 
-fn open_regular(path: &Path) -> io::Result<File> {
+/// Opens the file of `message`, which is thought to be at `path`.
+fn open_regular(path: &Path, message: &Message) -> io::Result<File> {
     let file = os::file::open_unfollowed(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
+    let meta = file.metadata()?;
+    match meta.is_file() {
+        true if message.can_be(meta.ino()) => Ok(file),
+        true => Err(io::ErrorKind::NotFound.into()),
         false => Err(io::ErrorKind::InvalidInput.into()),
     }
 }

@@ -194,25 +194,41 @@ fn an_index_of_a_later_version_with_wider_records_is_used_and_left_alone() {
 #[test]
 fn two_messages_of_one_key_are_both_read() {
     let test = indexed(2);
-    // A record for both: two links to one file under one unique name.
-    let first = records(&test).into_iter().map(|record| Record {
-        wire: 999,
-        ..record
-    });
-    let mut bytes = Vec::new();
-    index::write(&mut bytes, 2, first).expect("memory");
-    fs::write(test.index(), bytes).expect("written");
-    fs::hard_link(test.path("cur/1.m.h:2,"), test.path("cur/1.m.h:2,S")).expect("linked");
-    let sizes: Vec<_> = listed(&test.open(&INDEX))
-        .into_iter()
-        .map(|m| m.1)
-        .collect();
-    assert_eq!(sizes, [11, 11, 999]);
-    assert_eq!(
-        records(&test).len(),
-        1,
-        "only what can be told apart is kept"
-    );
+    let mut folder = crate::scan::scan(&test.dir).expect("scanned");
+    // As on a file system that tells no inodes.
+    let name = b"1.m.h:2,S";
+    let inode = fs::metadata(test.path("cur/1.m.h:2,"))
+        .expect("there")
+        .ino();
+    assert!(folder.push(Place::Cur, name, inode));
+    folder.sort_by_key();
+    assert_eq!(cache::load(&mut folder).matched, 1);
+}
+
+#[test]
+fn a_size_on_the_wire_that_the_file_cannot_have_is_not_believed() {
+    // 10 bytes and one line end each.
+    for (wire, is_believed) in [
+        (9, false),
+        (10, true),
+        (22, true),
+        (23, false),
+        (u64::MAX, false),
+    ] {
+        let test = indexed(2);
+        let all: Vec<_> = records(&test)
+            .into_iter()
+            .map(|record| Record { wire, ..record })
+            .collect();
+        let mut bytes = Vec::new();
+        index::write(&mut bytes, 2, all.into_iter()).expect("memory");
+        fs::write(test.index(), bytes).expect("written");
+        let wire = if is_believed { wire } else { 11 };
+        let mailbox = test.open(&INDEX);
+        assert_eq!((mailbox.wire_size(0), mailbox.wire_size(1)), (wire, wire));
+        drop(mailbox);
+        assert!(records(&test).iter().all(|record| record.wire == wire));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::folder::{Folder, PLACES, Place, hash, join, mark, unique_of};
-use crate::scan::{Go, Stamps, Unreadable, until_at_rest, walk};
+use crate::scan::{Go, Stamps, Unreadable, inode_at, until_at_rest, walk};
 
 /// Where messages are in a folder, by the hashes of their unique names: 16 bytes a message, for
 /// the time of one search.
@@ -39,7 +39,7 @@ impl Finder {
 /// has [`mark::SEEN`] in the second case. Returns the directories' stamps if they were at rest.
 ///
 /// A message is known by name and inode; one whose inode changed (a copy put in its place), by its
-/// name alone.
+/// name alone, unless it is a twin: what has its name may be the other one.
 pub(crate) fn relocate(
     folder: &mut Folder,
     finder: &Finder,
@@ -47,7 +47,7 @@ pub(crate) fn relocate(
     mut act: impl FnMut(&mut Folder, usize, &Path) -> bool,
 ) -> Result<Option<Stamps>, Unreadable> {
     let dir = folder.names.dir().to_owned();
-    let mut path = PathBuf::new();
+    let (mut path, mut twin) = (PathBuf::new(), PathBuf::new());
     until_at_rest(&dir, |_| {
         for &(_, at) in &finder.0 {
             folder.messages[at as usize].clear(mark::SEEN);
@@ -84,7 +84,17 @@ pub(crate) fn relocate(
             })?;
         }
         for (at, place, name, inode) in by_name_alone {
-            if !folder.messages[at].is(mark::SEEN) {
+            if folder.messages[at].is(mark::TWIN) {
+                // lstat may tell another inode than readdir, and by that one twins are known.
+                join(&mut twin, &dir, place, &[&name]);
+                let inode = inode_at(&twin).ok();
+                let exact = finder
+                    .find(folder, unique_of(&name))
+                    .find(|&at| Some(folder.messages[at].inode) == inode);
+                if let Some(at) = exact.filter(|&at| !folder.messages[at].is(mark::SEEN)) {
+                    found(folder, at, place, &name);
+                }
+            } else if !folder.messages[at].is(mark::SEEN) {
                 folder.messages[at].inode = inode;
                 folder.messages[at].clear(mark::KNOWN);
                 found(folder, at, place, &name);

@@ -5,6 +5,8 @@
 //! rest; otherwise they are read again, all that was seen is taken together, and what was seen in
 //! two places or no more is looked at with lstat.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +14,7 @@ use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::folder::{Folder, Message, PLACES, Place, hash, mark, unique_of};
+use crate::folder::{Folder, Message, Names, PLACES, Place, hash, mark, unique_of};
 
 /// How often the directories are read where they are seen to change.
 pub(crate) const READINGS_CHANGING: usize = 8;
@@ -248,50 +250,72 @@ fn resolve(folder: &mut Folder) {
     }
 }
 
-/// What a second look at a place found: the inode and the number of its names.
-type Found = (u64, u64);
-
 /// Decides which of the places of one unique name are messages: those where a file still is. Where
-/// none has one, the last is kept and marked as missing. Several are twins.
+/// none has one, the last is kept and marked as missing. Several files are twins; several names of one
+/// file are one message.
 fn resolve_one(folder: &mut Folder, start: usize, end: usize) {
-    let looks: Vec<Option<Found>> = (start..end).map(|at| look(folder, at)).collect();
-    let mut kept: Vec<(usize, Found)> = Vec::new();
-    for (at, found) in (start..end).zip(looks) {
-        folder.messages[at].set(mark::GONE);
-        let is_told = kept.iter().any(|&(other, (inode, names))| {
-            let (a, b) = (&folder.messages[at], &folder.messages[other]);
-            let same_name = a.place() == b.place() && folder.names.name(a) == folder.names.name(b);
-            // One file that has one name was renamed between the two looks.
-            same_name || (names == 1 && found.is_some_and(|found| found.0 == inode))
-        });
-        if let Some(found) = found
-            && !is_told
-        {
-            kept.push((at, found));
+    let Folder { names, messages } = folder;
+    let mut kept: Vec<(usize, u64)> = Vec::new();
+    let mut told = HashSet::new();
+    let mut by_inode: HashMap<u64, usize> = HashMap::new();
+    for at in start..end {
+        messages[at].set(mark::GONE);
+        let message = messages[at];
+        let Some((inode, links)) = look(names, &message) else {
+            continue;
+        };
+        if !told.insert((message.is(mark::NEW), names.name(&message))) {
+            continue;
+        }
+        match by_inode.entry(inode) {
+            Entry::Vacant(entry) => {
+                entry.insert(kept.len());
+                kept.push((at, inode));
+            }
+            Entry::Occupied(entry) => {
+                let other = &mut kept[*entry.get()].0;
+                let linked = match links {
+                    // It was renamed between the two looks.
+                    1 => 0,
+                    _ => mark::LINKED,
+                };
+                messages[*other].set(linked);
+                messages[at].set(linked);
+                if links == 1 || message.place() == Place::Cur {
+                    *other = at;
+                }
+            }
         }
     }
-    // A file that was moved by link and unlink had both names for a moment.
     if kept.len() > 1 {
-        kept.retain(|&(at, _)| look(folder, at).is_some());
+        kept.retain(|&(at, _)| look(names, &messages[at]).is_some());
     }
     if kept.is_empty() {
-        folder.messages[end - 1].clear(mark::GONE);
-        folder.messages[end - 1].set(mark::MISSING);
+        messages[end - 1].clear(mark::GONE);
+        messages[end - 1].set(mark::MISSING);
     }
     let twins = kept.len() > 1;
-    for (at, _) in kept {
-        folder.messages[at].clear(mark::GONE);
+    for (at, inode) in kept {
+        let message = &mut messages[at];
+        message.clear(mark::GONE);
+        message.inode = inode;
         if twins {
-            folder.messages[at].set(mark::TWIN);
+            message.set(mark::TWIN);
         }
     }
 }
 
-fn look(folder: &Folder, at: usize) -> Option<Found> {
+/// The inode of what is at a message's place now, and the number of its names.
+fn look(names: &Names, message: &Message) -> Option<(u64, u64)> {
     let mut path = PathBuf::new();
-    folder.names.path(&folder.messages[at], &mut path);
+    names.path(message, &mut path);
     let meta = fs::symlink_metadata(path).ok()?;
     meta.is_file().then(|| (meta.ino(), meta.nlink()))
+}
+
+/// The inode of the file at `path`, which is not followed.
+pub(crate) fn inode_at(path: &Path) -> io::Result<u64> {
+    Ok(fs::symlink_metadata(path)?.ino())
 }
 
 #[cfg(test)]

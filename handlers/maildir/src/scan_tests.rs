@@ -122,12 +122,20 @@ fn two_files_of_one_unique_name_are_two_messages() {
     let folder = scan(&test.dir).expect("scanned");
     assert_eq!(uniques(&folder), ["1.m.h", "1.m.h"]);
     assert!(folder.messages.iter().all(|message| message.is(mark::TWIN)));
-    // Two lasting names of one file, too: who deletes one has the other.
-    let test = TestBox::new();
-    test.put("new/1.m.h", "one\n", 1);
-    fs::hard_link(test.path("new/1.m.h"), test.path("cur/1.m.h:2,")).expect("linked");
-    let folder = scan(&test.dir).expect("scanned");
-    assert_eq!(folder.messages.len(), 2);
+}
+
+#[test]
+fn two_names_of_one_file_are_one_message_under_the_one_in_cur() {
+    for cur in ["cur/1.m.h:2,", "cur/1.m.h:2,S"] {
+        let test = TestBox::new();
+        test.put("new/1.m.h", "one\n", 1);
+        fs::hard_link(test.path("new/1.m.h"), test.path(cur)).expect("linked");
+        let folder = scan(&test.dir).expect("scanned");
+        assert_eq!(uniques(&folder), ["1.m.h"]);
+        let message = folder.messages[0];
+        assert_eq!(folder.names.name(&message), &cur.as_bytes()[4..]);
+        assert!(message.is(mark::LINKED) && !message.is(mark::TWIN));
+    }
 }
 
 #[test]

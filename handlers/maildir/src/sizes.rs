@@ -168,8 +168,7 @@ fn read_through(path: &Path, buffer: &mut [u8]) -> io::Result<Measured> {
 }
 
 /// The sizes that delivery agents write into names: `,S=` bytes of the file and `,W=` octets with
-/// CRLF line ends. Both must be there and agree: a line end grows by one octet, so W is at least S,
-/// at most twice S and the line end that the last line may lack. `,S=` alone says nothing of lines.
+/// CRLF line ends. Both must be there and [`agree`]. `,S=` alone says nothing of lines.
 pub(crate) fn sizes_in_name(name: &[u8]) -> Option<(u64, u64)> {
     let (mut size, mut wire) = (None, None);
     for field in crate::folder::unique_of(name)
@@ -185,8 +184,14 @@ pub(crate) fn sizes_in_name(name: &[u8]) -> Option<(u64, u64)> {
         }
     }
     let (size, wire) = (size?, wire?);
-    let most = size.checked_mul(2)?.checked_add(2)?;
-    (size <= wire && wire <= most).then_some((size, wire))
+    agree(size, wire).then_some((size, wire))
+}
+
+/// Whether a file of `size` bytes can have `wire` octets on the wire: a line end grows by one octet, and
+/// the last line may lack its own.
+pub(crate) fn agree(size: u64, wire: u64) -> bool {
+    let most = size.checked_mul(2).and_then(|most| most.checked_add(2));
+    most.is_some_and(|most| (size..=most).contains(&wire))
 }
 
 /// A number of digits alone.

@@ -62,6 +62,8 @@ const LOCK_FILE: &str = "superd-pop3-lock";
 /// served and gets no reply from here: the program that started this one has its own for that.
 pub fn main(call: Call) -> Exit {
     let _ = os::signals::ignore_pipe();
+    // An index over the limit of file sizes is one that is not written, and no end.
+    let _ = os::signals::ignore_file_size();
     if os::identity::effective_uid() == 0 {
         os::log::fatal(&call.name, "invoked as uid 0, terminating");
         return Exit::NO;

@@ -13,6 +13,8 @@ pub trait Output {
     fn add(&mut self, bytes: &[u8]);
     /// Sends what is collected.
     fn send(&mut self) -> Result<(), Trouble>;
+    /// Whether the client cannot get what is sent any more, as far as is known now.
+    fn is_broken(&self) -> bool;
 }
 
 impl Output for Conn {
@@ -22,6 +24,10 @@ impl Output for Conn {
 
     fn send(&mut self) -> Result<(), Trouble> {
         self.flush()
+    }
+
+    fn is_broken(&self) -> bool {
+        Conn::is_broken(self)
     }
 }
 
@@ -65,6 +71,7 @@ pub(crate) mod tests {
         pub(crate) sent: Vec<u8>,
         pub(crate) writes: Vec<usize>,
         pub(crate) is_closed: bool,
+        pub(crate) is_broken: bool,
     }
 
     impl Kept {
@@ -86,6 +93,10 @@ pub(crate) mod tests {
             self.writes.push(self.collected.len());
             self.sent.append(&mut self.collected);
             Ok(())
+        }
+
+        fn is_broken(&self) -> bool {
+            self.is_broken
         }
     }
 

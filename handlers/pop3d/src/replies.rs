@@ -28,6 +28,8 @@ pub const NUL: &str = "-ERR a command has no NUL";
 pub const TOO_MANY_BAD: &str = "-ERR too many bad commands";
 /// The list that the ids of messages come from cannot be had.
 pub const NO_IDS: &str = "-ERR [SYS/TEMP] unable to read the list of message ids";
+/// All is done, but a crash may undo it, and it was asked for that it may not.
+pub const UNSYNCED: &str = "-ERR [SYS/TEMP] unable to sync this mailbox";
 
 /// The Maildir is not there, or none was named.
 pub const NO_MAILDIR: &str = "-ERR this user has no $HOME/Maildir";

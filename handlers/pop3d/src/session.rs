@@ -1,6 +1,7 @@
 //! The dialogue of the TRANSACTION state (RFC 1939 section 5): commands in, replies out.
 //!
-//! Nothing is removed and nothing moved before QUIT; a session that ends in any other way has
+//! Nothing is removed and nothing moved before QUIT, and nothing is removed where the client is found to
+//! be gone then; a session that ends in any other way has
 //! changed nothing but which messages this client has seen.
 
 use std::io::{self, ErrorKind};
@@ -245,7 +246,8 @@ impl<S: Store + 'static, O: Output + 'static> Session<S, O> {
 
     /// The octets of a message as RETR sends it.
     fn size(&self, n: usize) -> u64 {
-        self.store.size(n) + if self.settings.blank_line { 2 } else { 0 }
+        let more = if self.settings.blank_line { 2 } else { 0 };
+        self.store.size(n).saturating_add(more)
     }
 
     fn noop(&mut self, argument: &[u8]) -> Next {
@@ -455,15 +457,35 @@ impl<S: Store + 'static, O: Output + 'static> Session<S, O> {
         ));
     }
 
+    /// Where messages are to be removed: sends what is not sent yet, some of them perhaps. An error says
+    /// that the client does not get it and nothing may be removed.
+    fn is_received(&mut self) -> Result<(), Trouble> {
+        if !self.deleted.contains(&true) {
+            return Ok(());
+        }
+        self.out.send()?;
+        // What was written to a client that is gone is taken by the system all the same.
+        match self.out.is_broken() {
+            true => Err(Trouble::Closed),
+            false => Ok(()),
+        }
+    }
+
     fn quit(&mut self, argument: &[u8]) -> Next {
         let Some([]) = number::numbers(argument) else {
             return self.bad(replies::SYNTAX);
         };
+        if let Err(trouble) = self.is_received() {
+            return self.close(End::Trouble(trouble));
+        }
         let deleted = std::mem::take(&mut self.deleted);
         let committed = self.store.commit(&|n| deleted[n]);
         self.counts.dele = committed.removed as u64;
         if committed.failed == 0 {
-            self.reply(replies::OK);
+            self.reply(match committed.is_unsynced {
+                false => replies::OK,
+                true => replies::UNSYNCED,
+            });
         } else {
             let asked = deleted.iter().filter(|&&deleted| deleted).count();
             let failed = committed.failed;

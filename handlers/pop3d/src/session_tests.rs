@@ -32,6 +32,7 @@ struct Told {
     committed: Option<BTreeSet<usize>>,
     corrected: Vec<(usize, u64)>,
     kept: BTreeSet<usize>,
+    is_unsynced: bool,
 }
 
 impl Memory {
@@ -103,6 +104,7 @@ impl Store for Memory {
         Committed {
             removed,
             failed,
+            is_unsynced: told.is_unsynced,
             faults: (failed > 0).then(fault).into_iter().collect(),
         }
     }
@@ -500,4 +502,66 @@ fn a_client_who_takes_no_more_ends_the_session() {
     assert!(
         talk.log()[0].ends_with(" retr=0 top=0 dele=0 bytes=0 messages=1 seconds=0 end=closed\n")
     );
+}
+
+#[test]
+fn where_the_client_is_gone_at_quit_nothing_is_removed() {
+    // It takes nothing; or the system takes it in its place.
+    for is_closed in [true, false] {
+        let mut talk = Talk::over(two());
+        talk.say("RETR 1");
+        talk.say("DELE 1");
+        talk.session.out.is_closed = is_closed;
+        talk.session.out.is_broken = true;
+        assert_eq!(talk.answer(b"QUIT").1, Next::Close);
+        assert_eq!(talk.told.borrow().committed, None);
+        talk.session.log_end();
+        assert!(
+            talk.log()[0].contains(" dele=0 ") && talk.log()[0].ends_with(" end=closed\n"),
+            "{:?}",
+            talk.log()
+        );
+    }
+}
+
+#[test]
+fn what_is_to_be_removed_was_sent_before() {
+    let mut talk = Talk::over(two());
+    talk.say("RETR 1");
+    talk.say("DELE 1");
+    assert!(talk.session.out.sent.is_empty());
+    assert_eq!(talk.answer(b"QUIT").0, "+OK \r\n");
+    assert!(talk.session.out.sent.ends_with(b"\r\n.\r\n+OK \r\n"));
+    assert_eq!(talk.session.out.collected, b"+OK \r\n");
+}
+
+#[test]
+fn where_nothing_is_deleted_a_quit_goes_out_with_what_was_before_it() {
+    let mut talk = Talk::over(two());
+    talk.say("RETR 1");
+    talk.session.out.is_broken = true;
+    talk.say("QUIT");
+    assert!(talk.session.out.sent.is_empty());
+    assert_eq!(talk.told.borrow().committed, Some(BTreeSet::new()));
+}
+
+#[test]
+fn a_quit_that_does_not_last_is_not_said_to() {
+    let mut talk = Talk::over(two());
+    talk.told.borrow_mut().is_unsynced = true;
+    talk.dialogue(&[
+        ("DELE 1", "+OK "),
+        ("QUIT", "-ERR [SYS/TEMP] unable to sync this mailbox"),
+    ]);
+}
+
+#[test]
+fn sizes_beyond_all_measure_do_not_overflow() {
+    let mut memory = two();
+    memory.messages[0].size = u64::MAX;
+    let mut talk = Talk::with(memory, &[("POP3D_BLANK_LINE", "1")]);
+    talk.dialogue(&[
+        ("LIST 1", "+OK 1 18446744073709551615"),
+        ("STAT", "+OK 2 18446744073709551615"),
+    ]);
 }

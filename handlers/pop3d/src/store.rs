@@ -55,8 +55,39 @@ pub struct Committed {
     pub removed: usize,
     /// How many deleted ones are still there.
     pub failed: usize,
+    /// Whether the changes were to last through a crash, and may not.
+    pub is_unsynced: bool,
     /// What else the log is to know, a sentence each.
     pub faults: Vec<String>,
+}
+
+/// A message of so many bytes. Reading past an end that comes before them is an error: somebody has cut
+/// the file off, and what was read is not the message.
+#[derive(Debug)]
+pub struct Whole<M> {
+    message: M,
+    left: u64,
+}
+
+impl<M: Read> Whole<M> {
+    /// `message`, of which `size` bytes are expected.
+    pub fn of(message: M, size: u64) -> Whole<M> {
+        Whole {
+            message,
+            left: size,
+        }
+    }
+}
+
+impl<M: Read> Read for Whole<M> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.message.read(buffer)?;
+        if count == 0 && !buffer.is_empty() && self.left > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
 }
 
 /// The messages of a Maildir.
@@ -75,7 +106,7 @@ impl Messages {
 }
 
 impl Store for Messages {
-    type Message = File;
+    type Message = Whole<File>;
 
     fn len(&self) -> usize {
         self.mailbox.len()
@@ -97,8 +128,10 @@ impl Store for Messages {
         self.mailbox.is_twin(n)
     }
 
-    fn open(&mut self, n: usize) -> io::Result<File> {
-        self.mailbox.open_message(n)
+    fn open(&mut self, n: usize) -> io::Result<Whole<File>> {
+        let file = self.mailbox.open_message(n)?;
+        let size = file.metadata()?.len();
+        Ok(Whole::of(file, size))
     }
 
     fn list(&mut self, style: Style) -> Result<Option<Box<dyn List>>, ListError> {
@@ -124,6 +157,7 @@ impl Store for Messages {
         Committed {
             removed: commit.removed,
             failed: commit.failed.len(),
+            is_unsynced: commit.unsynced.is_some(),
             faults,
         }
     }
@@ -173,5 +207,20 @@ impl List for Uids {
             into.extend_from_slice(uidlist::uidl(uid, self.header.validity).as_bytes());
         }
         uid.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_ends_before_its_size_is_an_error_and_a_longer_one_is_none() {
+        for (size, is_whole) in [(0, true), (3, true), (4, true), (5, false)] {
+            let mut text = Vec::new();
+            let result = Whole::of(&b"abc\n"[..], size).read_to_end(&mut text);
+            assert_eq!(text, b"abc\n");
+            assert_eq!(result.is_ok(), is_whole, "{size}");
+        }
     }
 }

@@ -21,6 +21,7 @@ const JOINTS: &[Joint] = &[Joint {
     name: "mail",
     kind: Kind::Ends,
     run: mail,
+    before_entry: None,
 }];
 
 struct Joe;
@@ -32,6 +33,10 @@ impl Judge for Joe {
             apop: true,
             cram: true,
         }
+    }
+
+    fn gives_identity(&self) -> bool {
+        true
     }
 
     fn check(&self, attempt: &Attempt, env: &Env) -> Verdict {

@@ -197,6 +197,11 @@ impl Conn {
         written.map_err(|error| self.trouble(error))
     }
 
+    /// Whether the client cannot get what is written any more, as far as is known now.
+    pub fn is_broken(&self) -> bool {
+        os::fd::is_broken(self.output.as_fd())
+    }
+
     /// Reads the next line into `line`, without its LF and without one CR before that.
     ///
     /// `limit` is for the line without its end. A bare LF ends a line: people speak these

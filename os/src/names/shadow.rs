@@ -59,8 +59,8 @@ impl std::fmt::Debug for Hash {
 pub struct Looked {
     /// The user's own entry.
     pub entry: Option<Entry>,
-    /// Where he has none: the first hash of the file, of anybody. It shows what work a look at a
-    /// password takes on this system, and must never let anybody in.
+    /// Where he has none, or one without a hash: the first hash of the file, of anybody. It shows
+    /// what work a look at a password takes on this system, and must never let anybody in.
     pub sample: Option<Hash>,
 }
 
@@ -91,18 +91,23 @@ fn search(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
+    let mut entry: Option<Entry> = None;
     let mut sample = None;
-    looked.entry = find_secret_line(file, |line| {
+    find_secret_line(file, |line| {
         let (known, rest) = split_at_colon(line)?;
         if known == name && !name.is_empty() {
-            return parse(line);
+            entry = entry.take().or_else(|| parse(line));
+        } else {
+            let hash = split_at_colon(rest).map_or(rest, |(hash, _)| hash);
+            if sample.is_none() && hash.first() == Some(&b'$') {
+                sample = Some(Hash::new(hash));
+            }
         }
-        let hash = split_at_colon(rest).map_or(rest, |(hash, _)| hash);
-        if sample.is_none() && hash.first() == Some(&b'$') {
-            sample = Some(Hash::new(hash));
-        }
-        None
+        // A hash of his own, also a locked one, makes the work that is to be seen.
+        let has_hash = entry.as_ref()?.hash.expose().contains(&b'$');
+        (has_hash || sample.is_some()).then_some(())
     })?;
+    looked.entry = entry;
     looked.sample = looked.sample.take().or(sample);
     Ok(())
 }
@@ -251,6 +256,18 @@ mod tests {
             assert_eq!(looked.sample.expect("bin's").expose(), b"$6$a$b", "{name}");
         }
         assert!(looked(TEXT, "", "short").entry.is_none());
+    }
+
+    #[test]
+    fn who_has_no_hash_leaves_a_sample_too_wherever_in_the_file() {
+        let text = "star:*:1::::::\njoe:$6$j$h:1::::::\nbang:!:1::::::\nstar:$1$a$b:1::::::\n";
+        for (name, own) in [("star", &b"*"[..]), ("bang", b"!")] {
+            let looked = looked(text, "", name);
+            assert_eq!(looked.entry.expect("his").hash.expose(), own, "{name}");
+            assert_eq!(looked.sample.expect("joe's").expose(), b"$6$j$h", "{name}");
+        }
+        let looked = looked("star:*:1::::::\n", "", "star");
+        assert!(looked.entry.is_some() && looked.sample.is_none());
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! count are those of the name that was asked for, or of the name that a chain of CNAME records in
 //! the same answer leads to (RFC 2317 delegates reverse zones of less than 256 addresses in this
 //! way); a chain has at most [`CHAIN_LIMIT`] links, so a loop ends; an address list has at most
-//! [`ADDRESSES_LIMIT`] entries, and of texts [`TEXTS_LIMIT`] bytes are kept. A chain that leads out of the message is not followed: the servers
-//! that are asked are resolvers, which complete it. The first PTR record counts, as in the
-//! original. Unlike the original, records of names that nobody asked for are passed over.
+//! [`ADDRESSES_LIMIT`] entries, and of texts [`TEXTS_LIMIT`] bytes are kept. A chain that leads out
+//! of the message is not followed: the servers that are asked are resolvers, which complete it. The
+//! first PTR record counts, as in the original, and all TXT records do. Unlike the original, records
+//! of names that nobody asked for are passed over.
 //!
 //! The bytes come from the network: every entry point here takes any bytes at all.
 
