@@ -26,6 +26,8 @@ MUSL := $(subst -gnu,-musl,$(HOST))
 TARGET ?= $(if $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/$(MUSL)/lib),$(MUSL),$(HOST))
 # Static, and not position-independent: both are start-up time of every program that superd runs.
 export RUSTFLAGS := -C target-feature=+crt-static -C relocation-model=static $(RUSTFLAGS)
+# Examples in the documentation are compiled by rustdoc, which does not look at RUSTFLAGS.
+export RUSTDOCFLAGS := $(RUSTFLAGS)
 # The target is always named, though it is the host's: without it Cargo gives RUSTFLAGS to
 # procedural macros too, and those cannot be static.
 CARGO_FLAGS = --locked --target $(TARGET)
