@@ -2,7 +2,7 @@
 //! whole.
 //!
 //! The checker `joe` lets joe in with `sekrit` (and becomes nobody, where it can become somebody);
-//! the mail program `mail` answers each line with what it knows.
+//! `anybody` and `liar` let everybody in and name nobody to become; the mail program `mail` answers each line with what it knows.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -66,9 +66,53 @@ impl Judge for Joe {
     }
 }
 
+/// Lets everybody in as whoever this is.
+struct Anybody;
+
+impl Judge for Anybody {
+    fn offers(&self) -> Offers {
+        Joe.offers()
+    }
+
+    fn gives_identity(&self) -> bool {
+        false
+    }
+
+    fn check(&self, attempt: &Attempt, _: &Env) -> Verdict {
+        Verdict::Yes(Entry {
+            user: attempt.login.clone(),
+            identity: None,
+            variables: Vec::new(),
+        })
+    }
+}
+
+/// The same, and does not say so beforehand.
+struct Liar;
+
+impl Judge for Liar {
+    fn offers(&self) -> Offers {
+        Joe.offers()
+    }
+
+    fn gives_identity(&self) -> bool {
+        true
+    }
+
+    fn check(&self, attempt: &Attempt, env: &Env) -> Verdict {
+        Anybody.check(attempt, env)
+    }
+}
+
 fn find(words: &[OsString]) -> Option<(Box<dyn Judge>, usize)> {
     let (first, rest) = words.split_first()?;
-    (first == "joe").then(|| (Box::new(Joe) as Box<dyn Judge>, rest.len()))
+    let judge: Box<dyn Judge> = match first.to_str() {
+        Some("joe") => Box::new(Joe),
+        Some("anybody") => Box::new(Anybody),
+        Some("liar") => Box::new(Liar),
+        _ => return None,
+    };
+    Some((judge, rest.len()))
 }
 
 /// Answers each line with the line and what it knows; QUIT ends it.

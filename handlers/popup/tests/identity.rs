@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::house::{Link, NOBODY, Popup, directory, is_root, status};
+use crate::house::{As, Link, NOBODY, Popup, directory, is_root, starts, status};
 
 fn descriptors(pid: u32) -> Vec<(u32, String)> {
     let mut all: Vec<(u32, String)> = fs::read_dir(format!("/proc/{pid}/fd"))
@@ -148,6 +148,109 @@ fn without_an_unprivileged_user_root_serves_nobody() {
         let line = format!("popup: fault ip=192.0.2.1 reason=\"{reason}\"\n");
         assert_eq!(done.log, line);
     }
+}
+
+#[test]
+fn with_a_checker_that_names_no_user_to_become_root_serves_nobody() {
+    if !is_root() {
+        println!("left out: the tests do not run as root");
+        return;
+    }
+    let done = Popup::new(&["anybody", "mail"]).start(Link::Pair).wait();
+    assert_eq!(done.code, Some(111));
+    assert_eq!(done.said, "-ERR [SYS/PERM] this server cannot serve\r\n");
+    assert_eq!(
+        done.log,
+        "popup: fault ip=192.0.2.1 reason=\"unable to serve as root with anybody: it changes no \
+         uid, so all who log in would go on as root\"\n"
+    );
+    let mut talking = Popup::new(&["liar", "mail"]).start(Link::Pair);
+    talking.line();
+    talking.say("USER joe\r\nPASS x\r\n");
+    assert_eq!(talking.line(), "+OK \r\n");
+    let done = talking.wait();
+    assert_eq!(done.code, Some(111));
+    assert!(done.said.starts_with("-ERR [SYS/PERM] "), "{}", done.said);
+    assert!(
+        done.log.ends_with(
+            " user=joe reason=\"unable to go on as root: the checker names no user to become\"\n"
+        ),
+        "{}",
+        done.log
+    );
+    // Who is nobody has nothing to give away.
+    let popup = Popup::new(&["anybody", "mail"]).starter(As::Nobody);
+    let mut talking = popup.start(Link::Pair);
+    talking.line();
+    talking.say("USER joe\r\nPASS x\r\nQUIT\r\n");
+    assert_eq!(talking.wait().code, Some(0));
+}
+
+#[test]
+fn while_a_foreign_chain_serves_nobody_holds_the_password() {
+    if !is_root() {
+        println!("left out: the tests do not run as root");
+        return;
+    }
+    // What the shell reads it does not keep either: it is cat that goes on.
+    let script = "cat <&3 >/dev/null; exec 3<&-; printf '+OK served\\r\\n'; exec cat";
+    for start in starts() {
+        for (method, needle) in [
+            ("USER joe\r\nPASS quite-Secret-97\r\n", "quite-Secret-97"),
+            (
+                "USER joe\r\nAUTH PLAIN AGpvZQBxdWl0ZS1TZWNyZXQtOTc=\r\n",
+                "quite-Secret-97",
+            ),
+            (
+                "USER joe\r\nAUTH PLAIN AGpvZQBxdWl0ZS1TZWNyZXQtOTc=\r\n",
+                "pdWl0ZS1TZWNyZXQ",
+            ),
+            (
+                "USER joe\r\nAPOP joe 0123456789abcdef0123456789abcdef\r\n",
+                "0123456789abcdef0123456789abcdef",
+            ),
+        ] {
+            let popup = Popup::new(&["/bin/sh", "-c", script]).starter(start);
+            let mut talking = popup.start(Link::Tcp);
+            talking.line();
+            talking.say(method);
+            assert_eq!(talking.line(), "+OK \r\n");
+            assert_eq!(talking.line(), "+OK served\r\n");
+            let processes = [&[talking.pid()][..], &talking.children()].concat();
+            assert_eq!(processes.len(), if start == As::Tester { 3 } else { 2 });
+            for pid in processes {
+                assert!(memory_has(pid, b"192.0.2.1"), "{pid} can be looked into");
+                assert!(
+                    !memory_has(pid, needle.as_bytes()),
+                    "{start:?} {method:?} {pid}"
+                );
+            }
+            talking.hang_up();
+        }
+    }
+}
+
+/// Whether these bytes are somewhere in what the process can write to.
+fn memory_has(pid: u32, needle: &[u8]) -> bool {
+    use std::os::unix::fs::FileExt;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let (range, rights) = (words.next().unwrap(), words.next().unwrap());
+        if !rights.starts_with("rw") {
+            continue;
+        }
+        let (start, end) = range.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|hex| u64::from_str_radix(hex, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        if memory.read_exact_at(&mut bytes, start).is_ok()
+            && bytes.windows(needle.len()).any(|window| window == needle)
+        {
+            return true;
+        }
+    }
+    false
 }
 
 #[test]
