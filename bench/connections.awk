@@ -1,25 +1,6 @@
 # Makes tables and verdicts of the lines that connections.sh notes: KIND SERVER RATE P50 P99 OWN CHILDREN, and
 # "rules COMPILER SECONDS".
 
-{
-	key = $1 " " $2
-	count[key]++
-	for (field = 3; field <= NF; field++)
-		value[key, field, count[key]] = $field
-}
-
-# The median of one field of one server in one kind of turn.
-function median(key, field,    n, i, j, list, held) {
-	n = count[key]
-	for (i = 1; i <= n; i++) {
-		held = value[key, field, i] + 0
-		for (j = i - 1; j >= 1 && list[j] > held; j--)
-			list[j + 1] = list[j]
-		list[j + 1] = held
-	}
-	return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-}
-
 function cpu(key) {
 	return median(key, 6) + median(key, 7)
 }

@@ -124,4 +124,4 @@ cmp -s "$work/ours.cdb" "$work/theirs.cdb" || { echo "bench: the two rules datab
 
 echo "Connections: medians of $ROUNDS rounds, $TOTAL connections, 32 at a time."
 echo
-awk -v rules="$RULES" -f "$here/connections.awk" "$work/results"
+awk -v rules="$RULES" -f "$here/median.awk" -f "$here/connections.awk" "$work/results"

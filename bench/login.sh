@@ -45,5 +45,5 @@ case $superd in
 esac
 echo "POP3 logins: medians of $ROUNDS rounds, $LOGINS logins, 16 at a time; superd is linked with $libc."
 echo
-awk -v part=login -v servers="$servers" -v logins="$LOGINS" -v libc=$libc -f "$here/pop3.awk" "$work/results"
+awk -v part=login -v servers="$servers" -v logins="$LOGINS" -v libc=$libc -f "$here/median.awk" -f "$here/pop3.awk" "$work/results"
 cat "$work/notes"

@@ -96,7 +96,7 @@ measure() {
     # shellcheck disable=SC2086 # three numbers
     set -- $made
     awk -v part=mailbox -v servers="$servers" -v messages="$count" -v octets="$2" -v megabytes=$(($3 / 1000000)) \
-        -v retrieve=$retrieve -v threads="$threads" -f "$here/pop3.awk" "$work/results"
+        -v retrieve=$retrieve -v threads="$threads" -f "$here/median.awk" -f "$here/pop3.awk" "$work/results"
 }
 
 # each KIND SERVER: the median of the time of login and STAT, for a message, in microseconds.

@@ -60,5 +60,5 @@ done
 
 echo "Memory of a logged-in POP3 session, $SESSIONS open at once."
 echo
-awk -v part=memory -v servers="$servers" -v sessions="$SESSIONS" -f "$here/pop3.awk" "$work/results"
+awk -v part=memory -v servers="$servers" -v sessions="$SESSIONS" -f "$here/median.awk" -f "$here/pop3.awk" "$work/results"
 cat "$work/notes"

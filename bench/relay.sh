@@ -101,32 +101,4 @@ done
 
 echo "POP-before-SMTP: medians of $ROUNDS rounds; $ADDRESSES addresses in the store; $LOGINS logins, 16 at a time; $TOTAL connections, 32 at a time."
 echo
-awk '
-    { key = $1 " " $2; count[key]++; value[key, count[key]] = $3 + 0 }
-    function median(key,    n, i, j, list, held) {
-        n = count[key]
-        for (i = 1; i <= n; i++) {
-            held = value[key, i]
-            for (j = i - 1; j >= 1 && list[j] > held; j--) list[j + 1] = list[j]
-            list[j + 1] = held
-        }
-        return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-    }
-    function row(what, kind) {
-        printf "| %s | %d | %d | %.2f |\n", what, median(kind " without"), median(kind " with"), median(kind " with") / median(kind " without")
-    }
-    function target(what, kind,    more) {
-        more = median(kind " without") / median(kind " with") - 1
-        printf "| %s | below 0.10 | %.2f | %s |\n", what, more, more < 0.1 ? "met" : "missed"
-    }
-    END {
-        print "| | without, each second | with, each second | with : without |"
-        print "|---|---|---|---|"
-        row("logins, relay-ctrl-allow", "login")
-        row("connections, --relay", "connection")
-        print ""
-        print "| target | wanted | measured | |"
-        print "|---|---|---|---|"
-        target("what relay-ctrl-allow adds to a login", "login")
-        target("what --relay adds to a connection", "connection")
-    }' "$work/results"
+awk -f "$here/median.awk" -f "$here/relay.awk" "$work/results"

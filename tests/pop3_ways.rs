@@ -92,36 +92,27 @@ fn texts(mail: &[String]) -> Mail {
     all
 }
 
-/// Everything a password can be used by.
-fn read_by_password(server: SocketAddr, password: &str) {
-    let (how, user) = (How::Password, "joe");
-    if let Some(mail) = clients::poplib(server, how, user, password) {
+/// Every client that there is fetches joe's mail in this way.
+fn read(server: SocketAddr, how: How, password: &str) {
+    if let Some(mail) = clients::poplib(server, how, "joe", password) {
         assert_eq!(mail, messages());
     }
-    if let Some(mail) = clients::curl(server, how, user, password, 2) {
+    if let Some(mail) = clients::curl(server, how, "joe", password, 2) {
         assert_eq!(mail, messages());
     }
     for client in [clients::fetchmail, clients::getmail, clients::mpop] {
-        if let Some(mail) = client(server, how, user, password) {
+        if let Some(mail) = client(server, how, "joe", password) {
             assert_eq!(texts(&mail), texts(&messages()));
         }
     }
 }
 
-/// Everything that knows APOP.
+fn read_by_password(server: SocketAddr, password: &str) {
+    read(server, How::Password, password);
+}
+
 fn read_by_apop(server: SocketAddr) {
-    let (how, user, password) = (How::Apop, "joe", PASSWORD);
-    if let Some(mail) = clients::poplib(server, how, user, password) {
-        assert_eq!(mail, messages());
-    }
-    if let Some(mail) = clients::curl(server, how, user, password, 2) {
-        assert_eq!(mail, messages());
-    }
-    for client in [clients::fetchmail, clients::getmail, clients::mpop] {
-        if let Some(mail) = client(server, how, user, password) {
-            assert_eq!(texts(&mail), texts(&messages()));
-        }
-    }
+    read(server, How::Apop, PASSWORD);
 }
 
 /// A user's password is refused, and it is his.
@@ -195,4 +186,15 @@ fn both_at_once_on_one_port() {
     for method in ["method=user", "method=apop"] {
         assert!(log.contains(method), "{log}");
     }
+}
+
+#[test]
+fn the_setting_of_the_mailbox_holds_for_the_password_and_for_the_mail() {
+    if !with_system_users("POP3_MAILDIR") {
+        return;
+    }
+    let host = Host::new("SERVICES=pop3\nPOP3_CHECKER=checkpw\nPOP3_MAILDIR=Mail");
+    refuses(host.port(110), PASSWORD);
+    std::fs::rename(host.office.maildir("joe"), host.office.path("joe/Mail")).unwrap();
+    read_by_password(host.port(110), PASSWORD);
 }

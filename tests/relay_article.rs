@@ -203,6 +203,15 @@ fn with_the_classic_database_that_a_login_rebuilds_and_the_crontab_ages() {
     // The original's setting of a compiler may stay where it is.
     host.write("conf/tcprules", "/nonexistent/tcprules\n");
     host.story(CLIENT, false, &|| host.crontab_line());
+    // Nobody is told that an address is open which the rules deny.
+    let log = host.log();
+    let about = |line: &&str| line.contains("relay-ctrl-allow: ") && line.contains(" ip=127.66.");
+    let lines: Vec<&str> = log.lines().filter(about).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(
+        lines[0].contains("relay-ctrl-allow: denied ip=127.66."),
+        "{log}"
+    );
 }
 
 #[test]
@@ -219,7 +228,9 @@ fn with_the_direct_mode_of_superd() {
     if !with_system_users("POP-before-SMTP in the direct mode") {
         return;
     }
-    let host = Host::new("SMTP_OPTIONS=\"-HR --relay $STORE\"");
+    // The script makes the store, as after a boot.
+    let host = Host::new("RELAY_STORE=$STORE/made/here\nSMTP_OPTIONS=\"-HR --relay $RELAY_STORE\"");
+    assert!(host.path("spool/made/here").is_dir());
     host.story(CLIENT, true, &|| {});
     let log = host.log();
     let line = "relay-ctrl-allow: open ip=127.7.7.1 user=joe how=apop until=";

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use relay_store::{Address, Expiry, Store};
+use relay_store::{Address, Store, settings};
 
 use crate::environment::Variable;
 
@@ -40,7 +40,7 @@ impl Relays {
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Relays, String> {
         let shown = path.display();
-        let expiry = expiry(&variable)?;
+        let expiry = settings::expiry(&variable).map_err(|unfit| unfit.to_string())?;
         let store = Store::open(path, expiry)
             .map_err(|error| format!("unable to use {shown}: {}", os::reason(&error)))?;
         let value = variable("RELAY_CTRL_RELAYCLIENT").unwrap_or_default();
@@ -82,34 +82,6 @@ impl Relays {
         Some(format!(
             "warning: unable to look up a client in {path}: {reason}; nobody may relay by a login"
         ))
-    }
-}
-
-/// How long a login is good: the same answer as relay-ctrl-allow's, which writes the store.
-fn expiry(variable: &impl Fn(&str) -> Option<OsString>) -> Result<Expiry, String> {
-    let unfit = |place: String, text: &[u8]| {
-        let text = text.escape_ascii();
-        format!("unable to use {place}: {text} is no number of seconds above 0")
-    };
-    if let Some(text) = variable("RELAY_CTRL_EXPIRY").map(OsString::into_vec) {
-        return Expiry::parse(&text).ok_or_else(|| unfit("RELAY_CTRL_EXPIRY".to_owned(), &text));
-    }
-    let settings = variable("RELAY_CTRL_CONFDIR").filter(|dir| !dir.is_empty());
-    let settings = settings.unwrap_or_else(|| "/etc/relay-ctrl".into());
-    let path = PathBuf::from(settings).join("expiry");
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Expiry::default()),
-        Err(error) => {
-            let (path, reason) = (path.display(), os::reason(&error));
-            return Err(format!("unable to read {path}: {reason}"));
-        }
-    };
-    match text.split(|&byte| byte == b'\n').next() {
-        Some(line) if !text.is_empty() => {
-            Expiry::parse(line).ok_or_else(|| unfit(path.display().to_string(), line))
-        }
-        _ => Ok(Expiry::default()),
     }
 }
 
@@ -177,23 +149,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let wrong = |name: &str| (name == "RELAY_CTRL_EXPIRY").then(|| "900s".into());
         let error = Relays::open(dir.path(), wrong).expect_err("no number");
-        assert!(error.contains("RELAY_CTRL_EXPIRY: 900s is no"), "{error}");
-    }
-
-    #[test]
-    fn the_time_is_that_of_relay_ctrls_settings_unless_a_variable_says_otherwise() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let settings = dir.path().to_str().expect("plain").to_owned();
-        let seconds = |more: &[(&str, &str)]| {
-            let mut all = vec![("RELAY_CTRL_CONFDIR", settings.as_str())];
-            all.extend_from_slice(more);
-            opened(dir.path(), &all).store.expiry().seconds()
-        };
-        assert_eq!(seconds(&[]), 900);
-        std::fs::write(dir.path().join("expiry"), "").expect("written");
-        assert_eq!(seconds(&[]), 900);
-        std::fs::write(dir.path().join("expiry"), "60\nmore").expect("written");
-        assert_eq!(seconds(&[]), 60);
-        assert_eq!(seconds(&[("RELAY_CTRL_EXPIRY", "7")]), 7);
+        assert!(
+            error.starts_with("unable to use RELAY_CTRL_EXPIRY: no positive"),
+            "{error}"
+        );
     }
 }

@@ -50,6 +50,10 @@ enum Outcome {
     Open(Recorded, i64),
     /// It is on the list of those that are never opened.
     Excluded,
+    /// The administrator's rules deny it, and that stays so.
+    Denied,
+    /// It is in the store, and did not get into the database.
+    Kept,
 }
 
 /// What relay-ctrl-allow does in a chain of ours: everything, and before the user is become
@@ -81,6 +85,12 @@ pub fn record(env: &mut Env, login: Login<'_>) -> Result<(), NoAddress> {
                     log.event("excluded").field("user", login.user).say();
                     None
                 }
+                Outcome::Denied => {
+                    log.event("denied").field("user", login.user).say();
+                    None
+                }
+                // What the matter is follows.
+                Outcome::Kept => None,
             };
             if let Some((event, until)) = line {
                 let line = log.event(event).field("user", login.user);
@@ -118,13 +128,18 @@ fn open(
     }
     let store = config.store(env)?;
     let recorded = enter(&store, address, who)?;
-    let trouble = config.database.and_then(|database| {
+    if let Some(database) = &config.database {
         let deadline = Instant::now() + PATIENCE;
         let done = database.ensure(&store, address, who, recorded, &exclude, deadline);
-        done.err()
-    });
+        if let Err(trouble) = done {
+            return Ok((Outcome::Kept, Some(trouble)));
+        }
+        if database.denies(address, who) {
+            return Ok((Outcome::Denied, None));
+        }
+    }
     let until = clock().saturating_add(store.expiry().seconds());
-    Ok((Outcome::Open(recorded, until), trouble))
+    Ok((Outcome::Open(recorded, until), None))
 }
 
 /// Puts `address` into the store.

@@ -11,22 +11,16 @@
 //! of the files `rulesdir`, `smtprules`, `smtpcdb` and `rule`, or the default directory of the rules.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use chain::Env;
-use relay_store::{Expiry, Store};
+use relay_store::{Expiry, Store, settings};
 
 use crate::Trouble;
 use crate::database::Database;
 use crate::exclude::Exclude;
 
-/// Where the directory of settings is unless a variable says otherwise.
-pub const DIRECTORY: &str = "/etc/relay-ctrl";
-/// The longest setting, in bytes.
-pub const LINE_LIMIT: usize = 4096;
 /// The most bytes of the list `exclude`.
 pub const EXCLUDE_LIMIT: usize = 1 << 20;
 
@@ -68,10 +62,9 @@ impl Config {
     }
 
     fn of(env: &Env, with_database: bool) -> Result<Config, Trouble> {
-        let named = env
-            .get("RELAY_CTRL_CONFDIR")
-            .filter(|name| !name.is_empty());
-        let files = Files(PathBuf::from(named.unwrap_or(OsStr::new(DIRECTORY))));
+        let files = Files(settings::directory(|name| {
+            env.get(name).map(OsStr::to_owned)
+        }));
         let by_variable = place(env)?;
         let database = match by_variable {
             None if with_database => files.database()?,
@@ -83,7 +76,7 @@ impl Config {
         };
         Ok(Config {
             place,
-            expiry: expiry(env, &files)?,
+            expiry: settings::expiry(|name| env.get(name).map(OsStr::to_owned))?,
             database,
             exclude: files.0.join("exclude"),
         })
@@ -109,7 +102,7 @@ impl Config {
 
     /// The addresses that are never opened.
     pub fn exclude(&self) -> Result<Exclude, Trouble> {
-        let text = read(&self.exclude, EXCLUDE_LIMIT)?.unwrap_or_default();
+        let text = settings::read(&self.exclude, EXCLUDE_LIMIT)?.unwrap_or_default();
         Exclude::parse(&text).map_err(|line| {
             let why = format!("line {line} is neither an address nor a network");
             Trouble::Setting(self.exclude.display().to_string(), why)
@@ -134,18 +127,6 @@ fn place(env: &Env) -> Result<Option<Place>, Trouble> {
     Ok(dir.map(|dir| Place::Directory(dir.into())))
 }
 
-fn expiry(env: &Env, files: &Files) -> Result<Expiry, Trouble> {
-    const WHY: &str = "no positive number of seconds";
-    if let Some(text) = env.bytes("RELAY_CTRL_EXPIRY") {
-        return Expiry::parse(text).ok_or_else(|| setting("RELAY_CTRL_EXPIRY", WHY));
-    }
-    match files.line("expiry")? {
-        None => Ok(Expiry::default()),
-        Some(text) => Expiry::parse(&text)
-            .ok_or_else(|| setting(&files.0.join("expiry").display().to_string(), WHY)),
-    }
-}
-
 fn setting(place: &str, why: &str) -> Trouble {
     Trouble::Setting(place.to_owned(), why.to_owned())
 }
@@ -155,8 +136,7 @@ struct Files(PathBuf);
 
 impl Files {
     fn line(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
-        let text = read(&self.0.join(name), LINE_LIMIT)?;
-        Ok(text.and_then(|text| first_line(&text).map(<[u8]>::to_vec)))
+        Ok(settings::line(&self.0.join(name))?)
     }
 
     fn path(&self, name: &str, default: &str) -> Result<PathBuf, Trouble> {
@@ -167,9 +147,9 @@ impl Files {
     fn database(&self) -> Result<Option<Database>, Trouble> {
         let mut wanted = false;
         let mut line = |name: &str| {
-            let text = read(&self.0.join(name), LINE_LIMIT)?;
+            let text = settings::read(&self.0.join(name), settings::LINE_LIMIT)?;
             wanted |= text.is_some();
-            Ok(text.and_then(|text| first_line(&text).map(<[u8]>::to_vec)))
+            Ok::<_, Trouble>(text.and_then(|text| settings::first_line(&text).map(<[u8]>::to_vec)))
         };
         let (dir, rule) = (line("rulesdir")?, line("rule")?);
         let (text, cdb) = (line("smtprules")?, line("smtpcdb")?);
@@ -190,41 +170,6 @@ fn path_or(line: Option<Vec<u8>>, default: &str) -> PathBuf {
         || default.into(),
         |line| std::ffi::OsString::from_vec(line).into(),
     )
-}
-
-/// The setting in a file: `None` where there is no byte at all.
-pub fn first_line(text: &[u8]) -> Option<&[u8]> {
-    if text.is_empty() {
-        return None;
-    }
-    text.split(|&byte| byte == b'\n').next()
-}
-
-/// All of a file of at most `limit` bytes; `None` where there is none.
-fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Trouble> {
-    let failed = |error| Trouble::file("read", path, error);
-    let file = match File::open(path) {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(None);
-        }
-        other => other.map_err(failed)?,
-    };
-    let mut text = Vec::new();
-    file.take(limit as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(failed)?;
-    if text.len() > limit {
-        return Err(setting(
-            &path.display().to_string(),
-            &format!("larger than {limit} bytes"),
-        ));
-    }
-    Ok(Some(text))
 }
 
 /// The address of the client, where there is one.
@@ -335,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_limit_is_read_and_one_byte_more_is_an_error() {
-        let whole = "x".repeat(LINE_LIMIT);
+        let whole = "x".repeat(settings::LINE_LIMIT);
         assert!(config(&[("spooldir", &whole)], &[]).is_ok());
         let wrong = config(&[("spooldir", &format!("{whole}x"))], &[]).expect_err("long");
         assert_eq!(wrong, "unable to use DIR/spooldir: larger than 4096 bytes");

@@ -115,6 +115,14 @@ impl Database {
         })
     }
 
+    /// Whether the rules in the database deny `address`, whoever has logged in from there.
+    pub fn denies(&self, address: &Address, who: &Entry) -> bool {
+        let ip = address.to_string();
+        Cdb::open_path(&self.cdb)
+            .and_then(|cdb| decide(&client(&ip, host(who)), |key| cdb.get(key)))
+            .is_ok_and(|decision| decision.verdict() == Verdict::Deny)
+    }
+
     fn variables(&self) -> Result<Variables, Trouble> {
         parse_rule(&self.rule).map_err(|why| {
             let rule = self.rule.escape_ascii();

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use relay_store::settings::Unfit;
+
 /// Each is one sentence with the object in it.
 #[derive(Debug)]
 pub enum Trouble {
@@ -17,6 +19,19 @@ pub enum Trouble {
     NoRules(PathBuf, &'static str),
     /// There is no new database; the old one is as it was.
     Compile(PathBuf, String),
+}
+
+impl From<Unfit> for Trouble {
+    fn from(unfit: Unfit) -> Trouble {
+        match unfit {
+            Unfit::Read(path, error) => Trouble::File("read", path, error),
+            Unfit::TooLarge(path, limit) => Trouble::Setting(
+                path.display().to_string(),
+                format!("larger than {limit} bytes"),
+            ),
+            Unfit::Time(place) => Trouble::Setting(place, Unfit::NO_TIME.to_owned()),
+        }
+    }
 }
 
 impl Trouble {

@@ -17,6 +17,7 @@
 mod address;
 mod entry;
 mod expiry;
+pub mod settings;
 mod store;
 mod sweep;
 
