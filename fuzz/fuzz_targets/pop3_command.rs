@@ -88,6 +88,10 @@ impl Output for Kept {
     fn send(&mut self) -> Result<(), Trouble> {
         Ok(())
     }
+
+    fn is_broken(&self) -> bool {
+        false
+    }
 }
 
 fuzz_target!(|input: &[u8]| {
