@@ -25,7 +25,10 @@ fuzz_target!(|bytes: &[u8]| {
     response[7] = choice / 4;
     response.extend(bytes);
     check(kind, message::examine(&response, id, &question));
-    assert_eq!(message::examine(&response, !id, &question), Verdict::NotOurs);
+    assert_eq!(
+        message::examine(&response, !id, &question),
+        Verdict::NotOurs
+    );
 });
 
 fn check(kind: Kind, verdict: Verdict) {

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use relay_store::settings::first_line;
 use relay::database::{Statics, parse_rule};
 use relay::exclude::Exclude;
+use relay_store::settings::first_line;
 use relay_store::{Address, Expiry};
 use rules::record::{Record, Verdict};
 use rules::search::Client;
