@@ -10,6 +10,9 @@ SBIN = $(DESTDIR)$(PREFIX)/sbin
 BIN = $(DESTDIR)$(PREFIX)/bin
 LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/superd
 MAN = $(DESTDIR)$(PREFIX)/share/man
+# The guides; and below it what is to be copied to its place in /etc: the init script, fail2ban's filter.
+DOC = $(DESTDIR)$(PREFIX)/share/doc/superd
+EXAMPLES = $(DOC)/examples
 # What stands in sbin beside superd, and in bin for everybody; generic names (smtpd, imapd) stay in libexec.
 SBIN_LINKS = superd-rules superd-rulescheck superd-relay
 BIN_LINKS = superd-passwd
@@ -97,7 +100,8 @@ install:
 	@echo "installing below $(DESTDIR)$(PREFIX)"
 	@mkdir -p $(SBIN) $(BIN) $(LIBEXEC)
 	@# By way of a new file and a rename: a running superd cannot be overwritten, and need not be stopped.
-	@cp $(SUPERD) $(SBIN)/.superd.new && chmod 755 $(SBIN)/.superd.new && mv -f $(SBIN)/.superd.new $(SBIN)/superd
+	@# Not to be read: nobody may then look into a process of it that runs as himself, see relay-ctrl-chdir(8).
+	@cp $(SUPERD) $(SBIN)/.superd.new && chmod 711 $(SBIN)/.superd.new && mv -f $(SBIN)/.superd.new $(SBIN)/superd
 	@for name in $(SBIN_LINKS); do ln -sf superd $(SBIN)/$$name; done
 	@for name in $(BIN_LINKS); do ln -sf ../sbin/superd $(BIN)/$$name; done
 	@$(program_names) | while read -r name; do ln -sf ../../sbin/superd $(LIBEXEC)/$$name; done
@@ -107,6 +111,9 @@ install:
 		section=$(MAN)/man$${page##*.}; mkdir -p $$section && cp $$page $$section/ && chmod 644 $$section/$${page##*/} || exit 1; \
 	done
 	@for link in $(MAN_LINKS); do ln -sf $${link#*:}.8 $(MAN)/man8/$${link%:*}.8; done
+	@mkdir -p $(EXAMPLES)/fail2ban
+	@cp CHANGES LICENSE docs/*.md $(DOC)/ && cp init/superd $(EXAMPLES)/ && cp init/fail2ban/* $(EXAMPLES)/fail2ban/
+	@chmod 644 $(DOC)/*.md $(DOC)/CHANGES $(DOC)/LICENSE $(EXAMPLES)/fail2ban/* && chmod 755 $(EXAMPLES)/superd
 
 # Removes what install puts there, also what an older version had put there: the links that lead to superd.
 uninstall:
@@ -117,6 +124,9 @@ uninstall:
 	@rm -f $(SBIN)/superd $(addprefix $(SBIN)/,$(SBIN_LINKS)) $(addprefix $(BIN)/,$(BIN_LINKS))
 	@for link in $(MAN_LINKS); do rm -f $(MAN)/man8/$${link%:*}.8; done
 	@for page in $(MAN_PAGES); do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
+	@rm -f $(addprefix $(DOC)/,CHANGES LICENSE $(notdir $(wildcard docs/*.md))) $(EXAMPLES)/superd \
+		$(addprefix $(EXAMPLES)/fail2ban/,$(notdir $(wildcard init/fail2ban/*)))
+	@rmdir -p $(EXAMPLES)/fail2ban 2>/dev/null || true
 
 # The executable knows its programs: it makes links for all but those of sbin and bin, here in a directory
 # that is thrown away, for links that work in a DESTDIR must be relative.

@@ -158,10 +158,14 @@ fn a_service_that_cannot_start_is_told() {
         "{}",
         done.err()
     );
+    let why = "unable to figure out port number for no-such-service";
+    assert!(installed.log().contains(why), "{}", installed.log());
+    // There may be nobody who keeps the log.
     assert!(
-        installed.log().contains("unable to figure out port number"),
+        done.err()
+            .contains(&format!("smtp: superd: fatal: {why}\n")),
         "{}",
-        installed.log()
+        done.err()
     );
     assert!(!installed.path("lock").exists());
 }
@@ -213,6 +217,23 @@ fn a_service_whose_logger_cannot_be_started_is_not_left_without_a_log() {
 }
 
 #[test]
+fn a_logger_that_ends_late_is_not_taken_for_that_of_the_next_start() {
+    let installed = Installation::new();
+    let settings = std::fs::read_to_string(installed.path("settings")).expect("settings");
+    let slow = settings.replace("exec cat", "sleep 0.8; exec cat");
+    let failing = slow.replace("SMTP_PORT=10025", "SMTP_PORT=no-such-service");
+    std::fs::write(installed.path("settings"), failing).expect("written");
+    assert_eq!(installed.script("start").code, Some(1));
+    std::fs::write(installed.path("settings"), slow).expect("written");
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    assert_eq!(installed.script("stop").code, Some(0));
+    std::thread::sleep(Duration::from_millis(1500));
+    let left = std::fs::read_dir(installed.path("run")).expect("the folder");
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
 fn a_service_that_does_not_start_does_not_hide_one_that_does() {
     let installed = Installation::new();
     let settings = std::fs::read_to_string(installed.path("settings")).expect("settings");
@@ -254,6 +275,97 @@ fn whoever_may_not_look_at_the_service_is_told_so() {
         assert!(done.err().contains("run this as root"), "{}", done.err());
     }
     assert_eq!(installed.script("status").code, Some(0));
+}
+
+#[test]
+fn a_setting_with_which_nobody_would_be_served_stops_the_start_and_is_told() {
+    let installed = Installation::new();
+    let settings = std::fs::read_to_string(installed.path("settings")).expect("settings");
+    let own = settings.lines().filter(|line| !line.starts_with("smtp()"));
+    let own: String = own.map(|line| format!("{line}\n")).collect();
+    let own = format!(
+        "{own}SMTP_USER=$(id -u)\nSMTP_GROUP=$(id -g)\nPOP3_HOST={}\nPOP3_PORT=10110\nPOP3_OPTIONS=-HR\n\
+         POP3_NAME=mx.example.org\nPOP3_CHECKER=checkpw\nPOP3_RELAY=relay-ctrl-allow\n",
+        installed.host
+    );
+    let start = |line: &str| {
+        let text = format!("{own}{line}\n");
+        std::fs::write(installed.path("settings"), text).expect("written");
+        installed.script("start")
+    };
+    let rules = installed.path("no.cdb").display().to_string();
+    for (service, line, why) in [
+        (
+            "smtp",
+            format!("SMTP_RULES={rules}"),
+            format!("there is no file {rules}"),
+        ),
+        (
+            "smtp",
+            "SMTP_PROGRAM='smtpdd x'".into(),
+            "SMTP_PROGRAM in ".into(),
+        ),
+        (
+            "smtp",
+            "SMTP_PROGRAM='smtpdd x'".into(),
+            "there is no program smtpdd".into(),
+        ),
+        (
+            "pop3",
+            "POP3_CHECKER=checkpwd".into(),
+            "there is no program checkpwd".into(),
+        ),
+        (
+            "pop3",
+            "POP3_CHECKER=".into(),
+            "nobody would check passwords".into(),
+        ),
+        (
+            "pop3",
+            "POP3_CHECKER=pop3_on".into(),
+            "there is no program pop3_on".into(),
+        ),
+        (
+            "pop3",
+            "POP3_CHECKER=/etc".into(),
+            "there is no program /etc".into(),
+        ),
+        (
+            "pop3",
+            "POP3_RELAY=relay-ctrl-alow".into(),
+            "there is no program relay-ctrl-alow".into(),
+        ),
+    ] {
+        let done = start(&format!("SERVICES={service}\n{line}"));
+        let told = format!("{line}: {}{}", done.out(), done.err());
+        assert_eq!(done.code, Some(1), "{told}");
+        assert!(
+            done.err().contains(&format!("{service}: superd: fatal: "))
+                && done.err().contains(&why),
+            "{told}"
+        );
+        assert!(installed.log().contains(&why), "{told}");
+        assert_eq!(installed.script("status").code, Some(3), "{told}");
+    }
+    for (service, line) in [
+        ("smtp", format!("SMTP_OPTIONS='-HR -X'\nSMTP_RULES={rules}")),
+        (
+            "smtp",
+            format!(
+                "SMTP_OPTIONS=-HR\nSMTP_PROGRAM='relay-ctrl-check {}'",
+                bin("smtpd").display()
+            ),
+        ),
+        ("pop3", String::new()),
+        (
+            "pop3",
+            "POP3_CHECKER=/bin/false\nPOP3_RELAY='env -i recordio'".into(),
+        ),
+    ] {
+        let done = start(&format!("SERVICES={service}\n{line}"));
+        assert_eq!(done.code, Some(0), "{line}: {}{}", done.out(), done.err());
+        assert_eq!(installed.script("stop").code, Some(0));
+    }
 }
 
 #[test]

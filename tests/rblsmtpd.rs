@@ -565,6 +565,12 @@ fn neither_the_look_ups_nor_the_conversation_are_roots_and_the_program_is() {
         assert!(Instant::now() < limit, "a child that is not root");
         std::thread::sleep(Duration::from_millis(5));
     };
+    // Before it asks it has no socket at all.
+    let question = name("silent.test");
+    while !dns.asked().iter().any(|(asked, _)| *asked == question) {
+        assert!(Instant::now() < limit, "{:?}", dns.asked());
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let open = std::fs::read_dir(format!("/proc/{child}/fd")).unwrap();
     let sockets = open.filter(|entry| {
         let target = std::fs::read_link(entry.as_ref().unwrap().path()).unwrap();

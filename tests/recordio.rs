@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::post::{HOST, Office, PASSWORD};
 use crate::support::log::pid_of;
-use crate::support::{DEADLINE, Server, Side, as_root, bin, peer, run};
+use crate::support::{DEADLINE, Run, Server, Side, as_root, bin, peer, run};
 
 /// The original (where it is there) and ours.
 fn programs() -> Vec<PathBuf> {
@@ -284,6 +284,32 @@ fn behind_the_login_it_records_what_was_sent_ahead_of_it_and_no_password() {
     server.wait_for(&format!("{pid} > +OK 0 0\r "));
     server.wait_for(&format!("{pid} > [EOF]"));
     assert!(!server.log().iter().any(|line| line.contains(PASSWORD)));
+}
+
+#[test]
+fn the_program_has_the_variables_of_an_ipv6_client_as_they_were() {
+    let variables = [
+        ("PROTO", "TCP6"),
+        ("TCPREMOTEIP", "2001:db8::7"),
+        ("TCP6REMOTEIP", "2001:db8::7"),
+        ("TCPLOCALIP", "::1"),
+        ("TCP6INTERFACE", "lo"),
+    ];
+    let mut run = Run::new(bin("recordio")).args(["/bin/sh", "-c", "env; cat"]);
+    for (name, value) in variables {
+        run = run.env(name, value);
+    }
+    let done = run.input("from ::ffff:192.0.2.1\n").done();
+    assert_eq!(done.code, Some(0));
+    for (name, value) in variables {
+        let line = format!("{name}={value}\n");
+        assert!(done.out().contains(&line), "{line}{}", done.out());
+    }
+    assert!(
+        done.err().contains(" < from ::ffff:192.0.2.1 \n"),
+        "{}",
+        done.err()
+    );
 }
 
 #[test]

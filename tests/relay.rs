@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rules::cdb::Cdb;
 use rules::record::{Record, Verdict};
@@ -158,4 +158,22 @@ pub fn numbers(report: &Report) -> Vec<String> {
 pub fn report(done: &Done) -> Report {
     assert_eq!(done.code, Some(0), "{}", done.err());
     Report::read(&done.out())
+}
+
+/// Runs `what` in the first half of a second of the clock, with that second. It is done again
+/// if the second was over before it.
+pub fn within_a_second<T>(mut what: impl FnMut(SystemTime) -> T) -> T {
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    loop {
+        let now = clock();
+        if now.subsec_millis() > 500 {
+            std::thread::sleep(Duration::from_millis(u64::from(1010 - now.subsec_millis())));
+            continue;
+        }
+        let second = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        let done = what(second);
+        if clock().as_secs() == now.as_secs() {
+            return done;
+        }
+    }
 }

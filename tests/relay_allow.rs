@@ -119,7 +119,7 @@ fn no_trouble_loses_a_login() {
     let troubles: [(&str, Make, &str); 6] = [
         (
             "spool",
-            |office| fs::remove_dir(office.path("spool")).unwrap(),
+            |office| fs::remove_dir_all(office.path("spool")).unwrap(),
             "unable to open the directory",
         ),
         (
@@ -150,9 +150,15 @@ fn no_trouble_loses_a_login() {
     ];
     for (name, make, why) in troubles {
         let office = Office::new();
+        report(&office.login("192.0.2.7").done());
+        fs::remove_file(office.path("spool/192.0.2.7")).unwrap();
+        let database = || fs::read(office.path("etc/tcp.smtp.cdb")).unwrap();
+        let good = database();
         make(&office);
         let done = office.login(IP).done();
         report(&done);
+        // Neither the administrator's rules are gone nor is anybody open who was not.
+        assert_eq!(database(), good, "{name}");
         let err = done.err();
         let line = err.lines().last().unwrap_or_default();
         assert!(
@@ -211,12 +217,9 @@ fn a_user_with_a_shell_cannot_open_an_address_in_a_store_that_is_not_his() {
     }
     let done = office.login("203.0.113.9").done();
     report(&done);
-    assert!(
-        done.err()
-            .contains("trouble ip=203.0.113.9 why=\"unable to record 203.0.113.9: access denied"),
-        "{}",
-        done.err()
-    );
+    let file = office.text("spool/203.0.113.9");
+    let trouble = format!("trouble ip=203.0.113.9 why=\"unable to record {file}: access denied\"");
+    assert!(done.err().contains(&trouble), "{}", done.err());
     assert!(office.stored().is_empty());
     let done = office
         .run("superd-relay")

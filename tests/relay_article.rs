@@ -4,8 +4,11 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use rules::cdb::Cdb;
 
 use crate::post::{Office, PASSWORD, Pop3, apop_digest, with_system_users};
 use crate::support::{Client, DEADLINE, Done, Run, address, bin, script};
@@ -89,6 +92,17 @@ impl Host {
 
     fn path(&self, name: &str) -> PathBuf {
         self.office.path(name)
+    }
+
+    /// The settings of the classic way.
+    fn keep_a_database(&self) {
+        let rules = self.path("rules").display().to_string();
+        self.write("conf/rulesdir", &format!("{rules}\n"));
+        self.write("conf/smtprules", "tcp.smtp\n");
+        self.write("conf/smtpcdb", "tcp.smtp.cdb\n");
+        self.write("conf/rule", ":allow,RELAYCLIENT=''\n");
+        // The original's setting of a compiler may stay where it is.
+        self.write("conf/tcprules", "/nonexistent/tcprules\n");
     }
 
     /// Runs words as root would on this host.
@@ -195,13 +209,7 @@ fn with_the_classic_database_that_a_login_rebuilds_and_the_crontab_ages() {
         return;
     }
     let host = Host::new("");
-    let rules = host.path("rules").display().to_string();
-    host.write("conf/rulesdir", &format!("{rules}\n"));
-    host.write("conf/smtprules", "tcp.smtp\n");
-    host.write("conf/smtpcdb", "tcp.smtp.cdb\n");
-    host.write("conf/rule", ":allow,RELAYCLIENT=''\n");
-    // The original's setting of a compiler may stay where it is.
-    host.write("conf/tcprules", "/nonexistent/tcprules\n");
+    host.keep_a_database();
     host.story(CLIENT, false, &|| host.crontab_line());
     // Nobody is told that an address is open which the rules deny.
     let log = host.log();
@@ -212,6 +220,36 @@ fn with_the_classic_database_that_a_login_rebuilds_and_the_crontab_ages() {
         lines[0].contains("relay-ctrl-allow: denied ip=127.66."),
         "{log}"
     );
+}
+
+#[test]
+fn with_a_user_of_its_own_whose_crontab_ages_his_store() {
+    if !with_system_users("POP-before-SMTP under a user of its own") {
+        return;
+    }
+    let host = Host::new("");
+    host.keep_a_database();
+    for name in ["spool", "rules", "rules/tcp.smtp", "rules/tcp.smtp.cdb"] {
+        host.office.give("ann", &host.path(name));
+    }
+    let ann = host.office.uid_of("ann").to_string();
+    let program = bin("relay-ctrl-age").display().to_string();
+    host.story(CLIENT, true, &|| {
+        let become_ann = [
+            "setpriv",
+            "--reuid",
+            &ann,
+            "--regid",
+            &ann,
+            "--clear-groups",
+        ];
+        let done = host.run(&[&become_ann[..], &["--", &program]].concat());
+        assert_eq!((done.code, done.err().as_str()), (Some(0), ""));
+    });
+    // What root wrote at the logins has stayed that user's to write.
+    let owner = |name: &str| fs::metadata(host.path(name)).unwrap().uid().to_string();
+    assert_eq!(owner("rules/tcp.smtp.cdb"), ann);
+    assert_eq!(owner("spool/.lock"), ann);
 }
 
 #[test]
@@ -235,4 +273,52 @@ fn with_the_direct_mode_of_superd() {
     let log = host.log();
     let line = "relay-ctrl-allow: open ip=127.7.7.1 user=joe how=apop until=";
     assert!(log.contains(line), "{log}");
+    // The log of the mail that is relayed says who it was.
+    host.logs_in(CLIENT, false);
+    let mut client = Client::connect_from(CLIENT, (host.address, 10_025).into());
+    client.expect("220 ");
+    for (line, reply) in [
+        ("HELO c", "250"),
+        ("MAIL FROM:<a@far.test>", "250"),
+        ("RCPT TO:<b@other.test>", "250"),
+        ("DATA", "354"),
+        ("Subject: x\r\n\r\nx\r\n.", "250"),
+        ("QUIT", "221"),
+    ] {
+        let said = client.ask(line);
+        assert!(said.starts_with(reply), "{line}: {said} {}", host.log());
+    }
+    let log = host.log();
+    let is_his = |line: &str| line.starts_with("smtpd: ") && line.contains(" login=joe");
+    assert!(log.lines().any(is_his), "{log}");
+}
+
+#[test]
+fn a_hundred_pop3_logins_at_once_open_a_hundred_addresses_ten_times_in_a_row() {
+    if !with_system_users("a hundred POP3 logins at once") {
+        return;
+    }
+    let host = Host::new("POP3_OPTIONS='-HR -c 200 -b 200'");
+    host.keep_a_database();
+    host.write("conf/expiry", "900\n");
+    for round in 0..10 {
+        let clients: Vec<Ipv4Addr> = (0..100)
+            .map(|number| Ipv4Addr::new(127, 50, round, number))
+            .collect();
+        std::thread::scope(|scope| {
+            for client in &clients {
+                scope.spawn(|| host.logs_in(*client, false));
+            }
+            scope.spawn(|| host.crontab_line());
+        });
+        let stored = fs::read_dir(host.path("spool")).unwrap();
+        let stored = stored.filter(|item| item.as_ref().unwrap().file_name() != ".lock");
+        assert_eq!(stored.count(), 100 * (usize::from(round) + 1));
+        let cdb = Cdb::open_path(&host.path("rules/tcp.smtp.cdb")).unwrap();
+        for client in &clients {
+            let record = cdb.get(client.to_string().as_bytes()).unwrap();
+            assert!(record.is_some(), "{client} {}", host.log());
+        }
+    }
+    assert!(!host.log().contains("trouble"), "{}", host.log());
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use crate::relay::{IP, Office, RULES, as_somebody, numbers, report};
+use crate::relay::{IP, Office, RULES, as_somebody, numbers, report, within_a_second};
 use crate::support::{Run, SOMEBODY, as_root, bin, is_root, probe};
 
 #[test]
@@ -41,7 +42,7 @@ fn a_store_behind_a_closed_door_is_reached_by_the_descriptor_of_chdir_alone() {
     let told = report(&done);
     assert!(
         done.err()
-            .starts_with("relay-ctrl-allow: open ip=192.0.2.1 user=alice"),
+            .contains("relay-ctrl-allow: open ip=192.0.2.1 user=alice"),
         "{}",
         done.err()
     );
@@ -158,6 +159,69 @@ fn age_closes_who_has_expired_and_keeps_who_has_not() {
     assert_eq!(office.says("10.0.0.1"), "RBLSMTPD=no RELAYCLIENT=");
     assert_eq!(office.says("192.0.2.66"), "deny");
     assert_eq!(office.says("9.9.9.9"), "");
+}
+
+#[test]
+fn a_login_that_is_exactly_as_old_as_the_expiry_is_good_and_a_second_later_no_more() {
+    let office = Office::new();
+    let date = |ip: &str, time: SystemTime| {
+        report(&office.login(ip).done());
+        let file = fs::File::options()
+            .write(true)
+            .open(office.path("spool").join(ip));
+        file.unwrap().set_modified(time).unwrap();
+    };
+    let old = |second: SystemTime, age: u64| second - Duration::from_secs(age);
+    // By the database, after relay-ctrl-age.
+    let (stored, exact, late) = within_a_second(|second| {
+        date(IP, old(second, 900));
+        date("192.0.2.2", old(second, 901));
+        assert_eq!(office.age().code, Some(0));
+        (office.stored(), office.says(IP), office.says("192.0.2.2"))
+    });
+    assert_eq!(stored, [IP]);
+    assert_eq!((exact.as_str(), late.as_str()), ("RELAYCLIENT=", ""));
+    // By relay-ctrl-check and superd-relay.
+    for (age, value, code) in [(900, Some(""), 0), (901, None, 1)] {
+        let (told, asked) = within_a_second(|second| {
+            date(IP, old(second, age));
+            let asked = office
+                .run("superd-relay")
+                .args(["check", IP])
+                .env("RELAY_CTRL_DIR", office.path("spool"))
+                .done();
+            let check = office.run("relay-ctrl-check").arg(probe());
+            (check.env("TCPREMOTEIP", IP).done(), asked)
+        });
+        assert_eq!(report(&told).env("RELAYCLIENT").as_deref(), value, "{age}");
+        assert_eq!(asked.code, Some(code), "{age}: {}", asked.out());
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told_with_its_path() {
+    if !as_root("a store of root's") {
+        return;
+    }
+    let office = Office::new();
+    report(&office.login(IP).done());
+    std::os::unix::fs::chown(office.path("spool"), Some(0), Some(0)).unwrap();
+    let file = office.text(&format!("spool/{IP}"));
+    let done = office.run("superd-relay").args(["revoke", IP]).done();
+    assert_eq!(done.code, Some(111));
+    assert_eq!(
+        done.err(),
+        format!("superd-relay: fatal: unable to remove {file}: access denied\n")
+    );
+    let file = office.text("spool/192.0.2.9");
+    let done = office.run("relay-ctrl-age").arg("192.0.2.9").done();
+    assert_eq!(done.code, Some(1), "{}", done.err());
+    assert!(
+        done.err()
+            .contains(&format!("unable to record {file}: access denied")),
+        "{}",
+        done.err()
+    );
 }
 
 #[test]

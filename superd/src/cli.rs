@@ -159,6 +159,18 @@ pub fn usage(name: &str) -> String {
     )
 }
 
+/// What the original has none of. Nothing under the original's name: whoever has a script that reads its usage
+/// gets what he has always got.
+pub fn long_usage(name: &str) -> String {
+    if name == "tcpserver" {
+        return String::new();
+    }
+    format!(
+        "{name}: and: [ --relay dir ] [ --exec ]; with unix:path in place of host port: [ --mode mode ] \
+         [ --owner user:group ]; alone: --help, --version, --libexec, --links dir\n"
+    )
+}
+
 /// A command line that was read, and how much may be said about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {

@@ -78,7 +78,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     /// A mistake in the command line is told even under `-q`, as by the original.
     fn mistake(&self, mistake: &Mistake) {
-        let usage = cli::usage(self.name);
+        let usage = cli::usage(self.name) + &cli::long_usage(self.name);
         match mistake {
             Mistake::Usage => os::log::say(usage.as_bytes()),
             Mistake::Option(sentence) => {

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use accounts::Home;
@@ -24,8 +25,8 @@ use crate::hash::{self, Method};
 use crate::stored::Stored;
 use crate::{passwd_files, password_file, users_secret};
 
-const USAGE: &str = "superd-passwd: usage: superd-passwd [ -s scheme ] [ -m maildir ] [ user ]\n\
-                     superd-passwd: usage: superd-passwd -u [ -s scheme ] user\n";
+const USAGE: &str = "superd-passwd: usage: superd-passwd [ -s scheme ] [ -m maildir ] [ user ] | \
+                     superd-passwd -u [ -s scheme ] user\n";
 
 /// The most bytes of a new password. Longer ones might not fit with name and challenge into the 512
 /// bytes that checkpassword programs are told.
@@ -114,9 +115,10 @@ fn run(name: &str, args: Vec<OsString>, env: &mut Env) -> Result<(), Failure> {
     let place = password_file::place(&account, env);
     let place = place.map_err(|fault| Failure::Refused(fault.to_string()))?;
     become_owner(&account)?;
+    let path = account.home.join(place);
+    refuse_without_mailbox(&path)?;
     let line = line_of_password_file(&new_password()?, options.scheme)?;
-    passwd_files::replace(&account.home.join(place), &line)
-        .map_err(|error| Failure::Trouble(error.to_string()))
+    passwd_files::replace(&path, &line).map_err(|error| Failure::Trouble(error.to_string()))
 }
 
 fn parse(args: Vec<OsString>) -> Result<Options, Failure> {
@@ -236,6 +238,21 @@ fn become_owner(account: &Account) -> Result<(), Failure> {
         gid: account.gid,
     };
     identity::become_user(who).map_err(|error| Failure::Trouble(error.to_string()))
+}
+
+/// The name of a temporary file that cannot be created there would tell nobody what is missing.
+fn refuse_without_mailbox(path: &Path) -> Result<(), Failure> {
+    let folder = os::file::dir_of(path);
+    match std::fs::metadata(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let (path, folder) = (path.display(), folder.display());
+            Err(Failure::Trouble(format!(
+                "unable to create {path}: there is no {folder}"
+            )))
+        }
+        // What else there may be the file itself will tell.
+        _ => Ok(()),
+    }
 }
 
 /// What is to stand in a `.password` file: one line.

@@ -63,13 +63,13 @@ impl Run<'_> {
             }
         };
         for word in args {
-            self.open(&store, exclude, word);
+            self.open(config, &store, exclude, word);
         }
         let deadline = Instant::now() + PATIENCE;
         let _lock = match store.lock(deadline) {
             Ok(Some(lock)) => lock,
             other => {
-                let path = directory(config);
+                let path = config.place.shown();
                 let trouble = match other {
                     Err(error) => Trouble::File("lock", path, error),
                     Ok(_) => Trouble::Locked(path),
@@ -81,17 +81,20 @@ impl Run<'_> {
             Ok(swept) => {
                 if let Some(error) = swept.trouble {
                     self.tell(
-                        &Trouble::File("clean up", directory(config), error),
+                        &Trouble::File("clean up", config.place.shown(), error),
                         Exit::NO,
                     );
                 }
                 self.rebuild(config, Some(&store), &swept.open);
             }
-            Err(error) => self.tell(&Trouble::File("list", directory(config), error), Exit::NO),
+            Err(error) => self.tell(
+                &Trouble::File("list", config.place.shown(), error),
+                Exit::NO,
+            ),
         }
     }
 
-    fn open(&mut self, store: &Store, exclude: &Exclude, word: &OsString) {
+    fn open(&mut self, config: &Config, store: &Store, exclude: &Exclude, word: &OsString) {
         let Some(address) = Address::from_text(word.as_bytes()) else {
             let shown = word.as_bytes().escape_ascii().to_string();
             return self.tell(
@@ -106,7 +109,7 @@ impl Run<'_> {
             );
             return;
         }
-        if let Err(trouble) = enter(store, &address, &Entry::default()) {
+        if let Err(trouble) = enter(config, store, &address, &Entry::default()) {
             self.tell(&trouble, Exit::NO);
         }
     }
@@ -134,11 +137,4 @@ impl Run<'_> {
 
 fn is_missing(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::File(_, _, error) if error.kind() == io::ErrorKind::NotFound)
-}
-
-fn directory(config: &Config) -> std::path::PathBuf {
-    match &config.place {
-        Place::Directory(path) => path.clone(),
-        Place::Descriptor(_) => "the store".into(),
-    }
 }

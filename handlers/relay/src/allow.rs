@@ -127,7 +127,7 @@ fn open(
         return Ok((Outcome::Excluded, None));
     }
     let store = config.store(env)?;
-    let recorded = enter(&store, address, who)?;
+    let recorded = enter(&config, &store, address, who)?;
     if let Some(database) = &config.database {
         let deadline = Instant::now() + PATIENCE;
         let done = database.ensure(&store, address, who, recorded, &exclude, deadline);
@@ -142,13 +142,15 @@ fn open(
     Ok((Outcome::Open(recorded, until), None))
 }
 
-/// Puts `address` into the store.
-pub(crate) fn enter(store: &Store, address: &Address, who: &Entry) -> Result<Recorded, Trouble> {
+/// Puts `address` into the store of `config`.
+pub(crate) fn enter(
+    config: &Config,
+    store: &Store,
+    address: &Address,
+    who: &Entry,
+) -> Result<Recorded, Trouble> {
     let recorded = store.record(address, who, SystemTime::now());
-    recorded.map_err(|error| {
-        let path = std::path::PathBuf::from(address.to_string());
-        Trouble::File("record", path, error)
-    })
+    recorded.map_err(|error| Trouble::File("record", config.place.file(address), error))
 }
 
 fn entry(env: &Env, login: Login<'_>) -> Entry {

@@ -4,14 +4,18 @@
 //! descriptor that is handed down here, from one program to the next. The store itself may then be writable to
 //! all, and no program needs to be setuid.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chain::Call;
 use os::Exit;
 
 use crate::Trouble;
+use crate::allow;
 use crate::config::{Config, DIR_FD, Place};
 
 /// The program's name in chains.
@@ -35,6 +39,7 @@ pub fn main(mut call: Call) -> Exit {
     });
     match opened {
         Ok(number) => {
+            warn_of_open_program(&call.args);
             call.env.set(DIR_FD, number.to_string().as_bytes());
             call.finish()
         }
@@ -42,6 +47,35 @@ pub fn main(mut call: Call) -> Exit {
             os::log::fatal(PROGRAM, &trouble.to_string());
             Exit::TEMPORARY
         }
+    }
+}
+
+/// A process whose program a user may read is his to look into, and his own relay-ctrl-allow has the descriptor:
+/// `/proc/PID/fd` leads him into the store. The kernel closes that for a program that he may only execute.
+fn warn_of_open_program(words: &[OsString]) {
+    if os::identity::effective_uid() != 0 {
+        return;
+    }
+    let allow = |word: &&OsString| Path::new(word).file_name() == Some(OsStr::new(allow::PROGRAM));
+    let Some(word) = words.iter().find(allow) else {
+        return;
+    };
+    // A bare name is one of the programs of this file.
+    let file = if word.as_bytes().contains(&b'/') {
+        Path::new(word).canonicalize()
+    } else {
+        std::env::current_exe()
+    };
+    let Ok(file) = file else { return };
+    if std::fs::metadata(&file).is_ok_and(|meta| meta.mode() & 0o004 != 0) {
+        let file = file.display();
+        os::log::warning(
+            PROGRAM,
+            &format!(
+                "{file} is readable to all, so a user can get at the store by way of his own login: \
+                 chmod 711 {file} (see relay-ctrl-chdir(8))"
+            ),
+        );
     }
 }
 

@@ -85,12 +85,12 @@ fn variables(entry: Entry, relay: Vec<u8>) -> impl Iterator<Item = (&'static str
 }
 
 fn find(env: &mut Env, address: &Address) -> Result<Found, Trouble> {
-    let store = Config::read_without_database(env)?.store(env)?;
+    let config = Config::read_without_database(env)?;
+    let store = config.store(env)?;
     let now = SystemTime::now();
-    let found = store.find(address, now).map_err(|error| {
-        let path = std::path::PathBuf::from(address.to_string());
-        Trouble::File("look up", path, error)
-    })?;
+    let found = store.find(address, now);
+    let found =
+        found.map_err(|error| Trouble::File("look up", config.place.file(address), error))?;
     if matches!(found, Found::Expired(_)) {
         // Where this may not be done, relay-ctrl-age does it.
         let _ = store.expire(address, now);

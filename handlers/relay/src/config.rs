@@ -15,7 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use chain::Env;
-use relay_store::{Expiry, Store, settings};
+use relay_store::{Address, Expiry, Store, settings};
 
 use crate::Trouble;
 use crate::database::Database;
@@ -35,6 +35,24 @@ pub enum Place {
     Directory(PathBuf),
     /// The number of a descriptor on which somebody has opened it.
     Descriptor(i32),
+}
+
+impl Place {
+    /// The store, as a message names it.
+    pub(crate) fn shown(&self) -> PathBuf {
+        match self {
+            Place::Directory(path) => path.clone(),
+            Place::Descriptor(number) => format!("the directory of {DIR_FD}={number}").into(),
+        }
+    }
+
+    /// The file of an address, as a message names it.
+    pub(crate) fn file(&self, address: &Address) -> PathBuf {
+        match self {
+            Place::Directory(path) => path.join(address.to_string()),
+            Place::Descriptor(_) => format!("{address} in {}", self.shown().display()).into(),
+        }
+    }
 }
 
 /// What all programs need to know.
@@ -92,10 +110,7 @@ impl Config {
                 env.remove(DIR_FD);
                 os::fd::take(*number)
                     .and_then(|dir| Store::of_descriptor(dir, self.expiry))
-                    .map_err(|error| {
-                        let place = format!("the directory of {DIR_FD}={number}");
-                        Trouble::file("use", Path::new(&place), error)
-                    })
+                    .map_err(|error| Trouble::File("use", self.place.shown(), error))
             }
         }
     }
@@ -173,8 +188,8 @@ fn path_or(line: Option<Vec<u8>>, default: &str) -> PathBuf {
 }
 
 /// The address of the client, where there is one.
-pub(crate) fn client(env: &Env) -> Option<relay_store::Address> {
-    relay_store::Address::from_text(env.get("TCPREMOTEIP").map(OsStr::as_bytes)?)
+pub(crate) fn client(env: &Env) -> Option<Address> {
+    Address::from_text(env.get("TCPREMOTEIP").map(OsStr::as_bytes)?)
 }
 
 #[cfg(test)]

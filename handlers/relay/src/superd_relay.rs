@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use chain::Env;
@@ -149,7 +148,7 @@ impl Desk {
             );
             return Ok(Exit::NO);
         }
-        let recorded = enter(&self.store, address, who)?;
+        let recorded = enter(&self.config, &self.store, address, who)?;
         if let Some(database) = &self.config.database {
             let deadline = Instant::now() + PATIENCE;
             database.ensure(&self.store, address, who, recorded, &self.exclude, deadline)?;
@@ -160,8 +159,11 @@ impl Desk {
     fn revoke(&self, addresses: &[Address], out: &mut Vec<u8>) -> Result<Exit, Failure> {
         let mut exit = Exit::OK;
         for address in addresses {
-            let removed = self.store.remove(address);
-            if !removed.map_err(|error| self.failed("remove", error))? {
+            let removed = self
+                .store
+                .remove(address)
+                .map_err(|error| Trouble::File("remove", self.config.place.file(address), error));
+            if !removed? {
                 say(out, &format!("{address} was not in the store"));
                 exit = Exit::NO;
             }
@@ -181,9 +183,12 @@ impl Desk {
 
     /// Tells what the store and the database say; 0 where the address is open, 1 where it is not.
     fn check(&self, address: &Address, out: &mut Vec<u8>) -> Result<Exit, Failure> {
-        let found = self.store.find(address, SystemTime::now());
+        let found = self
+            .store
+            .find(address, SystemTime::now())
+            .map_err(|error| Trouble::File("look up", self.config.place.file(address), error));
         let mut open = false;
-        match found.map_err(|error| self.failed("look up an address in", error))? {
+        match found? {
             Found::Open(entry) => {
                 open = true;
                 self.show(address, &entry, out);
@@ -255,11 +260,7 @@ impl Desk {
     }
 
     fn failed(&self, verb: &'static str, error: io::Error) -> Trouble {
-        let path = match &self.config.place {
-            crate::config::Place::Directory(path) => path.clone(),
-            crate::config::Place::Descriptor(_) => PathBuf::from("the store"),
-        };
-        Trouble::File(verb, path, error)
+        Trouble::File(verb, self.config.place.shown(), error)
     }
 }
 

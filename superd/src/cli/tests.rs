@@ -153,6 +153,17 @@ fn a_banner_of_the_limit_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
+fn under_our_own_name_the_usage_has_every_long_option() {
+    let usage = long_usage("superd");
+    for word in [
+        "relay", "exec", "mode", "owner", "help", "version", "libexec", "links",
+    ] {
+        assert!(usage.contains(&format!("--{word}")), "{word}: {usage}");
+    }
+    assert_eq!(long_usage("tcpserver"), "");
+}
+
+#[test]
 fn the_usage_line_is_the_originals_to_the_byte() {
     assert_eq!(
         usage("tcpserver"),
