@@ -176,8 +176,9 @@ check-programs: | target
 	@$(nss_parts) >>$(SUPERD_LEFT_OUT); [ -z "$$crypt" ] || { \
 		timeout 600 $(NSS_CARGO) test $(NSS_FLAGS) --package superd-nss $$pam && \
 		timeout 600 $(NSS_CARGO) test $(NSS_FLAGS) --package os $${pam:---features nss} --lib -- nss:: pam::; }
-	@# The tests of popup run this one; of a choice of targets Cargo builds no more than those.
+	@# The tests of popup and imapup run these; of a choice of targets Cargo builds no more than those.
 	@$(CARGO) build --quiet $(CARGO_FLAGS) --package popup --example house
+	@$(CARGO) build --quiet $(CARGO_FLAGS) --package imapup --example imap_house
 	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test $(CARGO_FLAGS) --workspace --exclude superd-nss --lib --bins --tests
 
 check-man: | target

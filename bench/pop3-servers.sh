@@ -23,7 +23,7 @@ fail() {
 note() { echo "$*" >>"$work/notes"; }
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "The POP3 parts change to another user: they need root and are left out."
+    echo "The POP3 and IMAP parts change to another user: they need root and are left out."
     exit 0
 fi
 

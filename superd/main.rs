@@ -27,6 +27,8 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("maildir-queue", Alone(queue::main)),
     ("popup", Chained(popup::main)),
     ("pop3d", Chained(pop3d::main)),
+    ("imapup", Chained(imapup::main)),
+    ("imapd", Chained(imapd::main)),
     ("checkpassword", Chained(auth::main)),
     ("checkpw", Chained(auth::main)),
     ("checkapoppw", Chained(auth::main)),
@@ -49,6 +51,8 @@ const PROGRAMS: &[(&str, Program)] = &[
 const JOINTS: &[Joint] = &[
     joint("popup", Kind::Ends, popup::main),
     joint("pop3d", Kind::Ends, pop3d::main),
+    joint("imapup", Kind::Ends, imapup::main),
+    joint("imapd", Kind::Ends, imapd::main),
     joint("checkpassword", Kind::Passes(0), auth::main),
     joint("checkpw", Kind::Passes(0), auth::main),
     joint("checkapoppw", Kind::Passes(0), auth::main),

@@ -16,6 +16,11 @@ mod support;
 
 // What the suites of the mail programs share.
 mod mail;
+// What the suites of IMAP share.
+#[allow(dead_code)]
+mod imap_corpus;
+#[allow(dead_code)]
+mod imap_house;
 // What the suites of POP3 share.
 #[allow(dead_code)]
 mod clients;
@@ -28,6 +33,22 @@ mod checkers;
 mod checkers_files;
 mod checkers_system;
 mod forker;
+mod imap_beside_dovecot;
+mod imap_chaos;
+mod imap_clients;
+mod imap_imaptest;
+mod imap_relay;
+mod imap_rfc;
+mod imap_rfc_lists;
+mod imap_rfc_search;
+mod imap_rfc_sync;
+mod imap_switch;
+mod imap_traps;
+mod imap_ways;
+mod imapup_limits;
+mod imapup_privilege;
+mod imapup_session;
+mod imapup_tls;
 mod init_script;
 mod maildir_index;
 mod maildir_queue;

@@ -7,7 +7,8 @@
 #
 #   DIR/root      what was unpacked
 #   DIR/bin       one entry a program: a link, or a wrapper that points it to its libraries
-#                 (bin/dovecot CONFIG: Dovecot in the foreground; tests/support/dovecot.sh makes a CONFIG)
+#                 (bin/dovecot CONFIG: Dovecot in the foreground; tests/support/dovecot.sh makes a CONFIG;
+#                 bin/dovecot-imap CONFIG: its IMAP behind another login)
 #   DIR/MISSING   one line for each program that could not be had, with the reason; empty when all is there
 #   DIR/stamp     what DIR was made from; while it fits, the next call has nothing to do
 #
@@ -26,8 +27,11 @@ LC_ALL=C
 export LC_ALL
 
 packages="ucspi-tcp ucspi-unix mailfront cvm checkpw dovecot-core dovecot-pop3d dovecot-imapd fetchmail getmail6
-mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace"
+mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace isync offlineimap3 python3-imaplib2 python3-distro mutt"
 packages=$(echo $packages)
+# Debian lets nobody install Courier's IMAP server beside Dovecot's, so apt cannot plan both: these come with no
+# more than what they name.
+unplanned="courier-imap courier-authlib libcourier-unicode4 libgamin0 libidn12"
 # What those depend on and the programs do not need in order to run where they are unpacked.
 unneeded="adduser debianutils init-system-helpers libexttextcat-data libpam-modules libpam-modules-bin
 libpam-runtime libsecret-common lsb-base openssl ssl-cert sysvinit-utils ucf"
@@ -35,7 +39,7 @@ libpam-runtime libsecret-common lsb-base openssl ssl-cert sysvinit-utils ucf"
 programs="tcpserver tcprules tcprulescheck tcpclient rblsmtpd recordio fixcrio addcr delcr argv0
 tcpsvd unixserver unixclient mailfront smtpfront-echo smtpfront-qmail pop3front-auth pop3front-maildir
 imapfront-auth cvm-pwfile checkpw checkapoppw selectcheckpw dovecot fetchmail getmail getmail_fetch mpop
-swaks curl mandoc cdb strace"
+swaks curl mandoc cdb strace mbsync offlineimap mutt courier-imapd"
 
 say() { echo "peers: $*"; }
 
@@ -45,7 +49,7 @@ if command -v flock >/dev/null 2>&1; then
     flock 9
 fi
 
-stamp="$(cat "$0" "$support"/dovecot_paths.c | cksum) $dir $packages"
+stamp="$(cat "$0" "$support"/dovecot_paths.c | cksum) $dir $packages $unplanned"
 if [ -f "$dir/stamp" ] && [ "$(cat "$dir/stamp")" = "$stamp" ]; then
     say "all originals are already in $bin"
     exit 0
@@ -86,14 +90,16 @@ fetch() {
     needed=$(apt "$1" --print-uris -y install $packages 2>"$dir/apt/errors" |
         sed -n "s/^'[^']*' \([^_ ]*\)_.*/\1/p") || return 1
     names=
-    for package in $packages $needed; do
+    for package in $packages $unplanned $needed; do
         case " $(echo $unneeded) " in *" $package "*) continue ;; esac
         case $package in
         # A program that the machine has is linked, not fetched: curl would bring thirty libraries along.
         curl) if command -v curl >/dev/null 2>&1; then continue; fi ;;
         # A newer one than the machine's would be fetched for the sake of the version number alone.
         libpam0g) if ls /lib/*/libpam.so.0 >/dev/null 2>&1; then continue; fi ;;
-        # getmail is a program of the machine's Python.
+        # What offlineimap imports and no Python has of itself.
+        python3-imaplib2 | python3-distro) ;;
+        # getmail and offlineimap are programs of the machine's Python.
         python3* | libpython3*) continue ;;
         esac
         names="$names $package"
@@ -104,18 +110,20 @@ fetch() {
 
 # The system's own lists save the download of an index of tens of megabytes, where they are there
 # and fresh enough that the archive still has what they name.
-say "fetching $packages"
+say "fetching $packages $unplanned"
 if ! fetch /var/lib/apt/lists; then
     rm -f "$dir"/new/debs/*
     say "the machine's package lists are missing or old: fetching new ones below $dir"
     apt "$dir/apt/lists" update >/dev/null 2>"$dir/apt/update-errors" || true
     if ! fetch "$dir/apt/lists"; then
         # A release of Debian that lacks one of them still has the others.
-        all=$packages
-        packages=
-        for package in $all; do
-            if apt "$dir/apt/lists" --print-uris download "$package" >/dev/null 2>&1; then packages="$packages $package"; fi
-        done
+        known() {
+            for package in $1; do
+                if apt "$dir/apt/lists" --print-uris download "$package" >/dev/null 2>&1; then printf ' %s' "$package"; fi
+            done
+        }
+        packages=$(known "$packages")
+        unplanned=$(known "$unplanned")
         rm -f "$dir"/new/debs/*
     fi
     if ! [ "$(ls "$dir/new/debs")" ] && { [ -z "$packages" ] || ! fetch "$dir/apt/lists"; }; then
@@ -167,6 +175,8 @@ for program in $programs; do
     for place in "$root/usr/bin" "$root/usr/sbin" "$root/bin" "$root/usr/share/doc/checkpw/examples"; do
         if [ -z "$file" ] && [ -f "$place/$program" ]; then file=$place/$program; fi
     done
+    # Its own name is that of ours.
+    if [ "$program" = courier-imapd ] && [ -f "$root/usr/bin/imapd" ]; then file=$root/usr/bin/imapd; fi
     [ -n "$file" ] || file=$(command -v "$program" || true)
     if [ -z "$file" ]; then
         echo "$program: no package brought it" >>"$dir/MISSING"
@@ -184,7 +194,7 @@ for program in $programs; do
         sed "s|/usr/bin/check|$bin/check|" "$file" >"$bin/$program"
         chmod 755 "$bin/$program"
         ;;
-    getmail*)
+    getmail* | offlineimap)
         if [ -n "$python" ]; then
             wrap "$program" "PYTHONPATH='$root/usr/lib/python3/dist-packages' PYTHONDONTWRITEBYTECODE=1" "'$python' '$file'"
         else
@@ -205,7 +215,14 @@ case \$1 in
 esac
 exec '$root/usr/bin/doveconf' -f service=master -m master -p -c "\$1" -e '$file' -F -c "\$1"
 WRAPPER
-            chmod 755 "$bin/dovecot"
+            # Its IMAP alone, behind somebody else's login.
+            cat >"$bin/dovecot-imap" <<WRAPPER
+#!/bin/sh
+# dovecot-imap CONFIG: what serves a mailbox once the user is known by IMAPLOGINTAG, AUTHENTICATED, USER and HOME.
+export LD_LIBRARY_PATH='$parts:$parts/modules/old-stats:$libraries' LD_PRELOAD='$parts/paths.so'
+exec '$root/usr/bin/doveconf' -f service=imap -m imap -p -c "\$1" -e '$parts/imap'
+WRAPPER
+            chmod 755 "$bin/dovecot" "$bin/dovecot-imap"
         else
             echo "dovecot: there is no cc to compile what it needs outside of its place" >>"$dir/MISSING"
         fi
@@ -232,7 +249,7 @@ check() { # check PROGRAM WORD ARGUMENTS...
     [ -e "$bin/$program" ] || return 0
     said=$(timeout 20 "$bin/$program" "$@" </dev/null 2>&1 | tr '\0' ' ')
     case $said in
-    *"error while loading"* | *"not found"*) ;;
+    *"error while loading"* | *": not found"*) ;;
     *$word*) return 0 ;;
     esac
     echo "$program: does not run here ($(echo "$said" | head -1))" >>"$dir/MISSING"
@@ -258,6 +275,11 @@ check fetchmail 'fetchmail release' --version
 check getmail 'getmail 6' --version
 check getmail_fetch 'Usage: getmail_fetch' --help
 check mpop 'mpop version' --version
+check mbsync 'isync 1.' --version
+check offlineimap 'Usage: offlineimap' --help
+check mutt 'Mutt 2.' -v
+# Without a Maildir it says so.
+check courier-imapd 'chdir ./Maildir'
 check swaks 'swaks version' --version
 check curl 'imap' --version
 check mandoc 'usage: mandoc' -V

@@ -12,15 +12,15 @@ use crate::support::{Client, DEADLINE, Server};
 
 /// A process as /proc shows it.
 #[derive(Debug, PartialEq, Eq)]
-struct Process {
+pub struct Process {
     pid: u32,
     /// Real, effective, saved and file system user.
-    users: Vec<u32>,
-    groups: Vec<u32>,
+    pub users: Vec<u32>,
+    pub groups: Vec<u32>,
     /// The group list.
-    list: BTreeSet<u32>,
-    capabilities: String,
-    no_new_privileges: bool,
+    pub list: BTreeSet<u32>,
+    pub capabilities: String,
+    pub no_new_privileges: bool,
 }
 
 impl Process {
@@ -49,7 +49,7 @@ impl Process {
         })
     }
 
-    fn is_root(&self) -> bool {
+    pub fn is_root(&self) -> bool {
         self.users.contains(&0)
     }
 
@@ -77,7 +77,7 @@ impl Process {
 
     /// What it waits for, where it waits in a system call that reads or polls; `None` where it does
     /// anything else.
-    fn waits_for(&self) -> Option<String> {
+    pub fn waits_for(&self) -> Option<String> {
         let text = fs::read_to_string(format!("/proc/{}/syscall", self.pid)).ok()?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let argument = |at: usize| {
@@ -101,7 +101,7 @@ impl Process {
 }
 
 /// The server's end of a client's connection, as descriptors name it.
-fn connection(server: &Server, client: &Client) -> String {
+pub fn connection(server: &Server, client: &Client) -> String {
     let hex = |address: SocketAddr| {
         let SocketAddr::V4(address) = address else {
             panic!("{address} is not of IPv4")
@@ -123,7 +123,7 @@ fn connection(server: &Server, client: &Client) -> String {
 }
 
 /// All processes that have it open, but for the server itself.
-fn holders(connection: &str, server: &Server) -> Vec<Process> {
+pub fn holders(connection: &str, server: &Server) -> Vec<Process> {
     let pids = fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|&pid: &u32| pid != server.pid())
@@ -138,7 +138,7 @@ fn holders(connection: &str, server: &Server) -> Vec<Process> {
 }
 
 /// Waits until what `found` gives is to be accepted.
-fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(value) = found() {

@@ -24,7 +24,7 @@ pub fn base64(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// The answer of CRAM-MD5 to a line with its challenge.
-fn cram(line: &str, user: &str, password: &str) -> String {
+pub fn cram(line: &str, user: &str, password: &str) -> String {
     let challenge = line.strip_prefix("+ ").expect("a challenge");
     let decoded = Run::new("openssl")
         .args(["base64", "-d", "-A"])

@@ -25,6 +25,38 @@ pub fn create_exclusive_readable(path: &Path, mode: u32) -> io::Result<File> {
         .open(path)
 }
 
+/// Creates a file that has `content` from the instant on that others see it; whoever dies meanwhile leaves
+/// nothing. `ErrorKind::AlreadyExists` if there is one. `ErrorKind::Unsupported` where the file system
+/// has no files without names, or /proc is not there.
+pub fn create_whole(path: &Path, mode: u32, content: &[u8]) -> io::Result<File> {
+    use std::os::fd::AsRawFd;
+    let mut file = match OpenOptions::new()
+        .write(true)
+        .mode(mode)
+        .custom_flags(libc::O_TMPFILE)
+        .open(dir_of(path))
+    {
+        Ok(file) => file,
+        Err(error) => {
+            return Err(match error.raw_os_error() {
+                Some(libc::EOPNOTSUPP | libc::EISDIR | libc::ENOSYS) => {
+                    io::ErrorKind::Unsupported.into()
+                }
+                _ => error,
+            });
+        }
+    };
+    io::Write::write_all(&mut file, content)?;
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let follow = nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW;
+    let here = nix::fcntl::AT_FDCWD;
+    match nix::unistd::linkat(here, name.as_str(), here, path, follow) {
+        Ok(()) => Ok(file),
+        Err(nix::errno::Errno::ENOENT) => Err(io::ErrorKind::Unsupported.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Opens `path` for reading; a fifo that nobody writes to, or a device, is not waited for.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new()

@@ -11,6 +11,7 @@ pub mod fd;
 pub mod file;
 pub mod identity;
 pub mod log;
+pub mod map;
 pub mod names;
 #[cfg(feature = "nss")]
 pub mod nss;
@@ -24,6 +25,7 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 pub mod terminal;
+pub mod watch;
 
 pub use error::reason;
 pub use exit::Exit;

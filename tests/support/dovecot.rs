@@ -28,6 +28,11 @@ impl Dovecot {
     /// `None`, with a note, where there is none, where this is not root (it changes to the users'
     /// ids), or where it does not start. Homes must be reachable by their users.
     pub fn start(users: &[(&str, &str, u32, u32, &Path)]) -> Option<Dovecot> {
+        Dovecot::start_with(users, "")
+    }
+
+    /// [`Dovecot::start`] with these lines added to its configuration.
+    pub fn start_with(users: &[(&str, &str, u32, u32, &Path)], more: &str) -> Option<Dovecot> {
         let program = peer("dovecot")?;
         if !as_root("whatever needs dovecot") {
             return None;
@@ -40,6 +45,7 @@ impl Dovecot {
             )
         });
         fs::write(dir.path().join("users"), lines.collect::<String>()).unwrap();
+        fs::write(dir.path().join("more.conf"), more).unwrap();
         let address = super::address();
         let said = File::create(dir.path().join("said")).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/dovecot.sh");

@@ -6,6 +6,7 @@
 # directory, open to all (its login processes are nobody); in it
 #
 #   users          is made by the caller: name:{PLAIN}password:uid:gid::home::
+#   more.conf      may be there: it is read after all that is written here
 #   dovecot.log    is the log
 #   run, state     belong to Dovecot
 #
@@ -91,5 +92,6 @@ service imap {
 service anvil {
   chroot =
 }
+!include_try $dir/more.conf
 CONF
 exec "$dovecot" "$dir/dovecot.conf"

@@ -138,6 +138,10 @@ impl Desk {
         } else {
             self.call.env.set(protocol.note, &note);
         }
+        // A foreign checker goes on as the next program itself.
+        if let Some(variable) = protocol.user {
+            self.call.env.set(variable, &name);
+        }
         let challenge = match method {
             Method::CramMd5 => &self.challenges.cram,
             // The original gives the greeting's challenge to every checker.
@@ -246,30 +250,37 @@ impl Desk {
     ) -> Exit {
         let mut call = self.call;
         call.ahead = ahead;
-        let mut refuse = |reason: &str, told: &[u8]| {
+        let note = call.env.bytes(protocol.note).unwrap_or_default().to_vec();
+        let mut refuse = |reason: &str, why: Refusal| {
             log.event("fault")
                 .field("user", &entry.user)
                 .field("reason", reason.as_bytes())
                 .say();
-            sides::tell(told);
+            sides::tell(&(protocol.failed)(&note, why));
             Exit::TEMPORARY
         };
         if entry.identity.is_none() && os::identity::effective_uid() == 0 {
             let reason = "unable to go on as root: the checker names no user to become";
-            return refuse(reason, protocol.permanent);
+            return refuse(reason, Refusal::Permanent);
         }
         // The home may be on a file system that hangs.
         let bound = match (self.bound)() {
             Ok(bound) => bound,
-            Err(error) => return refuse(&no_alarm(&error), protocol.temporary),
+            Err(error) => return refuse(&no_alarm(&error), Refusal::Temporary),
         };
-        let how = call.env.bytes("AUTH").unwrap_or_default().to_vec();
+        let how = match protocol.how {
+            Some(how) => how.as_bytes().to_vec(),
+            None => call.env.bytes("AUTH").unwrap_or_default().to_vec(),
+        };
         let login = chain::Login {
             user: &entry.user,
             how: &how,
         };
         if let Err(reason) = call.before_entry(login) {
-            return refuse(&reason, protocol.temporary);
+            return refuse(&reason, Refusal::Temporary);
+        }
+        if let Some(variable) = protocol.user {
+            call.env.set(variable, &entry.user);
         }
         let entered = entry.enter(&mut call.env);
         // What comes next has all the time it wants.
@@ -277,10 +288,10 @@ impl Desk {
         match entered {
             Ok(()) => match call.go_on() {
                 Ok(exit) => exit,
-                Err(error) => refuse(&error.to_string(), protocol.permanent),
+                Err(error) => refuse(&error.to_string(), Refusal::Permanent),
             },
-            Err(error @ EntryError::Home(..)) => refuse(&error.to_string(), protocol.temporary),
-            Err(error) => refuse(&error.to_string(), protocol.permanent),
+            Err(error @ EntryError::Home(..)) => refuse(&error.to_string(), Refusal::Temporary),
+            Err(error) => refuse(&error.to_string(), Refusal::Permanent),
         }
     }
 }
@@ -309,4 +320,4 @@ fn no_alarm(error: &io::Error) -> String {
 
 #[cfg(test)]
 #[path = "desk_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -7,12 +7,16 @@ use os::log::Said;
 
 use super::*;
 
-const PROTOCOL: Protocol = Protocol {
+pub(crate) const PROTOCOL: Protocol = Protocol {
     dialogue: |_| unreachable!("nobody speaks here"),
     usage: b"",
     permanent: b"",
     temporary: b"",
+    failed: |_, _| Vec::new(),
     note: "NOTE",
+    user: Some("WHO"),
+    how: None,
+    hide: None,
 };
 
 type Lines = Rc<RefCell<Vec<String>>>;
@@ -244,6 +248,17 @@ fn the_note_of_one_login_is_not_that_of_the_next() {
     let asked = place.asked.borrow();
     assert_eq!(asked[0].1.bytes("NOTE"), Some(&b"1"[..]));
     assert_eq!(asked[1].1.bytes("NOTE"), None);
+}
+
+#[test]
+fn the_checker_and_what_follows_it_find_the_name_that_was_typed() {
+    let mut place = place(0, false);
+    place.desk.unit = Duration::ZERO;
+    place.refusal(Method::User, b"ann", b"x");
+    place.refusal(Method::User, b"joe", b"x");
+    let asked = place.asked.borrow();
+    let who: Vec<_> = asked.iter().map(|(_, env)| env.bytes("WHO")).collect();
+    assert_eq!(who, [Some(&b"ann"[..]), Some(b"joe")]);
 }
 
 #[test]

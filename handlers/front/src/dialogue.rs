@@ -111,6 +111,8 @@ pub struct Terms {
     pub require_tls: bool,
     /// Every program of the chain is ours.
     pub joined: bool,
+    /// The value of [`crate::Protocol::hide`]: what is not to be announced. Empty for nothing.
+    pub hidden: Vec<u8>,
 }
 
 /// What a client sent.
@@ -120,13 +122,19 @@ pub enum Input<'l> {
     Line(&'l [u8]),
     /// A line over [`Dialogue::line_limit`]; it is gone.
     TooLong,
+    /// The bytes that [`Step::Literal`] asked for.
+    Literal(&'l [u8]),
 }
 
 /// What is to be done after an input. Replies that were added go out first.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Read on.
+    /// Read a line.
     More,
+    /// Read so many bytes, whatever they are ([`Input::Literal`]). The dialogue keeps to a limit of its own.
+    Literal(usize),
+    /// Throw so many bytes away, then read a line. The dialogue keeps to a limit of its own.
+    Skip(usize),
     /// The client is done: exit code 0.
     Quit,
     /// Enough of it, and the log is told why: exit code 1.
@@ -139,7 +147,7 @@ pub enum Step {
     Decide(Login),
 }
 
-/// A protocol's conversation before the login: a pure state machine. Lines go in; replies, complete
+/// A protocol's conversation before the login: a pure state machine. Lines and literals go in; replies, complete
 /// with their line ends, are added to `out`.
 pub trait Dialogue {
     /// The first words.
@@ -152,6 +160,8 @@ pub trait Dialogue {
     fn tls_started(&mut self);
     /// The login was not let in.
     fn refused(&mut self, answer: Answer, out: &mut Vec<u8>);
+    /// The last words to a client that is given up, which may not be there any more.
+    fn given_up(&mut self, _why: &Trouble, _out: &mut Vec<u8>) {}
 }
 
 /// What a conversation has come to.
@@ -171,6 +181,16 @@ fn overwrite_stack() {
     std::hint::black_box(&room);
 }
 
+/// What is to be read next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Due {
+    #[default]
+    Line,
+    Literal(usize),
+    /// So many bytes that nobody wants, and then a line.
+    LineBehind(usize),
+}
+
 /// A dialogue on its connection.
 pub(crate) struct Talk {
     conn: Conn,
@@ -180,6 +200,7 @@ pub(crate) struct Talk {
     tls: Option<Vec<u8>>,
     handshake: std::time::Duration,
     line: Vec<u8>,
+    due: Due,
     out: Vec<u8>,
 }
 
@@ -199,6 +220,7 @@ impl Talk {
             handshake,
             // Room for any password at once: a vector that grows leaves copies behind.
             line: Vec::with_capacity(1024),
+            due: Due::Line,
             out: Vec::with_capacity(512),
         }
     }
@@ -213,7 +235,7 @@ impl Talk {
     pub(crate) fn go_on(&mut self, log: &mut Log) -> Came {
         loop {
             match self.next() {
-                Ok(Step::More) => {}
+                Ok(Step::More | Step::Literal(_) | Step::Skip(_)) => {}
                 Ok(Step::Refuse(method, reason)) => {
                     log.event("refuse")
                         .field("method", method.name().as_bytes())
@@ -237,13 +259,16 @@ impl Talk {
                         return Came::End(Exit::TEMPORARY);
                     }
                 }
-                Err(Trouble::Flood) => {
-                    let reason = Trouble::Flood.to_string();
-                    log.event("end").field("reason", reason.as_bytes()).say();
+                Err(trouble) => {
+                    if matches!(trouble, Trouble::Flood) {
+                        let reason = trouble.to_string();
+                        log.event("end").field("reason", reason.as_bytes()).say();
+                    }
+                    // Of all else no log is told, as by the original: nobody is there.
+                    self.dialogue.given_up(&trouble, &mut self.out);
+                    self.conn.last_words(&self.out);
                     return Came::End(Exit::NO);
                 }
-                // As the original: nobody is told, for nobody is there.
-                Err(_) => return Came::End(Exit::NO),
             }
         }
     }
@@ -287,12 +312,26 @@ impl Talk {
     }
 
     fn next(&mut self) -> Result<Step, Trouble> {
-        let limit = self.dialogue.line_limit();
-        let input = match self.conn.read_line(&mut self.line, limit)? {
-            Line::Whole => Input::Line(&self.line),
-            Line::TooLong => Input::TooLong,
+        let due = std::mem::take(&mut self.due);
+        if let Due::LineBehind(count) = due {
+            self.conn.skip_octets(count)?;
+        }
+        let input = if let Due::Literal(count) = due {
+            self.conn.read_octets(&mut self.line, count)?;
+            Input::Literal(&self.line)
+        } else {
+            let limit = self.dialogue.line_limit();
+            match self.conn.read_line(&mut self.line, limit)? {
+                Line::Whole => Input::Line(&self.line),
+                Line::TooLong => Input::TooLong,
+            }
         };
         let step = self.dialogue.input(input, &mut self.out);
+        self.due = match step {
+            Step::Literal(count) => Due::Literal(count),
+            Step::Skip(count) => Due::LineBehind(count),
+            _ => Due::Line,
+        };
         if matches!(step, Step::Decide(_)) {
             self.line.zeroize();
         }
@@ -323,3 +362,7 @@ impl Talk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "dialogue_tests.rs"]
+mod tests;

@@ -53,8 +53,18 @@ pub struct Protocol {
     pub permanent: &'static [u8],
     /// Said where something of this host is in the way now.
     pub temporary: &'static [u8],
+    /// Said where he who has proved who he is cannot be served, now or ever; the first word is his
+    /// [`dialogue::Login::note`].
+    pub failed: fn(&[u8], dialogue::Refusal) -> Vec<u8>,
     /// The variable in which the next program finds [`dialogue::Login::note`].
     pub note: &'static str,
+    /// The variable in which it finds who has logged in, besides `USER`: the account's name, or, behind a foreign
+    /// checker, the name as it was typed.
+    pub user: Option<&'static str>,
+    /// How logins are told to what records them; `None`: by the value of `AUTH`.
+    pub how: Option<&'static str>,
+    /// The variable with what is not to be announced ([`Terms::hidden`]).
+    pub hide: Option<&'static str>,
 }
 
 /// Who decides about logins in this process.
@@ -109,7 +119,7 @@ pub fn serve_with(mut call: Call, protocol: &Protocol, find: FindJudge) -> Exit 
     // Nothing is written before the fork: the log would leave a descriptor in the child.
     let mut log = Log::new(&call.name, Some(&ip));
     let is_root = os::identity::effective_uid() == 0;
-    let mut ready = match Ready::of(call, &host, find, is_root) {
+    let mut ready = match Ready::of(call, &host, protocol, find, is_root) {
         Ok(ready) => ready,
         Err(reason) => {
             log.event("fault").field("reason", reason.as_bytes()).say();
@@ -146,6 +156,7 @@ impl Ready {
     fn of(
         mut call: Call,
         host: &OsString,
+        protocol: &Protocol,
         find: FindJudge,
         is_root: bool,
     ) -> Result<Ready, String> {
@@ -200,6 +211,11 @@ impl Ready {
             },
             require_tls: settings.require_tls,
             joined,
+            hidden: protocol
+                .hide
+                .and_then(|name| call.env.bytes(name))
+                .unwrap_or_default()
+                .to_vec(),
         };
         call.env.remove("UCSPITLS");
         let desk = Desk::new(way, call, challenges, &settings, is_tls);
@@ -233,7 +249,14 @@ mod tests {
             ahead: Vec::new(),
             joints: &[],
         };
-        let ready = Ready::of(call, &OsString::from("h"), our_checkers, is_root)?;
+        let host = OsString::from("h");
+        let ready = Ready::of(
+            call,
+            &host,
+            &crate::desk::tests::PROTOCOL,
+            our_checkers,
+            is_root,
+        )?;
         Ok(ready.terms.password)
     }
 

@@ -8,15 +8,8 @@ use os::log::Said;
 use super::*;
 use crate::challenge::Challenges;
 use crate::desk::Way;
+use crate::desk::tests::PROTOCOL;
 use crate::dialogue::{Login, Method, Tls};
-
-const PROTOCOL: Protocol = Protocol {
-    dialogue: |_| unreachable!("nobody speaks here"),
-    usage: b"",
-    permanent: b"",
-    temporary: b"",
-    note: "NOTE",
-};
 
 /// Lets nobody in, and counts.
 #[derive(Clone, Default)]
@@ -100,6 +93,7 @@ fn parent_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
             tls: Tls::Off,
             require_tls: false,
             joined,
+            hidden: Vec::new(),
         },
         warnings: Vec::new(),
     };

@@ -6,7 +6,7 @@
 //! `dovecot-uidlist`). A stale lock is removed. The lock of a living process is waited for.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -44,8 +44,8 @@ impl Dotlock {
         let deadline = Instant::now() + wait;
         let mut pause = PAUSE;
         loop {
-            match os::file::create_exclusive(&path, 0o600) {
-                Ok(file) => return Dotlock::sign(path, file),
+            match create(&path) {
+                Ok(identity) => return Ok(Dotlock { path, identity }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -69,20 +69,6 @@ impl Dotlock {
         }
     }
 
-    fn sign(path: PathBuf, mut file: File) -> io::Result<Dotlock> {
-        let lock = Dotlock {
-            identity: identity(&file.metadata()?),
-            path,
-        };
-        let mut text = format!("{}:", std::process::id()).into_bytes();
-        text.extend(os::process::host_name());
-        // An empty lock is one, too; half a signature would be somebody else's.
-        if file.write_all(&text).is_err() {
-            file.set_len(0)?;
-        }
-        Ok(lock)
-    }
-
     /// Whether nobody has taken the lock away.
     pub(crate) fn is_held(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|meta| identity(&meta) == self.identity)
@@ -95,6 +81,25 @@ impl Drop for Dotlock {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Creates a lock with our signature; its identity. Where the file system can do it, no lock is ever seen
+/// without one, so that whoever dies leaves a lock that is known to be stale.
+fn create(path: &Path) -> io::Result<(u64, u64)> {
+    let mut text = format!("{}:", std::process::id()).into_bytes();
+    text.extend(os::process::host_name());
+    let file = match os::file::create_whole(path, 0o600, &text) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            let mut file = os::file::create_exclusive(path, 0o600)?;
+            // An empty lock is one, too; half a signature would be somebody else's.
+            if file.write_all(&text).is_err() {
+                file.set_len(0)?;
+            }
+            file
+        }
+        other => other?,
+    };
+    Ok(identity(&file.metadata()?))
 }
 
 fn identity(meta: &Metadata) -> (u64, u64) {
@@ -153,7 +158,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     fn age(path: &Path, seconds: u64) {
-        let file = File::options().write(true).open(path).expect("there");
+        let file = fs::File::options().write(true).open(path).expect("there");
         let then = SystemTime::now() - Duration::from_secs(seconds);
         file.set_modified(then).expect("aged");
     }

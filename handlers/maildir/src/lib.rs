@@ -9,6 +9,7 @@
 //! - [`mailbox`]: reading: a numbered list of messages with exact sizes; [`commit`]: its end;
 //! - [`index`]: the format of the file in which what was found out about messages is kept;
 //! - [`uidlist`] and [`courier`]: what Dovecot and Courier call the messages;
+//! - [`selection`]: one mailbox as an IMAP session sees it; [`tree`]: all of a user's, as a Maildir++;
 //! - [`wire_size`]: how long a message is on the wire.
 //!
 //! What this crate promises: a message is in `new` only after its bytes are on the disk; a
@@ -29,9 +30,12 @@ pub mod name;
 mod race_tests;
 mod relocate;
 mod scan;
+pub mod selection;
 mod sizes;
 #[cfg(test)]
 mod test_support;
+pub mod tree;
+mod uidfile;
 pub mod uidlist;
 mod uids;
 pub mod wire_size;

@@ -94,16 +94,31 @@ impl Stamps {
         Ok(Stamps(stamps))
     }
 
-    /// Whether a change at `start` or later would show as a difference from these. A time far in
-    /// the future is not of this clock: the next change will bring another.
+    /// Whether a change at `start` or later would show as a difference from these.
     fn would_show_changes_since(self, start: i64) -> bool {
-        self.0.iter().all(|&stamp| {
-            let tick = match stamp % SECOND {
-                0 => TICK_WITHOUT_FRACTIONS,
-                _ => TICK,
-            };
-            stamp < start.saturating_sub(tick) || stamp > start.saturating_add(2 * tick)
-        })
+        self.0
+            .iter()
+            .all(|&stamp| shows_changes_since(stamp, start))
+    }
+
+    /// That of one directory.
+    pub(crate) fn at(self, place: Place) -> i64 {
+        self.0[place as usize]
+    }
+}
+
+/// Whether a change of a directory at `start` or later would show as a difference from this time of
+/// modification. A time far in the future is not of this clock: the next change will bring another.
+fn shows_changes_since(stamp: i64, start: i64) -> bool {
+    let tick = tick_of(stamp);
+    stamp < start.saturating_sub(tick) || stamp > start.saturating_add(2 * tick)
+}
+
+/// How long after this time of modification another change may hide behind it, in nanoseconds.
+pub(crate) fn tick_of(stamp: i64) -> i64 {
+    match stamp % SECOND {
+        0 => TICK_WITHOUT_FRACTIONS,
+        _ => TICK,
     }
 }
 
@@ -142,10 +157,11 @@ pub(crate) enum Go {
 /// that were seen and then not found are marked as missing.
 pub(crate) fn scan(dir: &Path) -> Result<Folder, Unreadable> {
     let mut folder = Folder::new(dir);
+    let mut unknown = |_: Place, _: &[u8]| false;
     until_at_rest(dir, |reading| {
         match reading {
-            0 => read_first(&mut folder)?,
-            _ => read_again(&mut folder)?,
+            0 => read_first(&mut folder, &PLACES, &mut unknown)?,
+            _ => read_again(&mut folder, &PLACES, &mut unknown)?,
         }
         folder.sort_by_key();
         Ok(Go::On)
@@ -154,12 +170,65 @@ pub(crate) fn scan(dir: &Path) -> Result<Folder, Unreadable> {
     Ok(folder)
 }
 
-fn read_first(folder: &mut Folder) -> Result<(), Unreadable> {
+/// What a reading found beside what was known.
+#[derive(Debug)]
+pub(crate) struct Strange {
+    /// As [`scan`] tells messages.
+    pub(crate) folder: Folder,
+    /// The stamps of the last reading.
+    pub(crate) stamps: Stamps,
+    /// Whether each directory was at rest from before the first one was read until after the last
+    /// was: then all that is in it was seen.
+    pub(crate) at_rest: [bool; 2],
+}
+
+/// [`scan`] of `places`, less the names of which `is_known` says that they are expected. `begin` is
+/// called before each reading. Reads again where the directories change meanwhile, but not because
+/// they have changed shortly before.
+pub(crate) fn scan_strange(
+    dir: &Path,
+    places: &[Place],
+    mut begin: impl FnMut(),
+    mut is_known: impl FnMut(Place, &[u8]) -> bool,
+) -> Result<Strange, Unreadable> {
+    let mut folder = Folder::new(dir);
+    let mut reading = 0;
+    loop {
+        let start = now();
+        let before = Stamps::of(dir)?;
+        begin();
+        match reading {
+            0 => read_first(&mut folder, places, &mut is_known)?,
+            _ => read_again(&mut folder, places, &mut is_known)?,
+        }
+        folder.sort_by_key();
+        let after = Stamps::of(dir)?;
+        reading += 1;
+        let rests = |place: Place| before.at(place) == after.at(place);
+        if places.iter().all(|&place| rests(place)) || reading == READINGS_CHANGING {
+            resolve(&mut folder);
+            let shows = |place: Place| rests(place) && shows_changes_since(before.at(place), start);
+            return Ok(Strange {
+                folder,
+                stamps: before,
+                at_rest: PLACES.map(shows),
+            });
+        }
+    }
+}
+
+fn read_first(
+    folder: &mut Folder,
+    places: &[Place],
+    is_known: &mut dyn FnMut(Place, &[u8]) -> bool,
+) -> Result<(), Unreadable> {
     let dir = folder.names.dir().to_owned();
-    for place in PLACES {
+    for &place in places {
         let mut held = true;
         walk(&dir, place, |name, inode| {
-            held &= folder.push(place, name, inode);
+            if !is_known(place, name) {
+                held &= folder.push(place, name, inode);
+            }
         })?;
         check_held(&dir, place, held)?;
     }
@@ -177,15 +246,22 @@ fn check_held(dir: &Path, place: Place, held: bool) -> Result<(), Unreadable> {
 }
 
 /// Another reading: adds the names that are not there yet. The messages must be sorted by key.
-fn read_again(folder: &mut Folder) -> Result<(), Unreadable> {
+fn read_again(
+    folder: &mut Folder,
+    places: &[Place],
+    is_known: &mut dyn FnMut(Place, &[u8]) -> bool,
+) -> Result<(), Unreadable> {
     let dir = folder.names.dir().to_owned();
     for message in &mut folder.messages {
         message.clear(mark::SEEN);
     }
     let sorted = folder.messages.len();
-    for place in PLACES {
+    for &place in places {
         let mut held = true;
         walk(&dir, place, |name, inode| {
+            if is_known(place, name) {
+                return;
+            }
             let known = with_hash(&folder.messages[..sorted], hash(unique_of(name)))
                 .find(|&at| is_same(folder, at, place, name));
             match known {

@@ -91,6 +91,8 @@ pub struct Header {
     pub pop3_format: Option<Vec<u8>>,
     /// How long the file is up to its last finished line.
     pub complete: u64,
+    /// The other words of a first line of version 3, as they are.
+    pub others: Vec<Vec<u8>>,
 }
 
 /// One message's line.
@@ -107,6 +109,11 @@ impl Entry<'_> {
     /// The value behind a key, a capital letter.
     pub fn field(&self, key: u8) -> Option<&[u8]> {
         words(self.fields).find_map(|word| word.strip_prefix(&[key]))
+    }
+
+    /// All keys and values, with a space before each.
+    pub(crate) fn fields(&self) -> &[u8] {
+        self.fields
     }
 
     /// What POP3 clients know it as, if that is not made of the UID.
@@ -158,6 +165,7 @@ fn header_of(line: &[u8]) -> Option<Header> {
         next: 0,
         pop3_format: None,
         complete: 0,
+        others: Vec::new(),
     };
     let value = |digits: &[u8]| u32::try_from(number(digits)?).ok();
     match version {
@@ -168,6 +176,9 @@ fn header_of(line: &[u8]) -> Option<Header> {
                     [b'N', digits @ ..] => header.next = value(digits)?,
                     [b'P', format @ ..] => header.pop3_format = Some(format.to_vec()),
                     _ => {}
+                }
+                if !matches!(word[0], b'V' | b'N') {
+                    header.others.push(word.to_vec());
                 }
             }
         }

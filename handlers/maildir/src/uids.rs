@@ -2,15 +2,15 @@
 //!
 //! Readers take no lock. New UIDs are given under the list's [`Dotlock`] and appended with one
 //! write, as Dovecot does it; a list is written as a whole only where there is none or it is of
-//! version 1.
+//! version 1. Where there is none, Courier-IMAP's is taken over.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, ErrorKind, Write};
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::dotlock::Dotlock;
 use crate::mailbox::Mailbox;
+use crate::uidfile::{COURIER, add_line, append, can_have_uid, create};
 use crate::uidlist::{FILE, Fault, Header, ListError, read};
 
 /// The UIDs of the messages of a mailbox.
@@ -98,15 +98,23 @@ fn assign_in(path: &Path, mailbox: &Mailbox, wait: Duration) -> Result<Uids, Fau
         return Ok(uids);
     }
     let lock = Dotlock::take(path, wait)?;
-    let there = load_from(path, mailbox)?;
+    let mut source = Some(path.to_owned());
+    let mut there = load_from(path, mailbox)?;
+    if there.is_none() {
+        let courier = path.with_file_name(COURIER);
+        // One that cannot be read is as good as none.
+        there = load_from(&courier, mailbox).unwrap_or(None);
+        source = there.as_ref().map(|_| courier);
+    }
     let is_current = there.as_ref().is_some_and(|uids| uids.header.version == 3);
     let mut uids = there.unwrap_or_else(|| Uids {
         header: Header {
             version: 0,
-            validity: new_validity(),
+            validity: clock_validity(),
             next: 1,
             pop3_format: None,
             complete: 0,
+            others: Vec::new(),
         },
         uids: vec![0; mailbox.len()],
         saved: Vec::new(),
@@ -121,16 +129,14 @@ fn assign_in(path: &Path, mailbox: &Mailbox, wait: Duration) -> Result<Uids, Fau
         }
         uids.uids[n] = uid;
         uids.header.next = uid + 1;
-        write!(lines, "{uid} :")?;
-        lines.extend_from_slice(mailbox.unique(n));
-        lines.push(b'\n');
+        add_line(&mut lines, uid, mailbox.unique(n));
     }
     if !lock.is_held() {
         return Err(Fault::LockLost);
     }
     match is_current {
         true => append(path, &lines, &mut uids.header)?,
-        false => create(path, &lines, &mut uids.header)?,
+        false => create(path, &lines, &mut uids.header, source.as_deref())?,
     }
     Ok(uids)
 }
@@ -151,73 +157,12 @@ fn without_uid(uids: &Uids, mailbox: &Mailbox) -> Vec<usize> {
     has_none.into_iter().filter(|&n| is_first(n)).collect()
 }
 
-fn can_have_uid(unique: &[u8]) -> bool {
-    !unique.is_empty() && memchr::memchr2(b'\n', b'\r', unique).is_none()
-}
-
 /// The clock in seconds, as everybody makes them (RFC 9051 section 2.3.1.1).
-fn new_validity() -> u32 {
+pub(crate) fn clock_validity() -> u32 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(1, |since| {
         u32::try_from(since.as_secs()).unwrap_or(1).max(1)
     })
-}
-
-/// Puts lines behind the last finished one, all or none of them.
-fn append(path: &Path, lines: &[u8], header: &mut Header) -> io::Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let mut file = OpenOptions::new().append(true).open(path)?;
-    if file.metadata()?.len() > header.complete {
-        // What a writer left who died; the lock says that nobody else is writing.
-        file.set_len(header.complete)?;
-    }
-    let result = file.write_all(lines).and_then(|()| file.sync_data());
-    match result {
-        Ok(()) => header.complete += lines.len() as u64,
-        Err(_) => _ = file.set_len(header.complete),
-    }
-    result
-}
-
-/// Writes a list as a whole, with the entries of the one of version 1 that may be there.
-fn create(path: &Path, lines: &[u8], header: &mut Header) -> Result<(), Fault> {
-    let mut guid = [0; 16];
-    os::process::random(&mut guid)?;
-    let guid = u128::from_be_bytes(guid);
-    let mut text = Vec::new();
-    let (validity, next) = (header.validity, header.next);
-    writeln!(text, "3 V{validity} N{next} G{guid:032x}")?;
-    if header.version == 1 {
-        read(BufReader::new(File::open(path)?), |entry| {
-            // Into memory: this cannot fail.
-            let _ = write!(text, "{} :", entry.uid);
-            text.extend_from_slice(entry.unique);
-            text.push(b'\n');
-        })?;
-    }
-    text.extend_from_slice(lines);
-    // Dovecot's name for it. Under the lock it is nobody's but that of one who died.
-    let temporary = path.with_extension("tmp");
-    if let Err(error) = fs::remove_file(&temporary)
-        && error.kind() != ErrorKind::NotFound
-    {
-        return Err(error.into());
-    }
-    let mut file = os::file::create_exclusive(&temporary, 0o600)?;
-    let result = file
-        .write_all(&text)
-        .and_then(|()| file.sync_data())
-        .and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = result {
-        let _ = fs::remove_file(&temporary);
-        return Err(error.into());
-    }
-    header.version = 3;
-    header.complete = text.len() as u64;
-    os::file::sync_dir(os::file::dir_of(path))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,3 +1,6 @@
+use std::fs;
+use std::time::Duration;
+
 use crate::test_support::{NO_INDEX, TestBox, files};
 use crate::uidlist::uidl;
 

@@ -3,6 +3,8 @@
 //!
 //! The checker `joe` lets joe in with `sekrit` (and becomes nobody, where it can become somebody);
 //! `anybody` and `liar` let everybody in and name nobody to become; the mail program `mail` answers each line with what it knows.
+//!
+//! imapup's example has all of this, too.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use auth::verdict::UserIdentity;
 use auth::{Attempt, Entry, Offers, Proof, Verdict};
 use chain::{Call, Env, Joint, Kind};
-use front::Judge;
+use front::{Judge, Protocol};
 use os::Exit;
 use wire::{Conn, Limits, Line};
 
@@ -131,6 +133,8 @@ fn mail(call: Call) -> Exit {
         "HOME",
         "AUTH",
         "POP3_UTF8",
+        "IMAPLOGINTAG",
+        "AUTHENTICATED",
         "SSL_PROTOCOL",
         "SSLCTLFD",
         "UCSPITLS",
@@ -156,8 +160,13 @@ fn mail(call: Call) -> Exit {
 }
 
 fn main() -> std::process::ExitCode {
+    serve("popup", &popup::POP3)
+}
+
+/// The program of that name.
+pub fn serve(name: &str, protocol: &Protocol) -> std::process::ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let mut call = Call::of_process("popup", words, JOINTS);
+    let mut call = Call::of_process(name, words, JOINTS);
     // A TLS program: one socket for each of the three descriptors, in this order.
     if let Some(path) = call.env.get("TLS_PROGRAM").map(ToOwned::to_owned) {
         for name in ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"] {
@@ -174,7 +183,7 @@ fn main() -> std::process::ExitCode {
     {
         let _ = os::fd::place(file.as_fd(), 9);
     }
-    let exit = front::serve_with(call, &popup::POP3, find);
+    let exit = front::serve_with(call, protocol, find);
     let _ = std::io::stdout().flush();
     exit.into()
 }

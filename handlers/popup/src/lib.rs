@@ -12,6 +12,7 @@ pub mod session;
 
 use chain::Call;
 use front::Protocol;
+use front::dialogue::Refusal;
 use os::Exit;
 
 /// POP3 as a front needs it.
@@ -20,7 +21,14 @@ pub const POP3: Protocol = Protocol {
     usage: replies::USAGE.as_bytes(),
     permanent: replies::CANNOT_SERVE.as_bytes(),
     temporary: replies::TRY_LATER.as_bytes(),
+    failed: |_, why| match why {
+        Refusal::Permanent => replies::CANNOT_SERVE.into(),
+        _ => replies::TRY_LATER.into(),
+    },
     note: UTF8_VARIABLE,
+    user: None,
+    how: None,
+    hide: None,
 };
 
 /// Set for the next program where the client has said UTF8 (RFC 6856).

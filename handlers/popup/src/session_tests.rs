@@ -9,6 +9,7 @@ fn terms() -> Terms {
         tls: Tls::Off,
         require_tls: false,
         joined: true,
+        hidden: Vec::new(),
     }
 }
 

@@ -6,6 +6,9 @@
 
 mod house;
 
+/// The example that is the program.
+const HOUSE: &str = "house";
+
 mod chains;
 mod fail2ban;
 mod identity;

@@ -13,11 +13,14 @@
 //!   than the buffer; one that does not end within [`FLOOD_LIMIT`] ends the conversation.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use memchr::memchr;
+use os::poll::For;
 use zeroize::Zeroize;
+
+use crate::codec::{Codec, Coded};
 
 /// How much is read at once, and the most that is read ahead.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -93,6 +96,27 @@ pub struct Conn {
     limits: Limits,
     /// Where not a byte may be read ahead: how that is done.
     exact: Option<Exact>,
+    coded: Option<Coded>,
+}
+
+/// What a wait ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// The client has sent something, or has gone.
+    Input,
+    /// The other descriptor.
+    Other,
+    /// The time has come.
+    Time,
+}
+
+/// What is read for, where nothing behind it may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// The end of a line.
+    LineEnd,
+    /// So many bytes, at least one.
+    Octets(usize),
 }
 
 /// How to read a line and nothing behind it.
@@ -117,6 +141,7 @@ impl Conn {
             replies: Vec::new(),
             limits,
             exact: None,
+            coded: None,
         }
     }
 
@@ -174,6 +199,59 @@ impl Conn {
         self.start = 0;
         self.end = 0;
         self.replies.clear();
+        self.coded = None;
+    }
+
+    /// From now on everything goes through `codec`, both ways; so does what was read ahead. Replies
+    /// that were added before go out as they are.
+    pub fn encode_with(&mut self, codec: Box<dyn Codec>) -> Result<(), Trouble> {
+        self.flush()?;
+        self.coded = Some(Coded::new(codec, &self.buffer[self.start..self.end]));
+        self.start = 0;
+        self.end = 0;
+        Ok(())
+    }
+
+    /// Whether a codec is in use.
+    pub fn is_encoded(&self) -> bool {
+        self.coded.is_some()
+    }
+
+    /// Writes the replies; then waits for the client, for `other` to become readable, or until
+    /// `until`. Nothing is read.
+    pub fn wait(
+        &mut self,
+        other: Option<BorrowedFd<'_>>,
+        until: Instant,
+    ) -> Result<Ready, Trouble> {
+        self.flush()?;
+        if self.start < self.end || self.decode_more()? > 0 {
+            return Ok(Ready::Input);
+        }
+        let until = until.min(self.limits.session_end);
+        let wanted = [
+            Some((self.input.as_fd(), For::Reading)),
+            other.map(|fd| (fd, For::Reading)),
+        ];
+        match os::poll::wait_any(wanted, Some(until)).map_err(Trouble::Io)? {
+            [true, _] => Ok(Ready::Input),
+            [false, true] => Ok(Ready::Other),
+            [false, false] if Instant::now() >= self.limits.session_end => {
+                Err(Trouble::SessionOver)
+            }
+            [false, false] => Ok(Ready::Time),
+        }
+    }
+
+    /// Decodes into the empty buffer what was read already; how much.
+    fn decode_more(&mut self) -> Result<usize, Trouble> {
+        let Some(coded) = &mut self.coded else {
+            return Ok(0);
+        };
+        let made = coded.decode(&mut self.buffer).map_err(Trouble::Io)?;
+        self.start = 0;
+        self.end = made;
+        Ok(made)
     }
 
     /// Adds a complete reply, line ends included. It goes out before the next read.
@@ -183,15 +261,35 @@ impl Conn {
 
     /// Writes the collected replies.
     pub fn flush(&mut self) -> Result<(), Trouble> {
+        self.flush_until(self.deadline())
+    }
+
+    /// Writes `bytes` as far as that can be done without waiting, to a client that is given up: replies that it has
+    /// not taken are lost.
+    pub fn last_words(&mut self, bytes: &[u8]) {
+        self.replies.clear();
+        self.reply(bytes);
+        let _ = self.flush_until(Instant::now());
+    }
+
+    fn flush_until(&mut self, deadline: Instant) -> Result<(), Trouble> {
         if self.replies.is_empty() {
             return Ok(());
         }
-        let deadline = self.deadline();
         let output = self.output.as_fd();
+        let bytes = match &mut self.coded {
+            None => &self.replies,
+            Some(coded) => {
+                coded.out.clear();
+                let Coded { codec, out, .. } = coded;
+                codec.encode(&self.replies, out).map_err(Trouble::Io)?;
+                out
+            }
+        };
         let written = if self.output_is_socket {
-            os::socket::send_all_until(output, &self.replies, deadline)
+            os::socket::send_all_until(output, bytes, deadline)
         } else {
-            os::fd::write_all_until(output, &self.replies, deadline)
+            os::fd::write_all_until(output, bytes, deadline)
         };
         self.replies.clear();
         written.map_err(|error| self.trouble(error))
@@ -239,7 +337,40 @@ impl Conn {
                 return Ok(Line::Whole);
             }
             let by = *deadline.get_or_insert_with(|| self.deadline());
-            self.fill(by)?;
+            self.fill(by, Wanted::LineEnd)?;
+        }
+    }
+
+    /// Reads the next `count` bytes, whatever they are, into `octets` in the place of what it holds. They must all
+    /// be there within the read limit, as a line must.
+    pub fn read_octets(&mut self, octets: &mut Vec<u8>, count: usize) -> Result<(), Trouble> {
+        octets.clear();
+        if octets.capacity() < count {
+            // What it held may have been a password, and it is going to be moved.
+            octets.zeroize();
+            octets.reserve_exact(count);
+        }
+        self.take_octets(count, |piece| octets.extend_from_slice(piece))
+    }
+
+    /// Throws the next `count` bytes away.
+    pub fn skip_octets(&mut self, count: usize) -> Result<(), Trouble> {
+        self.take_octets(count, |_| ())
+    }
+
+    fn take_octets(&mut self, count: usize, mut give: impl FnMut(&[u8])) -> Result<(), Trouble> {
+        let mut deadline = None;
+        let mut left = count;
+        loop {
+            let taken = left.min(self.end - self.start);
+            give(&self.buffer[self.start..self.start + taken]);
+            self.start += taken;
+            left -= taken;
+            if left == 0 {
+                return Ok(());
+            }
+            let by = *deadline.get_or_insert_with(|| self.deadline());
+            self.fill(by, Wanted::Octets(left))?;
         }
     }
 
@@ -247,7 +378,7 @@ impl Conn {
     pub fn data(&mut self) -> Result<&[u8], Trouble> {
         if self.start == self.end {
             let by = self.deadline();
-            self.fill(by)?;
+            self.fill(by, Wanted::LineEnd)?;
         }
         Ok(&self.buffer[self.start..self.end])
     }
@@ -258,7 +389,7 @@ impl Conn {
     }
 
     /// Reads what is there into the empty buffer, after writing the replies.
-    fn fill(&mut self, deadline: Instant) -> Result<(), Trouble> {
+    fn fill(&mut self, deadline: Instant, wanted: Wanted) -> Result<(), Trouble> {
         debug_assert_eq!(self.start, self.end, "unread bytes would be lost");
         self.flush()?;
         // Bytes that are there already would be read without any wait that could end.
@@ -271,10 +402,14 @@ impl Conn {
         }
         self.start = 0;
         self.end = 0;
-        let room = match self.exact {
-            None => self.buffer.len(),
-            Some(Exact::Bytes) => 1,
-            Some(Exact::Peek) => {
+        if self.coded.is_some() {
+            return self.fill_coded(deadline);
+        }
+        let room = match (self.exact, wanted) {
+            (None, _) => self.buffer.len(),
+            (Some(_), Wanted::Octets(count)) => count.min(self.buffer.len()),
+            (Some(Exact::Bytes), Wanted::LineEnd) => 1,
+            (Some(Exact::Peek), Wanted::LineEnd) => {
                 let seen = os::socket::peek_until(self.input.as_fd(), &mut self.buffer, deadline)
                     .map_err(|error| self.trouble(error))?;
                 memchr(b'\n', &self.buffer[..seen]).map_or(seen.max(1), |at| at + 1)
@@ -288,6 +423,20 @@ impl Conn {
             }
             Err(error) => Err(self.trouble(error)),
         }
+    }
+
+    fn fill_coded(&mut self, deadline: Instant) -> Result<(), Trouble> {
+        while self.decode_more()? == 0 {
+            let Some(coded) = &mut self.coded else {
+                break;
+            };
+            match os::fd::read_until(self.input.as_fd(), coded.room(), deadline) {
+                Ok(0) => return Err(Trouble::Closed),
+                Ok(count) => coded.filled(count),
+                Err(error) => return Err(self.trouble(error)),
+            }
+        }
+        Ok(())
     }
 
     /// Makes room for as much as is ever read at once; what was read is kept.

@@ -287,3 +287,115 @@ fn a_wiped_conversation_has_nothing_left() {
     assert!(conn.buffer.iter().all(|&byte| byte == 0));
     assert_eq!(conn.ahead(), b"");
 }
+
+#[test]
+fn octets_are_taken_as_they_are_and_the_line_goes_on_behind_them() {
+    let (mut conn, mut client) = pair(Duration::from_secs(5));
+    let long = vec![b'z'; 3 * BUFFER_BYTES];
+    let writer = std::thread::spawn(move || {
+        client
+            .write_all(b"LOGIN {8+}\r\n\r\n\0\n\xff")
+            .expect("room");
+        std::thread::sleep(Duration::from_millis(5));
+        client.write_all(b"abc {9}\r\n").expect("room");
+        client.write_all(&long).expect("read");
+        client.write_all(b"\r\nnext\r\n").expect("room");
+        client
+    });
+    let mut octets = b"left over".to_vec();
+    assert_eq!(next(&mut conn, 100).1, b"LOGIN {8+}");
+    conn.read_octets(&mut octets, 8).expect("eight bytes");
+    assert_eq!(octets, b"\r\n\0\n\xffabc");
+    assert_eq!(next(&mut conn, 100).1, b" {9}");
+    conn.read_octets(&mut octets, 0).expect("nothing");
+    assert_eq!(octets, b"");
+    conn.read_octets(&mut octets, BUFFER_BYTES + 1)
+        .expect("many");
+    assert_eq!(octets, vec![b'z'; BUFFER_BYTES + 1]);
+    conn.skip_octets(2 * BUFFER_BYTES - 1).expect("the rest");
+    assert_eq!(next(&mut conn, 100).1, b"");
+    assert_eq!(next(&mut conn, 100).1, b"next");
+    writer.join().expect("written");
+}
+
+#[test]
+fn replies_go_out_before_octets_are_waited_for() {
+    let (mut conn, mut client) = pair(SOON);
+    conn.reply(b"+ go\r\n");
+    let mut octets = Vec::new();
+    assert!(matches!(
+        conn.read_octets(&mut octets, 1),
+        Err(Trouble::Timeout)
+    ));
+    let mut got = [0; 6];
+    client.read_exact(&mut got).expect("the reply");
+    assert_eq!(&got, b"+ go\r\n");
+}
+
+#[test]
+fn slow_octets_do_not_outlive_the_read_limit() {
+    let (mut conn, mut client) = pair(Duration::from_millis(100));
+    let started = Instant::now();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..20 {
+            if client.write_all(b"x").is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert!(matches!(conn.skip_octets(1000), Err(Trouble::Timeout)));
+    assert!(started.elapsed() < Duration::from_millis(300));
+    drop(conn);
+    writer.join().expect("written");
+}
+
+#[test]
+fn reading_exactly_leaves_what_is_behind_octets_to_the_next_program() {
+    let text = b"{5}\nab\ncd{2}\nxyPASS x\nSTAT\n";
+    let go = |mut conn: Conn, keeper: Box<dyn Read>| {
+        conn.read_exactly();
+        let mut octets = Vec::new();
+        assert_eq!(next(&mut conn, 10).1, b"{5}");
+        conn.read_octets(&mut octets, 5).expect("five bytes");
+        assert_eq!(octets, b"ab\ncd");
+        assert_eq!(next(&mut conn, 10).1, b"{2}");
+        conn.skip_octets(2).expect("two bytes");
+        assert_eq!(conn.ahead(), b"");
+        assert_eq!(left_behind(conn, keeper), b"STAT\n");
+    };
+    let limits = || limits(Duration::from_secs(5));
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    theirs.write_all(text).expect("room");
+    drop(theirs);
+    let keeper = ours.try_clone().expect("a copy");
+    let output = ours.try_clone().expect("a copy");
+    go(
+        Conn::new(ours.into(), output.into(), limits()),
+        Box::new(keeper),
+    );
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(text).expect("room");
+    drop(writer);
+    let keeper = reader.try_clone().expect("a copy");
+    let (_away, output) = std::io::pipe().expect("a pipe");
+    go(
+        Conn::new(reader.into(), output.into(), limits()),
+        Box::new(keeper),
+    );
+}
+
+#[test]
+fn last_words_are_written_after_the_time_is_over_and_are_not_waited_for() {
+    let (mut conn, mut client) = pair(SOON);
+    conn.reply(b"* OK ");
+    assert!(matches!(next(&mut conn, 10).0, Err(Trouble::Timeout)));
+    conn.last_words(b"bye");
+    let mut got = [0; 8];
+    client.read_exact(&mut got).expect("the words");
+    assert_eq!(&got, b"* OK bye");
+    let (mut conn, _client) = pair(Duration::from_secs(60));
+    let started = Instant::now();
+    conn.last_words(&vec![b'x'; 8 << 20]);
+    assert!(started.elapsed() < Duration::from_secs(5));
+}

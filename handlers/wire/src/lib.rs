@@ -2,6 +2,7 @@
 //!
 //! - [`conn`]: the two descriptors of a conversation, with a bounded buffer, deadlines and
 //!   collected replies;
+//! - [`codec`]: a layer below, such as compression;
 //! - [`command`]: a line taken apart into verb and argument, and the table of verbs;
 //! - [`data`]: the text of a message between DATA and its end mark, as a pure state machine;
 //! - [`log`]: the one grammar of our log lines;
@@ -10,11 +11,15 @@
 //! Nothing here knows a protocol's states, and nothing here trusts a byte that it reads: every
 //! line has a limit, every wait has an end.
 
+pub mod codec;
+#[cfg(test)]
+mod codec_tests;
 pub mod command;
 pub mod conn;
 pub mod data;
 pub mod log;
 pub mod sasl;
 
-pub use conn::{Conn, Limits, Line, Trouble};
+pub use codec::Codec;
+pub use conn::{Conn, Limits, Line, Ready, Trouble};
 pub use log::Log;

@@ -1,4 +1,5 @@
-//! Starts the program and speaks with it.
+//! Starts the program and speaks with it. imapup's tests have this module, too; which example is the program
+//! [`crate::HOUSE`] tells.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -27,27 +28,28 @@ pub fn directory() -> &'static Path {
     DIRECTORY.get_or_init(|| {
         for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some(pid) = name.strip_prefix("popup-tests.")
+            let pid = name.strip_prefix(crate::HOUSE);
+            if let Some(pid) = pid.and_then(|rest| rest.strip_prefix("-tests."))
                 && !Path::new("/proc").join(pid).exists()
             {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
-        let name = format!("popup-tests.{}", std::process::id());
+        let name = format!("{}-tests.{}", crate::HOUSE, std::process::id());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).unwrap();
         let built = std::env::current_exe().unwrap();
         let built = built.parent().and_then(Path::parent).unwrap();
-        let house = built.join("examples/house");
+        let house = built.join("examples").join(crate::HOUSE);
         assert!(
             house.exists(),
-            "{house:?} is not built: cargo test -p popup does that"
+            "{house:?} is not built: cargo test -p of the package does that"
         );
         // By a child, so that no process of the tests holds it open for writing.
         let copied = Command::new("/bin/cp")
             .arg(house)
-            .arg(&directory)
+            .arg(directory.join("house"))
             .status()
             .unwrap();
         assert!(copied.success());

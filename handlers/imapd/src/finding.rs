@@ -1,0 +1,143 @@
+//! SEARCH, SORT and THREAD, and what SAVE keeps of them.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use imap::command::{By, ReturnOptions, SearchKey, SortCriterion, ThreadAlgorithm};
+use wire::{Conn, Trouble};
+
+use crate::answer::Answer;
+use crate::search::{self, Found, Query};
+use crate::session::Session;
+
+/// A sign of life for a client that waits for a long search.
+const ALIVE: Duration = Duration::from_secs(10);
+
+/// Tells a client that it has not been forgotten.
+struct Alive<'c> {
+    conn: &'c mut Conn,
+    told: Instant,
+}
+
+impl Alive<'_> {
+    fn new(conn: &mut Conn) -> Alive<'_> {
+        Alive {
+            conn,
+            told: Instant::now(),
+        }
+    }
+
+    fn sign(&mut self) -> Result<(), Trouble> {
+        if self.told.elapsed() < ALIVE {
+            return Ok(());
+        }
+        self.told = Instant::now();
+        self.conn.reply(b"* OK Still searching.\r\n");
+        self.conn.flush()
+    }
+}
+
+/// Seconds since the epoch.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().cast_signed())
+}
+
+impl Session {
+    /// Runs a query on the selected mailbox.
+    fn find(
+        &mut self,
+        charset: Option<&[u8]>,
+        key: &SearchKey,
+    ) -> Result<Result<Found, Answer>, Trouble> {
+        let query = match Query::new(key, charset) {
+            Ok(query) => query,
+            Err(bad) => return Ok(Err(Answer::no("BADCHARSET (US-ASCII UTF-8)", bad.to_string()))),
+        };
+        if query.uses_modseq() {
+            self.condstore = true;
+        }
+        let Some(selection) = &mut self.selected else {
+            return Ok(Err(self.not_selected()));
+        };
+        let mut alive = Alive::new(&mut self.conn);
+        let found = query.run(selection, &self.saved, now(), &mut || alive.sign())?;
+        Ok(Ok(found))
+    }
+
+    pub(crate) fn search(
+        &mut self,
+        by: By,
+        options: Option<ReturnOptions>,
+        charset: Option<&[u8]>,
+        key: &SearchKey,
+    ) -> Result<Answer, Trouble> {
+        let saves = options.is_some_and(|options| options.save);
+        let found = match self.find(charset, key)? {
+            Ok(found) => found,
+            Err(answer) => {
+                if saves {
+                    // RFC 5182 section 2.1: a search that fails leaves nothing saved.
+                    self.saved.clear();
+                }
+                return Ok(answer);
+            }
+        };
+        let Some(selection) = &self.selected else {
+            return Ok(self.not_selected());
+        };
+        match options {
+            None => search::write_search(&mut self.out, selection, by, &found),
+            Some(options) => {
+                if saves {
+                    self.saved = search::saved(selection, &options, &found);
+                }
+                // The tag stands in the reply, so the session of the command adds it.
+                if !search::wants_reply(&options) {
+                    return Ok(Answer::ok("Saved."));
+                }
+                search::write_esearch(&mut self.out, &self.tag, selection, by, &options, &found);
+            }
+        }
+        Ok(Answer::ok("Searched."))
+    }
+
+    pub(crate) fn sort(
+        &mut self,
+        by: By,
+        criteria: &[SortCriterion],
+        charset: &[u8],
+        key: &SearchKey,
+    ) -> Result<Answer, Trouble> {
+        let found = match self.find(Some(charset), key)? {
+            Ok(found) => found,
+            Err(answer) => return Ok(answer),
+        };
+        let Some(selection) = &mut self.selected else {
+            return Ok(self.not_selected());
+        };
+        let mut alive = Alive::new(&mut self.conn);
+        let sorted = search::sort(selection, &found.which, criteria, &mut || alive.sign())?;
+        search::write_sort(&mut self.out, selection, by, &sorted, found.highest_modseq);
+        Ok(Answer::ok("Sorted."))
+    }
+
+    pub(crate) fn thread(
+        &mut self,
+        by: By,
+        algorithm: ThreadAlgorithm,
+        charset: &[u8],
+        key: &SearchKey,
+    ) -> Result<Answer, Trouble> {
+        let found = match self.find(Some(charset), key)? {
+            Ok(found) => found,
+            Err(answer) => return Ok(answer),
+        };
+        let Some(selection) = &mut self.selected else {
+            return Ok(self.not_selected());
+        };
+        let mut alive = Alive::new(&mut self.conn);
+        let threads = search::thread(selection, &found.which, algorithm, &mut || alive.sign())?;
+        search::write_thread(&mut self.out, selection, by, &threads);
+        Ok(Answer::ok("Threaded."))
+    }
+}

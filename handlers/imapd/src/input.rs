@@ -1,0 +1,290 @@
+//! Reading one command from the connection: lines, literals, and messages of APPEND, which go to the
+//! disk as they come.
+//!
+//! A refused command is read to its end, literals and all. Only a synchronizing literal is never sent
+//! once the command was answered.
+
+use imap::append::{AppendHead, Head, append_head};
+use imap::command::Command;
+use imap::frame::{Frame, Limits, Literal, Next};
+use imap::parse;
+use maildir::selection::{StageWriter, Staged, stage};
+use maildir::tree::{Tree, Wire};
+use wire::{Conn, Trouble};
+
+use crate::answer::Answer;
+use crate::messages::no_target;
+
+/// Octets of a command that are thrown away without any use, before the conversation ends: a client
+/// that sends a message that is too large is told so after it.
+const SKIP_LIMIT: u64 = 1024 * 1024 * 1024;
+
+/// What a command needs while it is read.
+#[derive(Debug)]
+pub struct Input<'s> {
+    /// The connection.
+    pub conn: &'s mut Conn,
+    /// The mailboxes, of which APPEND names one.
+    pub tree: &'s Tree,
+    /// What names are on the wire.
+    pub wire: &'s Wire,
+    /// The most octets of a message.
+    pub append_limit: u64,
+}
+
+/// A command that was read.
+#[derive(Debug)]
+pub enum Received {
+    /// It can be run.
+    Command {
+        /// Its tag.
+        tag: Vec<u8>,
+        /// What it is.
+        command: Command,
+        /// The messages of APPEND.
+        messages: Vec<Staged>,
+    },
+    /// It cannot.
+    Refused {
+        /// Its tag, or `*`.
+        tag: Vec<u8>,
+        /// What the client hears.
+        answer: Answer,
+        /// What the log hears, if anything.
+        reason: Option<String>,
+    },
+}
+
+/// Why a message is not taken, and what the log hears of it.
+struct Refusal {
+    answer: Answer,
+    reason: Option<String>,
+}
+
+impl From<Answer> for Refusal {
+    fn from(answer: Answer) -> Refusal {
+        Refusal {
+            answer,
+            reason: None,
+        }
+    }
+}
+
+/// Reads the next command.
+pub fn receive(input: &mut Input<'_>) -> Result<Received, Trouble> {
+    let mut frame = Frame::new(Limits::default());
+    let mut messages: Vec<Staged> = Vec::new();
+    let mut refusal: Option<Refusal> = None;
+    let mut skipped: u64 = 0;
+    loop {
+        match read_line(input.conn, &mut frame)? {
+            Next::Done => break,
+            Next::Close => {
+                input.conn.reply(b"* BYE That literal has no end.\r\n");
+                input.conn.flush()?;
+                return Err(Trouble::Flood);
+            }
+            Next::Skip(octets) => skip(input.conn, octets, &mut skipped)?,
+            Next::Literal(literal) if literal.message && refusal.is_none() => {
+                match begin(input, &frame, &literal) {
+                    Err(why) => {
+                        refusal = Some(why);
+                        if refuse(input.conn, &mut frame, literal, &mut skipped)? {
+                            break;
+                        }
+                    }
+                    Ok(mut writer) => {
+                        go_ahead(input.conn, &literal);
+                        match take_message(input.conn, &mut writer, literal.octets)? {
+                            None => match writer.finish() {
+                                Ok(staged) => messages.push(staged),
+                                Err(error) => refusal = Some(unwritten(&error)),
+                            },
+                            Some(error) => refusal = Some(unwritten(&error)),
+                        }
+                        frame.elsewhere();
+                    }
+                }
+            }
+            Next::Literal(literal) if refusal.is_some() => {
+                if refuse(input.conn, &mut frame, literal, &mut skipped)? {
+                    break;
+                }
+            }
+            Next::Literal(literal) => {
+                go_ahead(input.conn, &literal);
+                take_literal(input.conn, &mut frame, literal.octets)?;
+            }
+        }
+    }
+    let parsed = parse::parse(&frame);
+    let tag = parsed.tag;
+    if let Some(Refusal { answer, reason }) = refusal {
+        return Ok(Received::Refused {
+            tag,
+            answer,
+            reason,
+        });
+    }
+    Ok(match parsed.command {
+        Ok(command) => Received::Command {
+            tag,
+            command,
+            messages,
+        },
+        Err(fault) => Received::Refused {
+            tag,
+            answer: Answer::bad(fault.to_string()),
+            reason: None,
+        },
+    })
+}
+
+/// Reads the rest of a line into the frame.
+fn read_line(conn: &mut Conn, frame: &mut Frame) -> Result<Next, Trouble> {
+    // A CR at the end of what has come may be the line end's.
+    let mut has_cr = false;
+    loop {
+        let bytes = conn.data()?;
+        let found = memchr::memchr(b'\n', bytes);
+        let piece = &bytes[..found.unwrap_or(bytes.len())];
+        let used = piece.len() + usize::from(found.is_some());
+        if has_cr && !piece.is_empty() {
+            frame.part(b"\r");
+        }
+        has_cr &= piece.is_empty();
+        let text = match piece {
+            [text @ .., b'\r'] => {
+                has_cr = true;
+                text
+            }
+            _ => piece,
+        };
+        let next = match found {
+            Some(_) => Some(frame.line(text)),
+            None => {
+                frame.part(text);
+                None
+            }
+        };
+        conn.consume(used);
+        if let Some(next) = next {
+            return Ok(next);
+        }
+    }
+}
+
+/// Lets the client send a literal.
+fn go_ahead(conn: &mut Conn, literal: &Literal) {
+    if literal.sync {
+        conn.reply(b"+ Go ahead.\r\n");
+    }
+}
+
+/// Refuses a literal; whether that was the end of the command.
+fn refuse(
+    conn: &mut Conn,
+    frame: &mut Frame,
+    literal: Literal,
+    skipped: &mut u64,
+) -> Result<bool, Trouble> {
+    match frame.refuse(literal) {
+        Next::Skip(octets) => {
+            skip(conn, octets, skipped)?;
+            Ok(false)
+        }
+        Next::Close => {
+            conn.reply(b"* BYE That literal has no end.\r\n");
+            conn.flush()?;
+            Err(Trouble::Flood)
+        }
+        Next::Done | Next::Literal(_) => Ok(true),
+    }
+}
+
+/// Throws octets away.
+fn skip(conn: &mut Conn, mut octets: u64, skipped: &mut u64) -> Result<(), Trouble> {
+    *skipped = skipped.saturating_add(octets);
+    if *skipped > SKIP_LIMIT {
+        return Err(Trouble::Flood);
+    }
+    while octets > 0 {
+        let there = conn.data()?.len();
+        let count = there.min(usize::try_from(octets).unwrap_or(usize::MAX));
+        conn.consume(count);
+        octets -= count as u64;
+    }
+    Ok(())
+}
+
+fn take_literal(conn: &mut Conn, frame: &mut Frame, mut octets: u64) -> Result<(), Trouble> {
+    while octets > 0 {
+        let bytes = conn.data()?;
+        let count = bytes.len().min(usize::try_from(octets).unwrap_or(usize::MAX));
+        frame.literal(&bytes[..count]);
+        conn.consume(count);
+        octets -= count as u64;
+    }
+    Ok(())
+}
+
+/// Whether a message can be taken, and where it goes to meanwhile.
+fn begin(input: &Input<'_>, frame: &Frame, literal: &Literal) -> Result<StageWriter, Refusal> {
+    let Head::Message(AppendHead { mailbox, .. }) = append_head(frame) else {
+        return Err(Answer::bad("A message was expected.").into());
+    };
+    let name = input
+        .wire
+        .parse(&mailbox)
+        .map_err(|bad| Answer::no("CANNOT", bad.to_string()))?;
+    if !input.tree.exists(&name) {
+        return Err(no_target().into());
+    }
+    if literal.octets == 0 {
+        // RFC 3502 section 6.3.11: a client takes its APPEND back by it.
+        return Err(Answer::no("CANNOT", "A message of no octets is none.").into());
+    }
+    if literal.octets > input.append_limit {
+        return Err(Answer::no("TOOBIG", "That message is too large.").into());
+    }
+    stage(&input.tree.path(&name)).map_err(|error| unwritten(&error))
+}
+
+fn unwritten(error: &std::io::Error) -> Refusal {
+    let answer = match error.kind() {
+        std::io::ErrorKind::StorageFull
+        | std::io::ErrorKind::QuotaExceeded
+        | std::io::ErrorKind::FileTooLarge => Answer::no("OVERQUOTA", "There is no room left."),
+        std::io::ErrorKind::InvalidData => Answer::no("CANNOT", "A message cannot have a NUL."),
+        std::io::ErrorKind::PermissionDenied => Answer::no("NOPERM", "The server may not do this here."),
+        _ => Answer::no("SERVERBUG", "The server failed to do this, try again later."),
+    };
+    let is_clients = error.kind() == std::io::ErrorKind::InvalidData;
+    let reason = format!("unable to write a message: {}", os::reason(error));
+    Refusal {
+        answer,
+        reason: (!is_clients).then_some(reason),
+    }
+}
+
+/// Takes a message to the disk. After a fault of the disk the rest is read all the same.
+fn take_message(
+    conn: &mut Conn,
+    writer: &mut StageWriter,
+    mut octets: u64,
+) -> Result<Option<std::io::Error>, Trouble> {
+    let mut fault = None;
+    while octets > 0 {
+        let bytes = conn.data()?;
+        let count = bytes.len().min(usize::try_from(octets).unwrap_or(usize::MAX));
+        if fault.is_none() {
+            fault = match memchr::memchr(0, &bytes[..count]) {
+                Some(_) => Some(std::io::ErrorKind::InvalidData.into()),
+                None => writer.write(&bytes[..count]).err(),
+            };
+        }
+        conn.consume(count);
+        octets -= count as u64;
+    }
+    Ok(fault)
+}

@@ -1,0 +1,188 @@
+//! LIST and LSUB (RFC 3501 sections 6.3.8 and 6.3.9, RFC 5258, RFC 5819, RFC 6154).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imap::command::List;
+use imap::write;
+use maildir::tree::{Name, Pattern, TreeError, Use};
+use wire::Trouble;
+
+use crate::answer::Answer;
+use crate::session::Session;
+
+/// What is known of one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Known {
+    /// There is a mailbox of that name, or names below it.
+    exists: bool,
+    selectable: bool,
+    has_children: bool,
+    subscribed: bool,
+    /// A name below it is subscribed.
+    child_subscribed: bool,
+}
+
+impl Session {
+    pub(crate) fn list(&mut self, list: &List) -> Result<Answer, Trouble> {
+        if !list.extended && list.patterns.iter().all(Vec::is_empty) {
+            // What the separator is (RFC 3501 section 6.3.8).
+            self.out.extend_from_slice(b"* LIST (\\Noselect) ");
+            write::string(&mut self.out, &[self.settings.separator]);
+            self.out.extend_from_slice(b" \"\"\r\n");
+            return Ok(Answer::ok("Listed."));
+        }
+        if list.select_recursive && !list.select_subscribed {
+            // RFC 5258 section 3.1: it stands with another option only.
+            return Ok(Answer::bad("RECURSIVEMATCH needs SUBSCRIBED."));
+        }
+        let wants_subscribed = list.select_subscribed || list.return_subscribed;
+        let names = match self.names(wants_subscribed) {
+            Ok(names) => names,
+            Err(error) => return Ok(self.tree_fault(&error)),
+        };
+        let special = self.special(&names);
+        let patterns = self.patterns(&list.reference, &list.patterns);
+        for (name, known) in &names {
+            let shown = self.wire.show(name);
+            if !patterns.iter().any(|pattern| pattern.matches(&shown)) {
+                continue;
+            }
+            let uses = special.get(name).map(Vec::as_slice).unwrap_or_default();
+            let is_chosen = if list.select_subscribed {
+                known.subscribed || (list.select_recursive && known.child_subscribed)
+            } else {
+                known.exists
+            };
+            if !is_chosen || (list.select_special_use && uses.is_empty()) {
+                continue;
+            }
+            let below = list.select_recursive && known.child_subscribed;
+            self.write_list(&shown, known, uses, list.extended, wants_subscribed, below);
+            if let Some(items) = &list.return_status
+                && known.selectable
+            {
+                // The order is that of RFC 5819 section 2; what cannot be told is left out there.
+                if let Err(error) = self.write_status(name, items) {
+                    self.say_fault(&error.to_string());
+                }
+            }
+            self.pass_on_much()?;
+        }
+        Ok(Answer::ok("Listed."))
+    }
+
+    pub(crate) fn lsub(&mut self, reference: &[u8], pattern: &[u8]) -> Answer {
+        let names = match self.names(true) {
+            Ok(names) => names,
+            Err(error) => return self.tree_fault(&error),
+        };
+        let patterns = self.patterns(reference, &[pattern.to_vec()]);
+        for (name, known) in names {
+            let shown = self.wire.show(&name);
+            // A parent that is not subscribed is told where `%` hides what is below it.
+            let stands_for_children = known.child_subscribed && pattern.ends_with(b"%");
+            if !(known.subscribed || stands_for_children)
+                || !patterns.iter().any(|pattern| pattern.matches(&shown))
+            {
+                continue;
+            }
+            self.out.extend_from_slice(match known.subscribed {
+                true => b"* LSUB () ",
+                false => b"* LSUB (\\Noselect) ",
+            });
+            write::string(&mut self.out, &[self.settings.separator]);
+            self.out.push(b' ');
+            write::astring(&mut self.out, &shown);
+            self.out.extend_from_slice(b"\r\n");
+        }
+        Answer::ok("Listed.")
+    }
+
+    /// All names, and with `subscribed` what is known of subscriptions, too.
+    fn names(&self, subscribed: bool) -> Result<BTreeMap<Name, Known>, TreeError> {
+        let mut names: BTreeMap<Name, Known> = BTreeMap::new();
+        for listed in self.tree.list()? {
+            let known = Known {
+                exists: true,
+                selectable: listed.selectable,
+                has_children: listed.has_children,
+                ..Known::default()
+            };
+            names.insert(listed.name, known);
+        }
+        // With a namespace below INBOX everything is a child of it to clients.
+        let is_below_inbox = self.settings.prefix.len() == b"INBOX.".len()
+            && self.settings.prefix[..5].eq_ignore_ascii_case(b"INBOX");
+        if is_below_inbox && names.len() > 1 {
+            names.entry(Name::inbox()).or_default().has_children = true;
+        }
+        if !subscribed {
+            return Ok(names);
+        }
+        for name in self.tree.subscribed()? {
+            let mut parent = name.parent();
+            while let Some(above) = parent {
+                names.entry(above.clone()).or_default().child_subscribed = true;
+                parent = above.parent();
+            }
+            names.entry(name).or_default().subscribed = true;
+        }
+        Ok(names)
+    }
+
+    fn special(&self, names: &BTreeMap<Name, Known>) -> BTreeMap<Name, Vec<Use>> {
+        let there: BTreeSet<Name> = names
+            .iter()
+            .filter(|(_, known)| known.selectable)
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.tree.special_of(&there)
+    }
+
+    fn patterns(&self, reference: &[u8], patterns: &[Vec<u8>]) -> Vec<Pattern> {
+        patterns
+            .iter()
+            .map(|pattern| [reference, pattern].concat())
+            .map(|pattern| Pattern::new(&pattern, self.settings.separator))
+            .collect()
+    }
+
+    fn write_list(
+        &mut self,
+        shown: &[u8],
+        known: &Known,
+        uses: &[Use],
+        extended: bool,
+        with_subscribed: bool,
+        below: bool,
+    ) {
+        let out = &mut self.out;
+        out.extend_from_slice(b"* LIST (");
+        out.extend_from_slice(match known.has_children {
+            true => &b"\\HasChildren"[..],
+            false => b"\\HasNoChildren",
+        });
+        if !known.selectable {
+            // A name that is there only by its children; RFC 5258 section 3 has a word for it.
+            out.extend_from_slice(match extended {
+                true => b" \\NonExistent",
+                false => b" \\Noselect",
+            });
+        }
+        if with_subscribed && known.subscribed {
+            out.extend_from_slice(b" \\Subscribed");
+        }
+        for special in uses {
+            out.push(b' ');
+            out.extend_from_slice(special.attribute().as_bytes());
+        }
+        out.extend_from_slice(b") ");
+        write::string(out, &[self.settings.separator]);
+        out.push(b' ');
+        write::astring(out, shown);
+        if below {
+            out.extend_from_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}

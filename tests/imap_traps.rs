@@ -1,0 +1,531 @@
+//! What IMAP servers are known to get wrong, and what ours does better than Dovecot.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::imap_house::{Home, both, message, ours, simple, three};
+use crate::support::Run;
+use crate::support::imap::{Piece, fetched, step};
+use crate::support::{bin, is_root};
+
+fn validity(client: &mut crate::support::imap::Imap, name: &str) -> u64 {
+    let reply = client.run(&format!("STATUS {name} (UIDVALIDITY)"));
+    reply
+        .number("UIDVALIDITY")
+        .unwrap_or_else(|| panic!("{reply:?}"))
+}
+
+#[test]
+fn the_inbox_is_renamed_by_moving_its_messages() {
+    // Dovecot refuses.
+    ours(three, |house| {
+        let mut client = house.session();
+        step(&mut client, "RENAME INBOX old.mail", &["="], "OK ~");
+        step(
+            &mut client,
+            "SELECT INBOX",
+            &["0 EXISTS", "OK [UIDNEXT ~] ~"],
+            "OK ~",
+        );
+        step(&mut client, "SELECT old.mail", &["3 EXISTS"], "OK ~");
+        step(&mut client, "SEARCH FLAGGED", &["SEARCH 2"], "OK ~");
+        assert_eq!(house.home.names(""), [""; 0]);
+        house.home.deliver("", "1700000000.M1P1.host", simple(4));
+        step(&mut client, "SELECT INBOX", &["1 EXISTS"], "OK ~");
+    });
+}
+
+#[test]
+fn a_session_survives_the_deletion_of_its_mailbox() {
+    ours(
+        |home| {
+            home.folder(".box");
+            home.put(".box", 1, simple(1));
+        },
+        |house| {
+            let mut client = house.session();
+            let mut other = house.session();
+            client.ok("SELECT box");
+            other.ok("SELECT box");
+            let before = validity(&mut client, "box");
+            step(&mut client, "DELETE box", &[], "OK ~");
+            step(&mut client, "FETCH 1 FLAGS", &["!1 FETCH~"], "BAD ~");
+            step(&mut client, "NOOP", &[], "OK ~");
+            client.ok("CREATE box");
+            let reply = client.append("box", simple(2).replace('\n', "\r\n"));
+            assert!(reply.is_ok(), "{reply:?}");
+            assert!(validity(&mut client, "box") > before);
+            // Whoever still has the old one is never shown the new one's messages.
+            let tag = other.start("FETCH 1 BODY.PEEK[]");
+            while let Some(line) = other.try_response(Duration::from_secs(5)) {
+                assert!(!line.contains("message 2"), "{line}");
+                if line.starts_with(&tag) || line.starts_with("BYE") {
+                    break;
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn a_mailbox_keeps_its_validity_when_it_is_renamed_and_gets_another_when_made_again() {
+    both(
+        |home| {
+            home.folder(".box");
+            home.folder(".box.below");
+            home.put(".box", 1, simple(1));
+        },
+        |house| {
+            let mut client = house.session();
+            let before = validity(&mut client, "box");
+            client.ok("RENAME box other");
+            assert_eq!(validity(&mut client, "other"), before);
+            step(&mut client, "SELECT other.below", &["0 EXISTS"], "OK ~");
+            client.ok("UNSELECT");
+            client.ok("DELETE other.below");
+            client.ok("DELETE other");
+            client.ok("CREATE other");
+            assert!(validity(&mut client, "other") > before);
+        },
+    );
+}
+
+#[test]
+fn uids_are_not_given_again_after_all_is_gone() {
+    both(three, |house| {
+        let mut client = house.session();
+        let before = validity(&mut client, "INBOX");
+        client.ok("SELECT INBOX");
+        client.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)");
+        client.ok("EXPUNGE");
+        client.ok("LOGOUT");
+        house.home.deliver("", "1700000000.M1P1.host", simple(4));
+        let mut client = house.session();
+        step(
+            &mut client,
+            "SELECT INBOX",
+            &["1 EXISTS", "OK [UIDNEXT 5] ~"],
+            "OK ~",
+        );
+        step(&mut client, "FETCH 1 UID", &["1 FETCH (UID 4)"], "OK ~");
+        assert_eq!(validity(&mut client, "INBOX"), before);
+    });
+}
+
+#[test]
+fn what_another_session_expunged_is_not_shown_as_empty() {
+    both(three, |house| {
+        let mut client = house.session();
+        let mut other = house.session();
+        client.ok("SELECT INBOX");
+        other.ok("SELECT INBOX");
+        other.ok("STORE 2 +FLAGS (\\Deleted)");
+        other.ok("EXPUNGE");
+        let reply = client.run("FETCH 1:3 (UID BODY.PEEK[TEXT])");
+        // Not told yet, so that the numbers are still those of before.
+        assert_eq!(reply.find("EXPUNGE"), None, "{reply:?}");
+        let all = fetched(&reply.untagged);
+        for number in [1, 3] {
+            assert!(
+                all[&number]["BODY[TEXT]"]
+                    .text()
+                    .starts_with(&format!("text {number}"))
+            );
+        }
+        // Dovecot says NIL.
+        if !house.is_dovecots()
+            && let Some(items) = all.get(&2)
+        {
+            assert!(!items.contains_key("BODY[TEXT]"), "{items:?}");
+        }
+        assert!(
+            reply.is_ok() || reply.status.starts_with("NO [EXPUNGEISSUED]"),
+            "{reply:?}"
+        );
+        let mut told = client.ok("NOOP");
+        for _ in 0..100 {
+            if told.iter().any(|line| line == "2 EXPUNGE") {
+                break;
+            }
+            told.extend(client.ok("NOOP"));
+        }
+        assert!(told.iter().any(|line| line == "2 EXPUNGE"), "{told:?}");
+        step(
+            &mut client,
+            "FETCH 1:* UID",
+            &["=", "1 FETCH (UID 1)", "2 FETCH (UID 3)"],
+            "OK ~",
+        );
+    });
+}
+
+#[test]
+fn more_than_26_keywords_are_kept() {
+    both(three, |house| {
+        let mut client = house.session();
+        client.ok("SELECT INBOX");
+        for number in 1..=40 {
+            client.ok(&format!("STORE 1 +FLAGS.SILENT (Keyword{number})"));
+        }
+        client.ok("LOGOUT");
+        let mut client = house.session();
+        client.ok("SELECT INBOX");
+        let flags = client.ok("FETCH 1 FLAGS").join(" ");
+        for number in 1..=40 {
+            assert!(
+                flags.contains(&format!("Keyword{number}")),
+                "{number}: {flags}"
+            );
+        }
+        // Their case is kept and means nothing.
+        step(
+            &mut client,
+            "SEARCH KEYWORD KEYWORD33",
+            &["SEARCH 1"],
+            "OK ~",
+        );
+        step(
+            &mut client,
+            "STORE 1 -FLAGS (keyWORD33)",
+            &["!~Keyword33 ~"],
+            "OK ~",
+        );
+    });
+}
+
+#[test]
+fn letters_of_others_in_a_name_are_kept() {
+    both(
+        |home| {
+            home.put_as("", "cur/1600000000.M1P1.host:2,FSXz", 1, simple(1));
+        },
+        |house| {
+            let mut client = house.session();
+            client.ok("SELECT INBOX");
+            client.ok("STORE 1 +FLAGS (\\Answered)");
+            let name = house.home.names("").remove(0);
+            let letters = name.rsplit(":2,").next().unwrap().to_owned();
+            for letter in "FRSXz".chars() {
+                assert!(letters.contains(letter), "{name}");
+            }
+        },
+    );
+}
+
+#[test]
+fn a_file_with_cr_lf_is_not_given_a_second_cr() {
+    both(
+        |home| {
+            home.put("", 1, "Subject: x\r\n\r\none\r\ntwo\r\n");
+            home.put("", 2, "Subject: x\n\none\r\ntwo\n");
+        },
+        |house| {
+            let mut client = house.session();
+            client.ok("SELECT INBOX");
+            let wanted = "Subject: x\r\n\r\none\r\ntwo\r\n";
+            let all = fetched(&client.ok("FETCH 1:2 (RFC822.SIZE BODY.PEEK[])"));
+            for number in [1, 2] {
+                assert_eq!(all[&number]["BODY[]"].text(), wanted);
+                assert_eq!(all[&number]["RFC822.SIZE"].text(), wanted.len().to_string());
+            }
+        },
+    );
+}
+
+#[test]
+fn a_wrong_size_in_a_name_is_noticed() {
+    // Dovecot breaks the connection off, and believes the name again next time.
+    ours(
+        |home| {
+            home.put_as(
+                "",
+                "cur/1600000000.M1P1.host,S=5,W=7:2,S",
+                1,
+                "Subject: x\n\nlonger than that\n",
+            );
+        },
+        |house| {
+            let mut client = house.session();
+            client.ok("SELECT INBOX");
+            let wanted = "Subject: x\r\n\r\nlonger than that\r\n";
+            let all = fetched(&client.ok("FETCH 1 (BODY.PEEK[])"));
+            assert_eq!(all[&1]["BODY[]"].text(), wanted);
+            let all = fetched(&client.ok("FETCH 1 (RFC822.SIZE)"));
+            assert_eq!(all[&1]["RFC822.SIZE"].text(), wanted.len().to_string());
+        },
+    );
+}
+
+#[test]
+fn long_sets_of_uids_are_taken() {
+    both(three, |house| {
+        let mut client = house.session();
+        client.ok("SELECT INBOX");
+        let set: Vec<String> = (1..=9000).map(|uid| (uid * 2 - 1).to_string()).collect();
+        let set = set.join(",");
+        assert!(set.len() > 48_000);
+        let told = client.ok(&format!("UID FETCH {set} (UID)"));
+        assert_eq!(told, ["1 FETCH (UID 1)", "3 FETCH (UID 3)"]);
+        let set = &set[..7000];
+        let set = &set[..set.rfind(',').unwrap()];
+        step(
+            &mut client,
+            &format!("UID SEARCH UID {set}"),
+            &["SEARCH 1 3"],
+            "OK ~",
+        );
+    });
+}
+
+#[test]
+fn endless_lines_and_deep_parentheses_are_refused_and_cost_nothing() {
+    ours(three, |house| {
+        let mut client = house.session();
+        client.ok("SELECT INBOX");
+        for depth in [50, 5000] {
+            let keys = format!("{}SEEN{}", "(".repeat(depth), ")".repeat(depth));
+            let reply = client.run(&format!("SEARCH {keys}"));
+            let status = &reply.status;
+            assert!(
+                status.starts_with("OK") || status.starts_with("BAD") || status.starts_with("NO"),
+                "{status}"
+            );
+            let keys = format!("{}SEEN", "NOT ".repeat(depth));
+            let reply = client.run(&format!("SEARCH {keys}"));
+            assert!(!reply.status.is_empty());
+        }
+        // A line without end is no reason to keep it all.
+        let _ = client.try_send(&vec![b'a'; 4 << 20]);
+        let _ = client.try_send(b"\r\n");
+        let said = client.try_response(Duration::from_secs(10));
+        assert!(said.is_some_and(|line| line.contains("BAD") || line.contains("BYE")));
+    });
+}
+
+#[test]
+fn names_that_no_file_system_should_see_are_refused() {
+    ours(three, |house| {
+        let mut client = house.session();
+        let long = "x".repeat(300);
+        for name in [
+            "a..b",
+            ".a",
+            "..",
+            "\"../x\"",
+            "a/../../b",
+            "&AGE-",
+            "\"&XX\"",
+            "&2D0-",
+            &long,
+            "\"a\\\\..\"",
+        ] {
+            let reply = client.run(&format!("CREATE {name}"));
+            assert!(!reply.is_ok(), "{name}: {reply:?}");
+        }
+        let reply = client.pieces(&[Piece::Words("CREATE "), Piece::Literal(b"a\x01b")]);
+        assert!(!reply.is_ok(), "{reply:?}");
+        let there: Vec<String> = fs::read_dir(house.home.mail(""))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with('.'))
+            .collect();
+        assert_eq!(there, [""; 0]);
+        step(
+            &mut client,
+            "LIST \"\" *",
+            &["=", "LIST (~) \".\" INBOX"],
+            "OK ~",
+        );
+    });
+}
+
+#[test]
+fn an_append_of_nothing_or_with_nul_is_refused() {
+    ours(three, |house| {
+        let mut client = house.session();
+        for bytes in [&b""[..], b"Subject: x\r\n\r\na\0b\r\n"] {
+            let reply = client.append("INBOX", bytes);
+            assert!(!reply.is_ok(), "{bytes:?}: {reply:?}");
+        }
+        step(
+            &mut client,
+            "STATUS INBOX (MESSAGES)",
+            &["STATUS INBOX (MESSAGES 3)"],
+            "OK ~",
+        );
+        assert_eq!(fs::read_dir(house.home.mail("tmp")).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn an_append_beyond_the_limit_is_refused_before_it_is_sent() {
+    ours(three, |house| {
+        let mut client = house.session();
+        let told = client.ok("CAPABILITY").remove(0);
+        let limit = told
+            .split("APPENDLIMIT=")
+            .nth(1)
+            .expect("APPENDLIMIT is told");
+        let limit: u64 = limit.split(' ').next().unwrap().parse().unwrap();
+        let tag = client.start(&format!("APPEND INBOX {{{}}}", limit + 1));
+        let reply = client.reply(&tag);
+        assert!(
+            reply.status.starts_with("NO [TOOBIG]") || reply.status.starts_with("NO "),
+            "{reply:?}"
+        );
+        step(&mut client, "NOOP", &["="], "OK ~");
+    });
+}
+
+#[test]
+fn a_store_tells_the_flags_once_and_a_silent_one_nothing() {
+    both(three, |house| {
+        let mut client = house.session();
+        client.ok("SELECT INBOX");
+        step(
+            &mut client,
+            "STORE 1:3 +FLAGS.SILENT (\\Seen)",
+            &["="],
+            "OK ~",
+        );
+        step(
+            &mut client,
+            "STORE 1,1,1 +FLAGS (\\Answered)",
+            &["=", "1 FETCH (FLAGS (\\Answered \\Seen))"],
+            "OK ~",
+        );
+    });
+}
+
+#[test]
+fn repeated_numbers_are_answered_once() {
+    both(three, |house| {
+        let mut client = house.session();
+        client.ok("SELECT INBOX");
+        let told = client.ok("FETCH 1,1,2:1,*:3 UID");
+        assert_eq!(
+            told,
+            ["1 FETCH (UID 1)", "2 FETCH (UID 2)", "3 FETCH (UID 3)"]
+        );
+    });
+}
+
+#[test]
+fn twenty_senseless_commands_end_the_session_and_a_sensible_one_starts_the_count_anew() {
+    ours(three, |house| {
+        let mut client = house.session();
+        for _ in 0..15 {
+            step(&mut client, "NONSENSE", &[], "BAD ~");
+        }
+        client.ok("NOOP");
+        let mut ended = false;
+        for number in 0..60 {
+            let _ = client.try_send(format!("x{number} NONSENSE\r\n").as_bytes());
+            match client.try_response(Duration::from_secs(10)) {
+                Some(line) if line.contains(" BAD ") => assert!(number < 50, "{number}"),
+                Some(line) => {
+                    assert!(line.starts_with("BYE"), "{line}");
+                    assert!(number >= 15, "{number}");
+                    ended = true;
+                    break;
+                }
+                None => break,
+            }
+        }
+        assert!(ended);
+    });
+}
+
+#[test]
+fn changes_by_others_are_pushed_within_a_second() {
+    ours(three, |house| {
+        let mut client = house.session();
+        let mut other = house.session();
+        client.ok("SELECT INBOX");
+        other.ok("SELECT INBOX");
+        let (tag, _) = client.idle();
+        // A moment, so that it is really waiting.
+        std::thread::sleep(Duration::from_millis(100));
+        let second = Duration::from_secs(1);
+        house.home.deliver("", "1700000000.M1P1.host", simple(4));
+        client.wait_for("4 EXISTS", second);
+        other.ok("STORE 1 +FLAGS (\\Answered)");
+        client.wait_for("\\Answered", second);
+        let name = house
+            .home
+            .names("")
+            .into_iter()
+            .find(|name| name.starts_with("cur/1600000120."))
+            .unwrap();
+        let renamed = name.replace(":2,", ":2,D");
+        fs::rename(house.home.mail(&name), house.home.mail(&renamed)).unwrap();
+        client.wait_for("\\Draft", second);
+        fs::remove_file(house.home.mail(&renamed)).unwrap();
+        client.wait_for("EXPUNGE", Duration::from_secs(3));
+        assert!(client.done(&tag).is_ok());
+    });
+}
+
+#[test]
+fn it_serves_two_pipes_as_well_as_a_socket() {
+    ours(three, |house| {
+        let home = &house.home;
+        let run = |input: &str, tag: Option<&str>| {
+            let mut run = if is_root() {
+                Run::new("setpriv")
+                    .args([
+                        "--reuid",
+                        "nobody",
+                        "--regid",
+                        &home.group().to_string(),
+                        "--clear-groups",
+                        "--",
+                    ])
+                    .arg(bin("imapd"))
+            } else {
+                Run::new(bin("imapd"))
+            };
+            run = run
+                .arg("Maildir")
+                .dir(home.path())
+                .env("HOME", home.path())
+                .env("AUTHENTICATED", "joe");
+            if let Some(tag) = tag {
+                run = run.env("IMAPLOGINTAG", tag);
+            }
+            let done = run.input(input).done();
+            assert_eq!(done.code, Some(0), "{}{}", done.out(), done.err());
+            done.out()
+        };
+        let said = run("a SELECT INBOX\r\nb LOGOUT\r\n", None);
+        assert!(said.starts_with("* PREAUTH "), "{said}");
+        assert!(
+            said.contains("* 3 EXISTS\r\n") && said.contains("\r\nb OK "),
+            "{said}"
+        );
+        let said = run("b LOGOUT\r\n", Some("xyz"));
+        assert!(said.starts_with("xyz OK [CAPABILITY IMAP4rev1 "), "{said}");
+        // The end of the input is the end of the session, whatever it is in the middle of.
+        let said = run("a SELECT INBOX\r\nb APPEND INBOX {100}\r\nhalf", None);
+        assert!(said.contains("* 3 EXISTS\r\n"), "{said}");
+        assert_eq!(home.names("").len(), 3);
+        assert_eq!(fs::read_dir(home.mail("tmp")).unwrap().count(), 0);
+    });
+}
+
+fn tagged_subject(home: &Home) {
+    let text = "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nFrom: a@example.org";
+    home.put("", 1, message(&text.lines().collect::<Vec<_>>(), "x\n"));
+}
+
+#[test]
+fn searches_ignore_case_in_all_letters() {
+    ours(tagged_subject, |house| {
+        let mut client = house.session();
+        client.ok("SELECT INBOX");
+        for text in ["Grüße", "GRÜße", "grüße", "rüß"] {
+            let command = format!("SEARCH CHARSET UTF-8 SUBJECT {{{}+}}\r\n{text}", text.len());
+            step(&mut client, &command, &["=", "SEARCH 1"], "OK ~");
+        }
+    });
+}
