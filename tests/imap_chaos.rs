@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::imap_house::{Home, House, Whose, both, have_imapd, simple};
+use crate::imap_house::{Home, House, Whose, both, simple};
 use crate::mail::files;
 use crate::support::imap::{Imap, Value, fetched};
 use crate::support::{DEADLINE, soak};
@@ -296,7 +296,7 @@ fn many_at_once_lose_and_double_nothing() {
 
 #[test]
 fn soak_many_at_once_lose_and_double_nothing_for_minutes() {
-    if !soak() || !have_imapd() {
+    if !soak() {
         return;
     }
     if let Some(house) = House::of(Home::new(), Whose::Ours) {
@@ -306,9 +306,6 @@ fn soak_many_at_once_lose_and_double_nothing_for_minutes() {
 
 #[test]
 fn sessions_that_are_killed_leave_the_old_state_or_the_new_one() {
-    if !have_imapd() {
-        return;
-    }
     let Some(house) = House::of(Home::new(), Whose::Ours) else {
         return;
     };

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use crate::mail::worker;
 use crate::support::dovecot::Dovecot;
 use crate::support::imap::Imap;
-use crate::support::{bin, is_root, libexec, note_left_out, private_dir, run};
+use crate::support::{bin, is_root, private_dir, run};
 
 /// The user's name.
 pub const USER: &str = "joe";
@@ -236,8 +236,7 @@ impl House {
     pub fn of(home: Home, whose: Whose) -> Option<House> {
         let dovecot = match whose {
             Whose::Dovecot => Some(home.dovecot()?),
-            Whose::Ours if have_imapd() => None,
-            Whose::Ours => return None,
+            Whose::Ours => None,
         };
         Some(House {
             home,
@@ -280,15 +279,6 @@ impl House {
     pub fn is_dovecots(&self) -> bool {
         self.whose == Whose::Dovecot
     }
-}
-
-/// Whether this superd has an imapd.
-pub fn have_imapd() -> bool {
-    let there = libexec().join("imapd").symlink_metadata().is_ok();
-    if !there {
-        note_left_out("imapd", "this superd has none");
-    }
-    there
 }
 
 /// Runs a test on homes that `furnish` makes, Dovecot's first, then ours.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::imap_house::{Home, PASSWORD, USER, have_imapd};
+use crate::imap_house::{Home, PASSWORD, USER};
 use crate::post::{HOST, Office};
 use crate::support::{Done, Run, Server, note_left_out, private_dir, soak};
 
@@ -81,9 +81,6 @@ fn failed(done: &Done) -> Vec<String> {
 }
 
 fn ours() -> Option<(Office, Server)> {
-    if !have_imapd() {
-        return None;
-    }
     let office = Office::new();
     let server = office.serve(&["imapup", HOST, "checkpw", "imapd", "Maildir"]);
     let server = server.options(["-c", "100"]).start();
@@ -175,6 +172,9 @@ fn stress(seconds: u64) {
     assert_eq!(done.code, Some(0), "{}{}", done.out(), done.err());
     let complaints: Vec<String> = (done.err().lines().chain(done.out().lines()))
         .filter(|line| line.contains("Error: ") || line.contains("Warning: "))
+        // It thinks that what another session expunged must be answered with OK and NIL; the manual
+        // of imapd says why ours is not.
+        .filter(|line| !line.contains(" NO [EXPUNGEISSUED] "))
         .map(str::to_owned)
         .collect();
     assert!(complaints.is_empty(), "{complaints:#?}");

@@ -7,7 +7,6 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
-use crate::imap_house::have_imapd;
 use crate::post::{HOST, Office, PASSWORD, with_system_users};
 use crate::support::imap::{Imap, step};
 use crate::support::server::{Builder, Report};
@@ -88,7 +87,7 @@ impl Host {
 
 #[test]
 fn with_the_line_of_the_article_in_a_joined_chain() {
-    if !have_imapd() || !with_system_users("IMAP-before-SMTP") {
+    if !with_system_users("IMAP-before-SMTP") {
         return;
     }
     let host = Host::new();
@@ -114,7 +113,7 @@ fn behind_chdir(host: &Host, words: &[&str]) -> Builder {
 
 #[test]
 fn with_single_programs_that_have_become_the_user() {
-    if !have_imapd() || !with_system_users("IMAP-before-SMTP with single programs") {
+    if !with_system_users("IMAP-before-SMTP with single programs") {
         return;
     }
     let host = Host::new();
@@ -132,7 +131,7 @@ fn with_single_programs_that_have_become_the_user() {
 
 #[test]
 fn behind_the_front_of_mailfront() {
-    if !have_imapd() || !with_system_users("IMAP-before-SMTP behind imapfront-auth") {
+    if !with_system_users("IMAP-before-SMTP behind imapfront-auth") {
         return;
     }
     let (Some(front), Some(cvm)) = (peer("imapfront-auth"), peer("cvm-pwfile")) else {

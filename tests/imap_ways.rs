@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use crate::imap_house::{have_imapd, simple};
+use crate::imap_house::simple;
 use crate::post::{HOST, Office, PASSWORD, with_system_users};
 use crate::support::imap::{Imap, step};
 use crate::support::{Server, as_root, bin, peer};
@@ -74,9 +74,6 @@ fn serves(server: &Server) {
 
 #[test]
 fn all_ours_joined_and_each_by_its_path() {
-    if !have_imapd() {
-        return;
-    }
     let office = office();
     serves(
         &office
@@ -95,9 +92,6 @@ fn all_ours_joined_and_each_by_its_path() {
 
 #[test]
 fn ours_under_the_original_super_server() {
-    if !have_imapd() {
-        return;
-    }
     let Some(tcpserver) = original("tcpserver") else {
         return;
     };
@@ -108,7 +102,7 @@ fn ours_under_the_original_super_server() {
 
 #[test]
 fn the_original_checker_between_ours() {
-    if !have_imapd() || !with_system_users("the original checkpw under imapup") {
+    if !with_system_users("the original checkpw under imapup") {
         return;
     }
     let Some(checker) = original("checkpw") else {
@@ -176,7 +170,7 @@ fn group_of_nobody() -> String {
 
 #[test]
 fn our_server_behind_the_front_of_mailfront() {
-    if !have_imapd() || !as_root("imapd behind imapfront-auth") {
+    if !as_root("imapd behind imapfront-auth") {
         return;
     }
     let (Some(front), Some(cvm)) = (original("imapfront-auth"), original("cvm-pwfile")) else {
@@ -205,9 +199,6 @@ fn our_server_behind_the_front_of_mailfront() {
 
 #[test]
 fn a_mailbox_that_cannot_be_opened_is_refused_by_the_tag_of_the_login() {
-    if !have_imapd() {
-        return;
-    }
     let office = office();
     let server = office
         .serve(&["imapup", HOST, "checkpw", "imapd", "Nowhere"])
@@ -219,9 +210,6 @@ fn a_mailbox_that_cannot_be_opened_is_refused_by_the_tag_of_the_login() {
 
 #[test]
 fn the_capabilities_come_with_the_login() {
-    if !have_imapd() {
-        return;
-    }
     let office = office();
     let server = office
         .serve(&["imapup", HOST, "checkpw", "imapd", "Maildir"])

@@ -548,11 +548,17 @@ fn atom(from: &[char], at: &mut usize) -> String {
 }
 
 /// The FETCH replies among these: items by their names in capitals, by sequence number. An item
-/// that comes twice for one message is an error, and so is a reply that is none.
+/// that comes twice for one message is an error, and so is a reply that is none. What is told behind
+/// an expunge has other numbers, and is left out.
 pub fn fetched(untagged: &[String]) -> BTreeMap<u32, BTreeMap<String, Value>> {
     let mut all: BTreeMap<u32, BTreeMap<String, Value>> = BTreeMap::new();
     for line in untagged {
         let values = Value::all(line);
+        if let [Value::Atom(_), Value::Atom(word)] = values.as_slice()
+            && word == "EXPUNGE"
+        {
+            break;
+        }
         let [Value::Atom(number), Value::Atom(word), Value::List(items)] = values.as_slice() else {
             continue;
         };
@@ -566,7 +572,10 @@ pub fn fetched(untagged: &[String]) -> BTreeMap<u32, BTreeMap<String, Value>> {
             // Flags may be told again, where others change them meanwhile.
             let may_come_again = ["UID", "FLAGS", "MODSEQ"].contains(&name.as_str());
             let before = message.insert(name, pair[1].clone());
-            assert!(before.is_none() || may_come_again, "{line:?} has an item again");
+            assert!(
+                before.is_none() || may_come_again,
+                "{line:?} has an item again"
+            );
         }
     }
     all

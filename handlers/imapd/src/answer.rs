@@ -33,7 +33,10 @@ impl Answer {
     }
 
     /// OK with a code.
-    pub fn ok_with(code: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>) -> Answer {
+    pub fn ok_with(
+        code: impl Into<Cow<'static, str>>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Answer {
         Answer {
             status: Status::Ok,
             code: code.into(),
@@ -66,10 +69,16 @@ impl Answer {
             Kind::ReadOnly => Answer::no("READ-ONLY", "This mailbox is read-only."),
             Kind::NoPermission => Answer::no("NOPERM", "The server may not do this here."),
             Kind::NoSpace => Answer::no("OVERQUOTA", "There is no room left."),
-            Kind::Busy => Answer::no("INUSE", "This mailbox is locked by another program, try again."),
+            Kind::Busy => Answer::no(
+                "INUSE",
+                "This mailbox is locked by another program, try again.",
+            ),
             Kind::Full => Answer::no("LIMIT", "This mailbox cannot hold more."),
             Kind::Corrupt => Answer::no("CORRUPTION", "A file of this mailbox is damaged."),
-            Kind::Io => Answer::no("SERVERBUG", "The server failed to do this, try again later."),
+            Kind::Io => Answer::no(
+                "SERVERBUG",
+                "The server failed to do this, try again later.",
+            ),
         }
     }
 
@@ -88,7 +97,11 @@ impl Answer {
         }
         // A text must not be empty, and no line end may come in by it.
         let start = out.len();
-        out.extend(self.text.bytes().filter(|byte| (b' '..=b'~').contains(byte)));
+        out.extend(
+            self.text
+                .bytes()
+                .filter(|byte| (b' '..=b'~').contains(byte)),
+        );
         if out.len() == start {
             out.push(b'-');
         }

@@ -88,7 +88,10 @@ mod tests {
         };
         let words = text(&told);
         assert!(words.starts_with("IMAP4rev1 LITERAL+ "), "{words}");
-        assert!(words.ends_with(" COMPRESS=DEFLATE APPENDLIMIT=7"), "{words}");
+        assert!(
+            words.ends_with(" COMPRESS=DEFLATE APPENDLIMIT=7"),
+            "{words}"
+        );
         assert!(!words.contains("QRESYNC"));
         told.compressed = true;
         assert!(!text(&told).contains("COMPRESS"));

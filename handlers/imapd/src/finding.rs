@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use imap::command::{By, ReturnOptions, SearchKey, SortCriterion, ThreadAlgorithm};
 use wire::{Conn, Trouble};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Status};
 use crate::search::{self, Found, Query};
 use crate::session::Session;
 
@@ -49,16 +49,20 @@ impl Session {
         charset: Option<&[u8]>,
         key: &SearchKey,
     ) -> Result<Result<Found, Answer>, Trouble> {
-        let query = match Query::new(key, charset) {
-            Ok(query) => query,
-            Err(bad) => return Ok(Err(Answer::no("BADCHARSET (US-ASCII UTF-8)", bad.to_string()))),
-        };
-        if query.uses_modseq() {
-            self.condstore = true;
-        }
+        let query = Query::new(key, charset);
         let Some(selection) = &mut self.selected else {
             return Ok(Err(self.not_selected()));
         };
+        let query = match query {
+            Ok(query) => query,
+            Err(bad) => {
+                return Ok(Err(Answer::no(
+                    "BADCHARSET (UTF-8 US-ASCII)",
+                    bad.to_string(),
+                )));
+            }
+        };
+        self.condstore |= query.uses_modseq();
         let mut alive = Alive::new(&mut self.conn);
         let found = query.run(selection, &self.saved, now(), &mut || alive.sign())?;
         Ok(Ok(found))
@@ -75,8 +79,9 @@ impl Session {
         let found = match self.find(charset, key)? {
             Ok(found) => found,
             Err(answer) => {
-                if saves {
-                    // RFC 5182 section 2.1: a search that fails leaves nothing saved.
+                if saves && answer.status == Status::No {
+                    // RFC 5182 section 2.1: a search that fails leaves nothing saved, one that is
+                    // not understood what there was.
                     self.saved.clear();
                 }
                 return Ok(answer);
@@ -91,7 +96,6 @@ impl Session {
                 if saves {
                     self.saved = search::saved(selection, &options, &found);
                 }
-                // The tag stands in the reply, so the session of the command adds it.
                 if !search::wants_reply(&options) {
                     return Ok(Answer::ok("Saved."));
                 }

@@ -21,6 +21,10 @@ const LOOK: Duration = Duration::from_secs(15);
 /// How often one that cannot be watched is.
 const LOOK_UNWATCHED: Duration = Duration::from_secs(1);
 
+/// How soon after a change the mailbox is looked at once more: another change may have hidden in the
+/// same tick of the clock.
+const LOOK_AFTER_CHANGE: Duration = Duration::from_millis(1100);
+
 /// A sign of life, so that nothing on the way forgets the connection, and a dead client is found.
 const ALIVE: Duration = Duration::from_secs(120);
 
@@ -38,16 +42,18 @@ impl Session {
         self.pass_on();
         let end = Instant::now() + self.settings.timeout;
         let mut alive = Instant::now() + ALIVE;
-        let pause = match &watch {
-            Some(_) => LOOK,
-            None => LOOK_UNWATCHED,
+        let rest = match (&watch, &self.selected) {
+            (None, Some(_)) => LOOK_UNWATCHED,
+            _ => LOOK,
         };
+        let mut pause = rest.min(LOOK_AFTER_CHANGE);
         loop {
             let until = end.min(alive).min(Instant::now() + pause);
             let other = watch.as_ref().map(AsFd::as_fd);
             match self.conn.wait(other, until)? {
                 Ready::Input => break,
                 Ready::Other => {
+                    pause = rest.min(LOOK_AFTER_CHANGE);
                     thread::sleep(GATHER);
                     if let Some(watch) = &watch {
                         let _ = watch.drain();
@@ -57,7 +63,7 @@ impl Session {
                 Ready::Time if Instant::now() >= alive => {
                     self.out.extend_from_slice(b"* OK Still here.\r\n");
                 }
-                Ready::Time => {}
+                Ready::Time => pause = rest,
             }
             self.look_around(true, false);
             if !self.out.is_empty() {
@@ -82,7 +88,10 @@ impl Session {
         match Watch::new(watched.iter().map(PathBuf::as_path)) {
             Ok(watch) => Some(watch),
             Err(error) => {
-                let reason = format!("unable to watch a mailbox, so it is polled: {}", os::reason(&error));
+                let reason = format!(
+                    "unable to watch a mailbox, so it is polled: {}",
+                    os::reason(&error)
+                );
                 self.say_fault(&reason);
                 None
             }

@@ -220,7 +220,9 @@ fn skip(conn: &mut Conn, mut octets: u64, skipped: &mut u64) -> Result<(), Troub
 fn take_literal(conn: &mut Conn, frame: &mut Frame, mut octets: u64) -> Result<(), Trouble> {
     while octets > 0 {
         let bytes = conn.data()?;
-        let count = bytes.len().min(usize::try_from(octets).unwrap_or(usize::MAX));
+        let count = bytes
+            .len()
+            .min(usize::try_from(octets).unwrap_or(usize::MAX));
         frame.literal(&bytes[..count]);
         conn.consume(count);
         octets -= count as u64;
@@ -256,8 +258,13 @@ fn unwritten(error: &std::io::Error) -> Refusal {
         | std::io::ErrorKind::QuotaExceeded
         | std::io::ErrorKind::FileTooLarge => Answer::no("OVERQUOTA", "There is no room left."),
         std::io::ErrorKind::InvalidData => Answer::no("CANNOT", "A message cannot have a NUL."),
-        std::io::ErrorKind::PermissionDenied => Answer::no("NOPERM", "The server may not do this here."),
-        _ => Answer::no("SERVERBUG", "The server failed to do this, try again later."),
+        std::io::ErrorKind::PermissionDenied => {
+            Answer::no("NOPERM", "The server may not do this here.")
+        }
+        _ => Answer::no(
+            "SERVERBUG",
+            "The server failed to do this, try again later.",
+        ),
     };
     let is_clients = error.kind() == std::io::ErrorKind::InvalidData;
     let reason = format!("unable to write a message: {}", os::reason(error));
@@ -276,7 +283,9 @@ fn take_message(
     let mut fault = None;
     while octets > 0 {
         let bytes = conn.data()?;
-        let count = bytes.len().min(usize::try_from(octets).unwrap_or(usize::MAX));
+        let count = bytes
+            .len()
+            .min(usize::try_from(octets).unwrap_or(usize::MAX));
         if fault.is_none() {
             fault = match memchr::memchr(0, &bytes[..count]) {
                 Some(_) => Some(std::io::ErrorKind::InvalidData.into()),

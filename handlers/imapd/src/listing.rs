@@ -42,21 +42,31 @@ impl Session {
         };
         let special = self.special(&names);
         let patterns = self.patterns(&list.reference, &list.patterns);
+        let is_meant = |shown: &[u8]| patterns.iter().any(|pattern| pattern.matches(shown));
+        // Parents of subscribed names that the patterns leave out (RFC 5258 section 3.1).
+        let mut stand_for = BTreeSet::new();
+        if list.select_recursive {
+            for (name, known) in &names {
+                if known.subscribed && !is_meant(&self.wire.show(name)) {
+                    stand_for.extend(parents(name));
+                }
+            }
+        }
         for (name, known) in &names {
             let shown = self.wire.show(name);
-            if !patterns.iter().any(|pattern| pattern.matches(&shown)) {
+            if !is_meant(&shown) {
                 continue;
             }
+            let below = stand_for.contains(name);
             let uses = special.get(name).map(Vec::as_slice).unwrap_or_default();
             let is_chosen = if list.select_subscribed {
-                known.subscribed || (list.select_recursive && known.child_subscribed)
+                known.subscribed || below
             } else {
                 known.exists
             };
             if !is_chosen || (list.select_special_use && uses.is_empty()) {
                 continue;
             }
-            let below = list.select_recursive && known.child_subscribed;
             self.write_list(&shown, known, uses, list.extended, wants_subscribed, below);
             if let Some(items) = &list.return_status
                 && known.selectable
@@ -120,10 +130,8 @@ impl Session {
             return Ok(names);
         }
         for name in self.tree.subscribed()? {
-            let mut parent = name.parent();
-            while let Some(above) = parent {
-                names.entry(above.clone()).or_default().child_subscribed = true;
-                parent = above.parent();
+            for above in parents(&name) {
+                names.entry(above).or_default().child_subscribed = true;
             }
             names.entry(name).or_default().subscribed = true;
         }
@@ -185,4 +193,9 @@ impl Session {
         }
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// All names above this one.
+fn parents(name: &Name) -> impl Iterator<Item = Name> {
+    std::iter::successors(name.parent(), Name::parent)
 }

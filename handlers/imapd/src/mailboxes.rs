@@ -21,7 +21,10 @@ impl Session {
                 self.say_fault(&error.to_string());
                 match error.is_permission() {
                     true => Answer::no("NOPERM", "The server may not do this here."),
-                    false => Answer::no("SERVERBUG", "The server failed to do this, try again later."),
+                    false => Answer::no(
+                        "SERVERBUG",
+                        "The server failed to do this, try again later.",
+                    ),
                 }
             }
         }
@@ -90,15 +93,17 @@ impl Session {
         if let Err(error) = self.tree.create(to) {
             return self.tree_fault(&error);
         }
-        let moved = self.open(&Name::inbox(), Access::ReadWrite).and_then(|mut inbox| {
-            let all: Vec<usize> = (0..inbox.len()).collect();
-            match all.is_empty() {
-                true => Ok(()),
-                false => self
-                    .with_open(to, Access::ReadWrite, |open| inbox.move_to(&all, open))
-                    .map(|_| ()),
-            }
-        });
+        let moved = self
+            .open(&Name::inbox(), Access::ReadWrite)
+            .and_then(|mut inbox| {
+                let all: Vec<usize> = (0..inbox.len()).collect();
+                match all.is_empty() {
+                    true => Ok(()),
+                    false => self
+                        .with_open(to, Access::ReadWrite, |open| inbox.move_to(&all, open))
+                        .map(|_| ()),
+                }
+            });
         match moved {
             Ok(()) => Answer::ok("The messages of INBOX were moved there."),
             Err(error) => self.fault(&error),
@@ -143,9 +148,15 @@ impl Session {
     }
 
     /// Adds a STATUS reply.
-    pub(crate) fn write_status(&mut self, name: &Name, items: &[StatusItem]) -> Result<(), StoreError> {
+    pub(crate) fn write_status(
+        &mut self,
+        name: &Name,
+        items: &[StatusItem],
+    ) -> Result<(), StoreError> {
         // RFC 7162 section 3.1.1: who asks for it wants it from now on.
-        self.condstore |= items.contains(&StatusItem::HighestModseq);
+        if items.contains(&StatusItem::HighestModseq) {
+            self.turn_on_condstore();
+        }
         let with_size = items.contains(&StatusItem::Size);
         let status = self.with_open(name, Access::ReadOnly, |open| {
             selection::status(open, with_size)

@@ -33,7 +33,7 @@ pub(crate) fn split_flags(flags: Vec<Flag>) -> (Flags, Vec<Vec<u8>>) {
 
 impl Session {
     /// The selected mailbox, for a change.
-    fn to_change(&mut self) -> Result<&mut Selection, Answer> {
+    fn changeable(&mut self) -> Result<&mut Selection, Answer> {
         if self.selected.is_none() {
             return Err(self.not_selected());
         }
@@ -59,7 +59,7 @@ impl Session {
             return Ok(Answer::bad("ENABLE QRESYNC first."));
         }
         if changed_since.is_some() || items.contains(&FetchItem::Modseq) {
-            self.condstore = true;
+            self.turn_on_condstore();
         }
         if let (true, Some(since)) = (vanished, changed_since) {
             self.tell_vanished(set, since);
@@ -166,9 +166,11 @@ impl Session {
             Ok(which) => which,
             Err(answer) => return Ok(answer),
         };
-        self.condstore |= unchanged_since.is_some();
+        if unchanged_since.is_some() {
+            self.turn_on_condstore();
+        }
         let condstore = self.condstore;
-        let selection = match self.to_change() {
+        let selection = match self.changeable() {
             Ok(selection) => selection,
             Err(answer) => return Ok(answer),
         };
@@ -241,7 +243,7 @@ impl Session {
                 Err(answer) => return answer,
             },
         };
-        let selection = match self.to_change() {
+        let selection = match self.changeable() {
             Ok(selection) => selection,
             Err(answer) => return answer,
         };
@@ -303,7 +305,7 @@ impl Session {
         let which = self.which(by, set)?;
         let name = self.named(mailbox)?;
         if moves {
-            self.to_change()?;
+            self.changeable()?;
         }
         if !self.tree.exists(&name) {
             return Err(no_target());
@@ -335,7 +337,8 @@ pub(crate) fn no_target() -> Answer {
 fn copy_uid(copied: &Copied) -> String {
     let mut code = format!("COPYUID {} ", copied.validity).into_bytes();
     // Runs only where both sides run: what a client pairs by position has to fit.
-    let (mut from, mut to): (Vec<(u32, u32)>, Vec<(u32, u32)>) = (Vec::new(), Vec::new());
+    let mut from: Vec<(u32, u32)> = Vec::new();
+    let mut to: Vec<(u32, u32)> = Vec::new();
     for &(source, target) in &copied.pairs {
         match (from.last_mut(), to.last_mut()) {
             (Some(a), Some(b)) if source == a.1 + 1 && target == b.1 + 1 => {

@@ -1,6 +1,7 @@
 //! The program: `imapd Maildir`.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -61,6 +62,9 @@ fn converse(call: &Call, mut log: Log, connect: impl FnOnce(Limits) -> io::Resul
             return Exit::TEMPORARY;
         }
     };
+    // A reply in several pieces must not wait for the client's acknowledgement of the first. On a pipe
+    // there is no such thing.
+    let _ = os::socket::set_nodelay(os::fd::standard_output().as_fd());
     conn.resume(&call.ahead);
     match prepared {
         Ok((tree, settings)) => Session::new(conn, log, settings, tree).run(),
@@ -109,7 +113,10 @@ fn prepare(call: &Call, log: &mut Log) -> Result<(Tree, Settings), &'static str>
     if let Err(error) = std::fs::read_dir(dir.join("cur")) {
         let path = dir.join("cur");
         let reason = os::reason(&error);
-        say("fault", &format!("unable to open {}: {reason}", path.display()));
+        say(
+            "fault",
+            &format!("unable to open {}: {reason}", path.display()),
+        );
         return Err(NO_MAILDIR);
     }
     let tree = Tree::new(PathBuf::from(dir));

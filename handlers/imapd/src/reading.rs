@@ -1,131 +1,166 @@
-//! Reading the files of many messages: headers or all of them, on two threads, in order.
+//! Reading the files of many messages: headers or all of them, on several threads, in order.
 //!
-//! What takes time is opening, reading and looking at small files, and a second processor halves it.
-//! Memory is bounded: a worker has one message at hand, and results are taken a batch at a time.
+//! What takes time is opening and reading small files, and a second processor halves it. Memory is
+//! bounded: a worker has one message at hand, and what comes of them is taken a batch at a time.
 
-use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc;
-use std::thread;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Builder};
 
 use maildir::selection::Selection;
 
-use crate::fetch::message::{self, Buffer, Content};
 use crate::fetch::Need;
+use crate::fetch::message::{self, Buffer, Content};
 
-/// How many messages are worth a second thread.
-const WORTH_A_THREAD: usize = 64;
+/// From so many messages on other threads are worth it.
+const MANY: usize = 64;
 
 /// Messages that a worker takes at once.
 const BATCH: usize = 128;
 
-/// Batches that may wait for the other worker's.
+/// Batches that a worker has, or that wait for it.
 const AHEAD: usize = 2;
 
 /// How many workers.
 const WORKERS: usize = 2;
 
-/// Nothing here needs much: the parsers do not recurse.
+/// Nothing here needs much: the parsers do not recurse, and search keys stand in each other a hundred
+/// deep at most.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// Gives `use_it` the bytes of a message's file, or of its beginning with the header.
-fn with_bytes<T>(
-    file: &std::fs::File,
-    need: Need,
-    buffer: &mut Buffer,
-    use_it: impl FnOnce(&[u8]) -> T,
-) -> std::io::Result<T> {
-    let content = match message::read(file, need, buffer)? {
-        Some(bytes) => Content::Read(bytes),
-        None => message::map(file)?,
-    };
-    Ok(use_it(content.bytes()))
+/// A message for a worker.
+struct Job<C> {
+    /// What is known of it without its file.
+    known: C,
+    path: PathBuf,
 }
 
-/// Calls `work` with the bytes of each message of `which` (None for one that is gone or cannot be
-/// read), on several threads, and `take` with what came of it, in the order of `which`.
-pub fn each<T: Send, E>(
+/// What is done with each message.
+pub struct Reading<'a, C, T> {
+    /// How much of a file is read.
+    pub need: Need,
+    /// Makes something of what is known of a message and of the bytes of its file, which may be more
+    /// than those that are needed. None for a message that is gone or cannot be read.
+    pub work: &'a (dyn Fn(&C, Option<&[u8]>) -> T + Sync),
+}
+
+/// Reads messages, and calls `take` with the place in the mailbox of each and what came of it, in the
+/// order of `which`. An error of `take` ends it. `know` says what is known of a message without its
+/// file.
+pub fn each<C: Send, T: Send, E>(
     selection: &mut Selection,
     which: &[usize],
-    need: Need,
-    work: &(dyn Fn(usize, Option<&[u8]>) -> T + Sync),
+    know: &dyn Fn(&mut Selection, usize) -> C,
+    reading: &Reading<'_, C, T>,
     take: &mut dyn FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut buffer = Buffer::default();
-    if which.len() < WORTH_A_THREAD {
-        for &n in which {
-            let result = read_found(selection, n, need, &mut buffer, work);
-            take(n, result)?;
-        }
-        return Ok(());
+    if which.len() < MANY {
+        return here(selection, which, know, reading, &mut buffer, take);
     }
-    // A batch: its messages with their paths, and where the results go.
-    type Batch<T> = (Vec<(usize, PathBuf)>, mpsc::SyncSender<Vec<Option<T>>>);
     thread::scope(|scope| {
         let mut workers = Vec::new();
         for _ in 0..WORKERS {
-            let (to_worker, batches) = mpsc::sync_channel::<Batch<T>>(AHEAD);
-            let worker = move || {
-                let mut buffer = Buffer::default();
-                for (batch, results) in batches {
-                    let made: Vec<Option<T>> = batch
-                        .iter()
-                        .map(|(n, path)| {
-                            let file = os::file::open_unfollowed(path).ok()?;
-                            with_bytes(&file, need, &mut buffer, |bytes| work(*n, Some(bytes))).ok()
-                        })
-                        .collect();
-                    // Nobody waits for them where the client has gone.
-                    let _ = results.send(made);
-                }
-            };
-            let builder = thread::Builder::new().stack_size(STACK_BYTES);
-            // Where there can be no thread, everything is read here.
+            let (to_worker, jobs) = sync_channel(AHEAD);
+            let (done, results) = sync_channel(AHEAD);
+            let worker = move || run(&jobs, &done, reading);
+            let builder = Builder::new().stack_size(STACK_BYTES);
             if builder.spawn_scoped(scope, worker).is_ok() {
-                workers.push(to_worker);
+                workers.push((to_worker, results));
             }
         }
-        let mut waiting = VecDeque::new();
-        let mut batches = which.chunks(BATCH).enumerate();
-        loop {
-            while waiting.len() < WORKERS * AHEAD
-                && let Some((number, batch)) = batches.next()
-            {
-                let (results, come) = mpsc::sync_channel(1);
-                let paths = batch.iter().map(|&n| (n, selection.path(n))).collect();
-                // A worker that is gone has panicked; its scope tells.
-                if let Some(worker) = workers.get(number % WORKERS) {
-                    let _ = worker.send((paths, results));
+        if workers.is_empty() {
+            return here(selection, which, know, reading, &mut buffer, take);
+        }
+        let batches = || which.chunks(BATCH);
+        // Batches go to the workers in turn, and each has so many of them at the most.
+        let ahead = AHEAD * workers.len();
+        for at in 0..batches().len() + ahead {
+            let (worker, results) = &workers[at % workers.len()];
+            if let Some(batch) = at.checked_sub(ahead).and_then(|at| batches().nth(at)) {
+                // A worker that is gone has panicked; its scope passes that on.
+                let mut made = results.recv().unwrap_or_default().into_iter();
+                for &n in batch {
+                    let result = match made.next().flatten() {
+                        Some(result) => result,
+                        // It was renamed, or is gone.
+                        None => look(selection, n, know, reading, &mut buffer),
+                    };
+                    take(n, result)?;
                 }
-                waiting.push_back((batch, come));
             }
-            let Some((batch, come)) = waiting.pop_front() else {
-                return Ok(());
-            };
-            let made = come.recv().unwrap_or_default();
-            let mut made = made.into_iter();
-            for &n in batch {
-                let result = match made.next().flatten() {
-                    Some(result) => result,
-                    // It was renamed, or is gone.
-                    None => read_found(selection, n, need, &mut buffer, work),
-                };
-                take(n, result)?;
+            if let Some(batch) = batches().nth(at) {
+                let jobs = batch.iter().map(|&n| Job {
+                    known: know(selection, n),
+                    path: selection.path(n),
+                });
+                let _ = worker.send(jobs.collect());
             }
         }
+        Ok(())
     })
 }
 
-/// Reads a message under the name that it has now.
-fn read_found<T>(
+/// [`each`] without workers.
+fn here<C, T, E>(
+    selection: &mut Selection,
+    which: &[usize],
+    know: &dyn Fn(&mut Selection, usize) -> C,
+    reading: &Reading<'_, C, T>,
+    buffer: &mut Buffer,
+    take: &mut dyn FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
+    which
+        .iter()
+        .try_for_each(|&n| take(n, look(selection, n, know, reading, buffer)))
+}
+
+/// What a worker does until there is nothing more to do, or nobody to do it for.
+fn run<C, T>(
+    jobs: &Receiver<Vec<Job<C>>>,
+    done: &SyncSender<Vec<Option<T>>>,
+    reading: &Reading<'_, C, T>,
+) {
+    let mut buffer = Buffer::default();
+    for batch in jobs {
+        let made = batch.iter().map(|job| {
+            let file = os::file::open_unfollowed(&job.path).ok()?;
+            let content = content(&file, reading.need, &mut buffer).ok()?;
+            Some((reading.work)(&job.known, Some(content.bytes())))
+        });
+        if done.send(made.collect()).is_err() {
+            return;
+        }
+    }
+}
+
+/// One message, under the name that it has now.
+fn look<C, T>(
     selection: &mut Selection,
     n: usize,
-    need: Need,
+    know: &dyn Fn(&mut Selection, usize) -> C,
+    reading: &Reading<'_, C, T>,
     buffer: &mut Buffer,
-    work: &(dyn Fn(usize, Option<&[u8]>) -> T + Sync),
 ) -> T {
-    let read = selection
-        .open_message(n)
-        .and_then(|file| with_bytes(&file, need, buffer, |bytes| work(n, Some(bytes))));
-    read.unwrap_or_else(|_| work(n, None))
+    let file = selection.open_message(n);
+    let known = know(selection, n);
+    let content = match &file {
+        Ok(file) => content(file, reading.need, buffer).ok(),
+        Err(_) => None,
+    };
+    (reading.work)(&known, content.as_ref().map(Content::bytes))
 }
+
+/// The bytes of a file, or of its beginning with the header.
+fn content<'b>(file: &File, need: Need, buffer: &'b mut Buffer) -> io::Result<Content<'b>> {
+    match message::read(file, need, buffer)? {
+        Some(bytes) => Ok(Content::Read(bytes)),
+        None => message::map(file),
+    }
+}
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;

@@ -76,7 +76,11 @@ impl Session {
             selection.count_recent()
         );
         if let Some(first) = selection.first_unseen() {
-            let _ = write!(out, "* OK [UNSEEN {}] The first unseen message.\r\n", first + 1);
+            let _ = write!(
+                out,
+                "* OK [UNSEEN {}] The first unseen message.\r\n",
+                first + 1
+            );
         }
         let _ = write!(
             out,
@@ -154,6 +158,22 @@ impl Session {
             above = uid;
         }
         above
+    }
+
+    /// From now on modification sequences are told (RFC 7162 section 3.1.2), beginning with that of the
+    /// mailbox that is selected.
+    pub(crate) fn turn_on_condstore(&mut self) {
+        if self.condstore {
+            return;
+        }
+        self.condstore = true;
+        if let Some(selection) = &self.selected {
+            let highest = selection.highest_modseq();
+            let _ = write!(
+                self.out,
+                "* OK [HIGHESTMODSEQ {highest}] The latest change.\r\n"
+            );
+        }
     }
 
     /// Leaves the selected mailbox without expunging.

@@ -204,7 +204,11 @@ impl Session {
                 command,
                 messages,
             } => (tag, Ok(command), messages),
-            Received::Refused { tag, answer, reason } => {
+            Received::Refused {
+                tag,
+                answer,
+                reason,
+            } => {
                 if let Some(reason) = reason {
                     self.say_fault(&reason);
                 }
@@ -225,9 +229,10 @@ impl Session {
             Ok(command) => {
                 let (expunges, by_uid) = (may_tell_expunges(&command), is_by_uid(&command));
                 let answer = match command {
-                    Command::Append { mailbox, messages: heads } => {
-                        self.append(&mailbox, heads, messages)
-                    }
+                    Command::Append {
+                        mailbox,
+                        messages: heads,
+                    } => self.append(&mailbox, heads, messages),
                     Command::Idle => self.idle()?,
                     other => self.execute(other)?,
                 };
@@ -238,7 +243,8 @@ impl Session {
         let go = self.count_bad(&answer);
         answer.write(&tag, &mut self.out);
         if go == Go::TooManyBad {
-            self.out.extend_from_slice(b"* BYE Too many bad commands.\r\n");
+            self.out
+                .extend_from_slice(b"* BYE Too many bad commands.\r\n");
         }
         self.pass_on();
         if go == Go::TooManyBad {
@@ -260,7 +266,8 @@ impl Session {
 
     fn compress(&mut self, tag: &[u8]) -> Result<Go, Trouble> {
         if self.conn.is_encoded() {
-            Answer::no("COMPRESSIONACTIVE", "This connection is compressed.").write(tag, &mut self.out);
+            Answer::no("COMPRESSIONACTIVE", "This connection is compressed.")
+                .write(tag, &mut self.out);
             self.pass_on();
             return Ok(Go::On);
         }
@@ -344,9 +351,8 @@ impl Session {
 
     fn identify(&mut self, pairs: &[(Vec<u8>, Option<Vec<u8>>)]) -> Answer {
         let named = |wanted: &str| {
-            let is = |pair: &&(Vec<u8>, Option<Vec<u8>>)| {
-                pair.0.eq_ignore_ascii_case(wanted.as_bytes())
-            };
+            let is =
+                |pair: &&(Vec<u8>, Option<Vec<u8>>)| pair.0.eq_ignore_ascii_case(wanted.as_bytes());
             pairs.iter().find(is).and_then(|pair| pair.1.as_deref())
         };
         if let Some(name) = named("name") {
@@ -358,22 +364,24 @@ impl Session {
                 .field("version", &version[..version.len().min(100)])
                 .say();
         }
-        self.out.extend_from_slice(b"* ID (\"name\" \"superd\")\r\n");
+        self.out
+            .extend_from_slice(b"* ID (\"name\" \"superd\")\r\n");
         Answer::ok("Pleased to meet you.")
     }
 
     fn enable(&mut self, names: &[Vec<u8>]) -> Answer {
+        let mut enables = false;
         self.out.extend_from_slice(b"* ENABLED");
         for name in names {
             let name = name.to_ascii_uppercase();
             let is_known = match name.as_slice() {
                 b"CONDSTORE" => {
-                    self.condstore = true;
+                    enables = true;
                     self.settings.capabilities.has("CONDSTORE")
                 }
                 b"QRESYNC" if self.settings.capabilities.has("QRESYNC") => {
                     // RFC 7162 section 3.2.3: it brings CONDSTORE with it.
-                    self.condstore = true;
+                    enables = true;
                     self.qresync = true;
                     true
                 }
@@ -385,6 +393,9 @@ impl Session {
             }
         }
         self.out.extend_from_slice(b"\r\n");
+        if enables {
+            self.turn_on_condstore();
+        }
         Answer::ok("Done.")
     }
 

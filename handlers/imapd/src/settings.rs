@@ -71,9 +71,9 @@ impl Settings {
         let is_name = |prefix: &[u8]| {
             let levels = prefix.strip_suffix(&[separator]);
             levels.is_some_and(|levels| {
-                levels.split(|&byte| byte == separator).all(|level| {
-                    !level.is_empty() && level.iter().all(u8::is_ascii_alphanumeric)
-                })
+                levels
+                    .split(|&byte| byte == separator)
+                    .all(|level| !level.is_empty() && level.iter().all(u8::is_ascii_alphanumeric))
             })
         };
         if !prefix.is_empty() && !is_name(&prefix) {

@@ -24,12 +24,16 @@ fn make(dir: &Path, count: usize) -> io::Result<()> {
     for part in ["", "tmp", "new", "cur"] {
         fs::create_dir(dir.join(part))?;
     }
-    let text = "Subject: a message\nFrom: somebody@example.org\n\n".to_owned() + &"text\n".repeat(1000);
+    let text =
+        "Subject: a message\nFrom: somebody@example.org\n\n".to_owned() + &"text\n".repeat(1000);
     let then = std::time::SystemTime::now() - Duration::from_secs(86_400);
     for n in 0..count {
         let text = &text[..200 + n * 7919 % 4000];
         let seconds = 1_700_000_000 + n;
-        let name = format!("{seconds}.M{n:06}P1234Q1R0123456789abcdef.mx.example.org,S={}:2,S", text.len());
+        let name = format!(
+            "{seconds}.M{n:06}P1234Q1R0123456789abcdef.mx.example.org,S={}:2,S",
+            text.len()
+        );
         let mut file = fs::File::create(dir.join("cur").join(name))?;
         file.write_all(text.as_bytes())?;
         file.set_modified(then)?;
@@ -98,17 +102,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(selection);
     let mut selection = timed("SELECT, with sizes and dates", select)?;
     timed("1000 x STORE of one message", || {
-        (0..1000_usize.min(all.len())).try_for_each(|n| {
-            selection
-                .store(&[n], &flag(How::Add), None)
-                .map(|_| ())
-        })
+        (0..1000_usize.min(all.len()))
+            .try_for_each(|n| selection.store(&[n], &flag(How::Add), None).map(|_| ()))
     })?;
     timed("STORE of all", || {
-        selection.store(&all, &flag(How::Remove), None)
+        selection.store(&all, &flag(How::Add), None)
     })?;
     std::thread::sleep(Duration::from_millis(1500));
-    timed("NOOP that looks again after our changes", || selection.sync())?;
+    timed("NOOP that looks again after our changes", || {
+        selection.sync()
+    })?;
     let name = dir.join("new/1800000000.M1P1Q1R1.mx");
     fs::write(&name, "new\n")?;
     timed("NOOP with a new message", || selection.sync())?;
@@ -120,6 +123,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     selection.take_news(true);
     std::thread::sleep(Duration::from_millis(50));
     timed("STATUS", || status(&open(dir, Access::ReadOnly), false))?;
-    timed("vanished", || Ok::<_, io::Error>(selection.vanished_since(u64::MAX / 2)))?;
+    timed("vanished", || {
+        Ok::<_, io::Error>(selection.vanished_since(u64::MAX / 2))
+    })?;
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -109,7 +109,6 @@ impl Maildir {
     /// Whether it and its three directories belong to `uid`, and these are directories and no links:
     /// a link could lead into somebody else's Maildir. The error is the path that is not so.
     pub fn belongs_to(&self, uid: u32) -> Result<(), PathBuf> {
-        use std::os::unix::fs::MetadataExt;
         let is_his = |meta: &fs::Metadata| meta.is_dir() && meta.uid() == uid;
         // The Maildir itself may stand elsewhere, if that is his.
         if !fs::metadata(&self.path).is_ok_and(|meta| is_his(&meta)) {
@@ -210,11 +209,13 @@ impl Maildir {
         let Ok(entries) = fs::read_dir(tmp) else {
             return 0;
         };
+        let now = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        // A message that comes by APPEND or COPY has the date that it had, but was put here now.
         let stale = |meta: &fs::Metadata| {
-            meta.is_file()
-                && meta
-                    .modified()
-                    .is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > STALE))
+            let touched = u64::try_from(meta.mtime().max(meta.ctime())).unwrap_or(0);
+            meta.is_file() && now.as_secs().saturating_sub(touched) > STALE.as_secs()
         };
         entries
             .take(SWEEP_LIMIT)

@@ -74,8 +74,14 @@ pub(crate) fn measure(names: &Names, messages: &mut [Message], threads: usize) {
 /// What one look at a file told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Measured {
-    /// Everything.
-    Exactly { modified: i64, size: u64, wire: u64 },
+    /// Everything. `unended` is `wire` without what the last line lacks; a name tells only one of
+    /// them.
+    Exactly {
+        modified: i64,
+        size: u64,
+        wire: u64,
+        unended: u64,
+    },
     /// It is there and cannot be read.
     Guessed { modified: i64, size: u64 },
     /// No file has this name.
@@ -92,6 +98,7 @@ pub(crate) fn note(message: &mut Message, measured: Measured) {
             modified,
             size,
             wire,
+            ..
         } => {
             (message.modified, message.size, message.wire) = (modified, size, wire);
             message.set(mark::KNOWN);
@@ -116,6 +123,7 @@ pub(crate) fn measure_one(path: &Path, name: &[u8], buffer: &mut [u8]) -> Measur
                     modified,
                     size,
                     wire,
+                    unended: wire,
                 };
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Measured::Missing,
@@ -164,6 +172,7 @@ fn read_through(path: &Path, buffer: &mut [u8]) -> io::Result<Measured> {
         modified: modified_at(&meta),
         size: meta.len(),
         wire: wire.finish(),
+        unended: wire.unended(),
     })
 }
 

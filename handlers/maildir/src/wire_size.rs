@@ -46,10 +46,16 @@ impl WireSize {
         self.last = Some(last);
     }
 
+    /// The number of octets without what a last line may lack: what IMAP calls the size, for it
+    /// sends a message as it is.
+    pub fn unended(self) -> u64 {
+        self.fed + self.bare
+    }
+
     /// The number of octets. An empty message has none.
     pub fn finish(self) -> u64 {
         let open_end = self.last.is_some_and(|last| last != b'\n');
-        self.fed + self.bare + if open_end { 2 } else { 0 }
+        self.unended() + if open_end { 2 } else { 0 }
     }
 }
 
@@ -91,6 +97,9 @@ mod tests {
         assert_eq!(of(&[b"a"]), 3);
         assert_eq!(of(&[b"a\r"]), 4);
         assert_eq!(of(&[b"a\nb"]), 6);
+        let mut size = WireSize::new();
+        size.feed(b"a\nb");
+        assert_eq!(size.unended(), 4);
     }
 
     #[test]

@@ -19,7 +19,10 @@ fn maildir() -> Box_ {
     for part in ["tmp", "new", "cur"] {
         fs::create_dir_all(path.join(part)).expect("made");
     }
-    Box_ { dir: path, _dir: dir }
+    Box_ {
+        dir: path,
+        _dir: dir,
+    }
 }
 
 fn with<T>(dir: &Path, access: Access, what: impl FnOnce(&Open<'_>) -> T) -> T {
@@ -47,7 +50,13 @@ impl Box_ {
     fn files(&self, place: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.dir.join(place))
             .expect("read")
-            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("text")
+            })
             .collect();
         names.sort();
         names
@@ -59,10 +68,15 @@ impl Box_ {
         let message = Appended {
             staged: writer.finish().expect("finished"),
             flags,
-            keywords: keywords.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            keywords: keywords
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect(),
             date: Some(1_000_000_000),
         };
-        let result = with(&self.dir, Access::ReadOnly, |open| append(open, vec![message]));
+        let result = with(&self.dir, Access::ReadOnly, |open| {
+            append(open, vec![message])
+        });
         result.expect("appended").uids
     }
 }
@@ -75,7 +89,10 @@ fn add(flags: Flags, keywords: &[&str]) -> Change {
     Change {
         how: How::Add,
         flags,
-        keywords: keywords.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        keywords: keywords
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect(),
     }
 }
 
@@ -103,7 +120,10 @@ fn new_messages_get_uids_in_the_order_of_their_delivery_and_go_to_cur() {
     assert!(selection.flags(1).contains(Flags::SEEN));
     let list = fs::read_to_string(mailbox.dir.join("dovecot-uidlist")).expect("a list");
     assert!(list.starts_with("3 V77 N"), "{list}");
-    assert!(list.ends_with("1 :3.M9P1Q1.h\n2 :10.M1P1Q1.h\n3 :20.M1P1Q1.h\n"), "{list}");
+    assert!(
+        list.ends_with("1 :3.M9P1Q1.h\n2 :10.M1P1Q1.h\n3 :20.M1P1Q1.h\n"),
+        "{list}"
+    );
     drop(selection);
     let selection = mailbox.select();
     assert_eq!(uids(&selection), [1, 2, 3]);
@@ -132,7 +152,11 @@ fn uids_are_never_used_again() {
     for file in ["", "superd-journal"] {
         let _ = fs::remove_file(mailbox.dir.join(file));
         let selection = mailbox.select();
-        assert_eq!((selection.uid_next(), selection.len()), (3, 0), "without {file}");
+        assert_eq!(
+            (selection.uid_next(), selection.len()),
+            (3, 0),
+            "without {file}"
+        );
     }
     mailbox.put("new/3.M1P1Q1.h");
     assert_eq!(uids(&mailbox.select()), [3]);
@@ -146,7 +170,9 @@ fn sessions_learn_of_each_others_changes() {
     }
     let (mut one, mut other) = (mailbox.select(), mailbox.select());
     let before = other.highest_modseq();
-    let stored = one.store(&[1, 3], &add(Flags::SEEN, &["$Later"]), None).expect("stored");
+    let stored = one
+        .store(&[1, 3], &add(Flags::SEEN, &["$Later"]), None)
+        .expect("stored");
     assert_eq!(stored.changed, [1, 3]);
     assert!(one.highest_modseq() > before);
     let news = sync(&mut other);
@@ -160,9 +186,13 @@ fn sessions_learn_of_each_others_changes() {
     assert_eq!(sync(&mut one).changed, [0; 0], "own changes are no news");
     // Nothing changed: nothing is raised.
     let highest = one.highest_modseq();
-    let again = one.store(&[1], &add(Flags::SEEN, &[]), None).expect("stored");
+    let again = one
+        .store(&[1], &add(Flags::SEEN, &[]), None)
+        .expect("stored");
     assert_eq!((again.changed.len(), one.highest_modseq()), (0, highest));
-    other.store(&[0], &add(Flags::DELETED, &[]), None).expect("stored");
+    other
+        .store(&[0], &add(Flags::DELETED, &[]), None)
+        .expect("stored");
     other.expunge(None).expect("expunged");
     one.sync().expect("synced");
     assert!(one.is_gone(0));
@@ -205,12 +235,16 @@ fn a_change_of_flags_keeps_what_others_have_changed_meanwhile() {
     let mut selection = mailbox.select();
     let cur = mailbox.dir.join("cur");
     fs::rename(cur.join("1.M1P1Q1.h:2,"), cur.join("1.M1P1Q1.h:2,FX")).expect("renamed");
-    let stored = selection.store(&[0], &add(Flags::SEEN, &[]), None).expect("stored");
+    let stored = selection
+        .store(&[0], &add(Flags::SEEN, &[]), None)
+        .expect("stored");
     assert_eq!(stored.changed, [0]);
     assert_eq!(mailbox.files("cur"), ["1.M1P1Q1.h:2,FSX"]);
     // And one that is gone is gone.
     fs::remove_file(cur.join("1.M1P1Q1.h:2,FSX")).expect("removed");
-    let stored = selection.store(&[0], &add(Flags::DRAFT, &[]), None).expect("stored");
+    let stored = selection
+        .store(&[0], &add(Flags::DRAFT, &[]), None)
+        .expect("stored");
     assert_eq!((stored.changed.len(), stored.gone), (0, vec![0]));
 }
 
@@ -221,7 +255,9 @@ fn unchangedsince_leaves_alone_what_has_changed() {
     mailbox.put("cur/2.M1P1Q1.h:2,");
     let mut selection = mailbox.select();
     let since = selection.highest_modseq();
-    selection.store(&[0], &add(Flags::SEEN, &[]), None).expect("stored");
+    selection
+        .store(&[0], &add(Flags::SEEN, &[]), None)
+        .expect("stored");
     let stored = selection
         .store(&[0, 1], &add(Flags::FLAGGED, &[]), Some(since))
         .expect("stored");
@@ -235,8 +271,13 @@ fn more_keywords_than_there_are_letters_are_kept() {
     let mut selection = mailbox.select();
     let names: Vec<String> = (0..40).map(|at| format!("key{at}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    selection.store(&[0], &add(Flags::default(), &names), None).expect("stored");
-    assert_eq!(mailbox.files("cur"), ["1.M1P1Q1.h:2,Sabcdefghijklmnopqrstuvwxyz"]);
+    selection
+        .store(&[0], &add(Flags::default(), &names), None)
+        .expect("stored");
+    assert_eq!(
+        mailbox.files("cur"),
+        ["1.M1P1Q1.h:2,Sabcdefghijklmnopqrstuvwxyz"]
+    );
     drop(selection);
     let mut selection = mailbox.select();
     assert_eq!(selection.keywords(0).len(), 40);
@@ -257,7 +298,10 @@ fn more_keywords_than_there_are_letters_are_kept() {
 fn an_appended_message_is_stored_with_lf_and_known_with_crlf() {
     let mailbox = maildir();
     let mut selection = mailbox.select();
-    assert_eq!(mailbox.append(b"Subject: x\r\n\r\nbody\rx\r\n", Flags::SEEN, &["$Later"]), [1]);
+    assert_eq!(
+        mailbox.append(b"Subject: x\r\n\r\nbody\rx\r\n", Flags::SEEN, &["$Later"]),
+        [1]
+    );
     let news = sync(&mut selection);
     assert_eq!(news.exists, Some(1));
     assert_eq!(selection.size(0), Some(22));
@@ -293,7 +337,9 @@ fn copies_have_the_flags_keywords_and_dates_of_their_originals() {
     to.put("cur/1.M1P1Q1.h:2,");
     let mut selection = from.select();
     let mut target = to.select();
-    let copied = with(&to.dir, Access::ReadWrite, |open| selection.copy(&[0, 1], open));
+    let copied = with(&to.dir, Access::ReadWrite, |open| {
+        selection.copy(&[0, 1], open)
+    });
     let copied = copied.expect("copied");
     assert_eq!((copied.validity, copied.pairs), (77, vec![(1, 2), (2, 3)]));
     let news = sync(&mut target);
@@ -313,10 +359,16 @@ fn a_moved_message_is_in_the_other_mailbox_and_not_in_this_one() {
     }
     let mut selection = from.select();
     let since = selection.highest_modseq();
-    let moved = with(&to.dir, Access::ReadWrite, |open| selection.move_to(&[0, 2], open));
+    let moved = with(&to.dir, Access::ReadWrite, |open| {
+        selection.move_to(&[0, 2], open)
+    });
     assert_eq!(moved.expect("moved").pairs, [(1, 1), (3, 2)]);
     let news = selection.take_news(true);
-    let told: Vec<(usize, u32)> = news.expunged.iter().map(|gone| (gone.n, gone.uid)).collect();
+    let told: Vec<(usize, u32)> = news
+        .expunged
+        .iter()
+        .map(|gone| (gone.n, gone.uid))
+        .collect();
     assert_eq!(told, [(2, 3), (0, 1)]);
     assert_eq!(from.files("cur").len(), 1);
     assert_eq!(to.files("cur").len(), 2);
@@ -331,7 +383,9 @@ fn copying_what_is_gone_copies_nothing() {
     from.put("cur/2.M1P1Q1.h:2,");
     let mut selection = from.select();
     fs::remove_file(from.dir.join("cur/2.M1P1Q1.h:2,")).expect("removed");
-    let copied = with(&to.dir, Access::ReadWrite, |open| selection.copy(&[0, 1], open));
+    let copied = with(&to.dir, Access::ReadWrite, |open| {
+        selection.copy(&[0, 1], open)
+    });
     assert_eq!(copied.expect("an answer").gone, [1]);
     assert_eq!((to.files("cur").len(), to.files("tmp").len()), (0, 0));
 }
@@ -343,7 +397,9 @@ fn a_damaged_journal_is_made_anew_and_everything_else_is_kept() {
         mailbox.put(&format!("cur/{at}.M1P1Q1.h:2,"));
     }
     let mut selection = mailbox.select();
-    selection.store(&[2], &add(Flags::SEEN, &["$Later"]), None).expect("stored");
+    selection
+        .store(&[2], &add(Flags::SEEN, &["$Later"]), None)
+        .expect("stored");
     let highest = selection.highest_modseq();
     drop(selection);
     let journal = mailbox.dir.join("superd-journal");
@@ -374,9 +430,13 @@ fn a_session_survives_that_its_journal_is_removed_or_replaced() {
     }
     let mut selection = mailbox.select();
     fs::remove_file(mailbox.dir.join("superd-journal")).expect("removed");
-    selection.store(&[0], &add(Flags::SEEN, &[]), None).expect("stored");
+    selection
+        .store(&[0], &add(Flags::SEEN, &[]), None)
+        .expect("stored");
     let mut other = mailbox.select();
-    other.store(&[1], &add(Flags::SEEN, &[]), None).expect("stored");
+    other
+        .store(&[1], &add(Flags::SEEN, &[]), None)
+        .expect("stored");
     let news = sync(&mut selection);
     assert_eq!(news.changed, [1]);
     assert_eq!(uids(&selection), [1, 2, 3]);
@@ -412,7 +472,15 @@ fn status_tells_and_changes_nothing() {
     mailbox.put("new/1.M1P1Q1.h");
     mailbox.put("cur/2.M1P1Q1.h:2,ST");
     let status = with(&mailbox.dir, Access::ReadOnly, |open| status(open, true)).expect("status");
-    assert_eq!((status.messages, status.recent, status.unseen, status.deleted), (2, 1, 1, 1));
+    assert_eq!(
+        (
+            status.messages,
+            status.recent,
+            status.unseen,
+            status.deleted
+        ),
+        (2, 1, 1, 1)
+    );
     assert_eq!((status.uid_next, status.validity, status.size), (3, 77, 40));
     assert_eq!(mailbox.files("new").len(), 1);
 }
@@ -457,10 +525,14 @@ fn several_sessions_and_deliveries_at_once_lose_and_double_nothing() {
                 for at in 0..30 {
                     let name = format!("{at}.M{worker}P1Q1.h");
                     fs::write(dir.join("tmp").join(&name), "a: b\n\n").expect("written");
-                    fs::rename(dir.join("tmp").join(&name), dir.join("new").join(&name)).expect("delivered");
-                    let mut selection = with(&dir, Access::ReadWrite, Selection::open).expect("opened");
+                    fs::rename(dir.join("tmp").join(&name), dir.join("new").join(&name))
+                        .expect("delivered");
+                    let mut selection =
+                        with(&dir, Access::ReadWrite, Selection::open).expect("opened");
                     let last = selection.len() - 1;
-                    selection.store(&[0, last], &add(Flags::SEEN, &["x"]), None).expect("stored");
+                    selection
+                        .store(&[0, last], &add(Flags::SEEN, &["x"]), None)
+                        .expect("stored");
                     selection.sync().expect("synced");
                     let news = selection.take_news(true);
                     assert!(news.expunged.is_empty(), "{news:?}");

@@ -1,8 +1,9 @@
 //! SEARCH, SORT and THREAD: which messages of a mailbox are meant, and in which order.
 //!
-//! [`query`] decides about one message, by way of [`text`]; [`sort`] and [`thread`] order messages,
+//! [`query`] is what is looked for, [`judge`] decides about one message, by way of [`text`]; [`sort`] and [`thread`] order messages,
 //! [`reply`] writes what is answered. What is here goes over the mailbox and reads what has to be read.
 
+mod judge;
 mod query;
 mod reply;
 mod sort;
@@ -16,11 +17,13 @@ pub use query::{BadCharset, Query};
 pub use reply::{saved, wants_reply, write_esearch, write_search, write_sort, write_thread};
 pub use thread::Threads;
 
-use query::{AtHand, Depth, Resolved, View};
-use thread::Item;
+use judge::{AtHand, Resolved, View};
+use query::Depth;
+use sort::Key;
+use thread::{Items, Words};
 
 use crate::fetch::Need;
-use crate::reading;
+use crate::reading::{self, Reading};
 
 /// What a search found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +34,12 @@ pub struct Found {
     pub highest_modseq: Option<u64>,
 }
 
+/// After so many messages it is looked whether the client is still there.
+const SIGN: usize = 64;
+
+/// And where none of them is read.
+const QUICK_SIGN: usize = 4096;
+
 /// The size and the date of a message, as far as they are known; None if it is gone.
 fn facts_of(selection: &mut Selection, n: usize) -> Option<(u64, i64)> {
     Some((selection.size(n)?, selection.date(n)?))
@@ -39,6 +48,8 @@ fn facts_of(selection: &mut Selection, n: usize) -> Option<(u64, i64)> {
 impl Query {
     /// Finds the messages. `saved` is what `$` stands for, `now` the clock in seconds; `alive` is called
     /// from time to time, and ends the search by an error.
+    ///
+    /// A message that is gone, or cannot be read, is found where that can be decided without it.
     pub fn run<E>(
         &self,
         selection: &mut Selection,
@@ -55,24 +66,25 @@ impl Query {
                 Some(false) => {}
                 None => open.push(n),
             }
+            if n % QUICK_SIGN == QUICK_SIGN - 1 {
+                alive()?;
+            }
         }
         if self.uses_facts() && !open.is_empty() {
             selection.facts(&open);
-            let mut still_open = Vec::new();
-            for n in open {
+            open.retain(|&n| {
                 let at_hand = AtHand {
-                    facts: Some(facts_of(selection, n)),
+                    facts: facts_of(selection, n),
                     ..AtHand::default()
                 };
-                match self.decide(&View::of(selection, n), &resolved, &at_hand) {
-                    Some(true) => which.push(n),
-                    Some(false) => {}
-                    None => still_open.push(n),
+                let decision = self.decide(&View::of(selection, n), &resolved, &at_hand);
+                if decision == Some(true) {
+                    which.push(n);
                 }
-            }
-            open = still_open;
+                decision.is_none()
+            });
         }
-        if !open.is_empty() {
+        if !open.is_empty() && self.depth() >= Depth::Header {
             self.read(selection, &open, &resolved, &mut which, alive)?;
         }
         which.sort_unstable();
@@ -86,7 +98,7 @@ impl Query {
         })
     }
 
-    /// Decides about what has to be read for it. A message that cannot be read is not found.
+    /// Decides about what has to be read for it.
     fn read<E>(
         &self,
         selection: &mut Selection,
@@ -95,39 +107,33 @@ impl Query {
         which: &mut Vec<usize>,
         alive: &mut dyn FnMut() -> Result<(), E>,
     ) -> Result<(), E> {
-        let facts: Vec<Option<(u64, i64)>> = match self.uses_facts() {
-            true => open.iter().map(|&n| facts_of(selection, n)).collect(),
-            false => Vec::new(),
+        let is_whole = self.depth() == Depth::Message;
+        let reading = Reading {
+            need: if is_whole { Need::Whole } else { Need::Header },
+            work: &|(view, facts): &(View<'static>, _), bytes| {
+                let at_hand = AtHand {
+                    facts: *facts,
+                    header: bytes,
+                    message: bytes.filter(|_| is_whole),
+                };
+                self.decide(view, resolved, &at_hand)
+            },
         };
-        let views: Vec<View<'static>> = open
-            .iter()
-            .map(|&n| View::of(selection, n).into_owned())
-            .collect();
-        let decide = |n: usize, bytes: Option<&[u8]>| {
-            // They are in ascending order.
-            let at = open.binary_search(&n).ok()?;
-            let bytes = bytes?;
-            let at_hand = AtHand {
-                facts: facts.get(at).copied(),
-                header: Some(bytes),
-                message: (self.depth() == Depth::Message).then_some(bytes),
+        let uses_facts = self.uses_facts();
+        let know = |selection: &mut Selection, n| {
+            let facts = match uses_facts {
+                true => facts_of(selection, n),
+                false => None,
             };
-            self.decide(&views[at], resolved, &at_hand)
+            (View::of(selection, n).into_owned(), facts)
         };
-        let need = match self.depth() {
-            Depth::Message => Need::Whole,
-            _ => Need::Header,
-        };
-        let mut count = 0_u32;
-        reading::each(selection, open, need, &decide, &mut |n, yes| {
-            if yes == Some(true) {
+        let mut count = 0;
+        reading::each(selection, open, &know, &reading, &mut |n, decision| {
+            if decision == Some(true) {
                 which.push(n);
             }
             count += 1;
-            match count.is_multiple_of(64) {
-                true => alive(),
-                false => Ok(()),
-            }
+            if count % SIGN == 0 { alive() } else { Ok(()) }
         })
     }
 }
@@ -139,28 +145,40 @@ pub fn sort<E>(
     criteria: &[SortCriterion],
     alive: &mut dyn FnMut() -> Result<(), E>,
 ) -> Result<Vec<usize>, E> {
-    let mut keyed = Vec::with_capacity(which.len());
-    selection.facts(which);
-    let facts: Vec<(u64, i64)> = which
-        .iter()
-        .map(|&n| facts_of(selection, n).unwrap_or_default())
-        .collect();
-    if !sort::needs_header(criteria) {
-        for (&n, facts) in which.iter().zip(facts) {
-            keyed.push((n, sort::keys(criteria, b"", facts)));
-        }
-        return Ok(sort::order(criteria, keyed));
+    // Those of a message follow those of the one before it.
+    let mut keys = Vec::with_capacity(which.len() * criteria.len());
+    if sort::needs_header(criteria) {
+        let reading = Reading {
+            need: Need::Header,
+            work: &|(): &(), bytes| {
+                let keys: Box<[Key]> = sort::keys(criteria, bytes.unwrap_or_default()).collect();
+                keys
+            },
+        };
+        let mut count = 0;
+        reading::each(selection, which, &|_, _| (), &reading, &mut |_, of_one| {
+            keys.extend(of_one);
+            count += 1;
+            if count % SIGN == 0 { alive() } else { Ok(()) }
+        })?;
+    } else {
+        keys.resize(which.len() * criteria.len(), Key::Open);
     }
-    let work = |n: usize, bytes: Option<&[u8]>| {
-        let at = which.binary_search(&n).unwrap_or(0);
-        let facts = facts.get(at).copied().unwrap_or_default();
-        sort::keys(criteria, bytes.unwrap_or_default(), facts)
-    };
-    reading::each(selection, which, Need::Header, &work, &mut |n, keys| {
-        keyed.push((n, keys));
-        if keyed.len().is_multiple_of(64) { alive() } else { Ok(()) }
-    })?;
-    Ok(sort::order(criteria, keyed))
+    // Nearly all messages have a date in their header.
+    let width = criteria.len().max(1);
+    let all = which.iter().zip(keys.chunks(width));
+    let open = all.filter(|(_, keys)| keys.contains(&Key::Open));
+    let open: Vec<usize> = open.map(|(&n, _)| n).collect();
+    selection.facts(&open);
+    for (&n, keys) in which.iter().zip(keys.chunks_mut(width)) {
+        if keys.contains(&Key::Open)
+            && let Some(facts) = facts_of(selection, n)
+        {
+            sort::fill(criteria, keys, facts);
+        }
+    }
+    let order = sort::order(criteria, &keys).into_iter();
+    Ok(order.map(|at| which[at as usize]).collect())
 }
 
 /// Makes threads of messages.
@@ -170,24 +188,33 @@ pub fn thread<E>(
     algorithm: ThreadAlgorithm,
     alive: &mut dyn FnMut() -> Result<(), E>,
 ) -> Result<Threads, E> {
-    selection.facts(which);
-    let dates: Vec<i64> = which
-        .iter()
-        .map(|&n| selection.date(n).unwrap_or_default())
-        .collect();
     let with_references = algorithm == ThreadAlgorithm::References;
-    let work = |n: usize, bytes: Option<&[u8]>| {
-        let at = which.binary_search(&n).unwrap_or(0);
-        let arrived = dates.get(at).copied().unwrap_or_default();
-        Item::of(n, bytes.unwrap_or_default(), arrived, with_references)
+    let reading = Reading {
+        need: Need::Header,
+        work: &|(): &(), bytes| Words::of(bytes.unwrap_or_default(), with_references),
     };
-    let mut items = Vec::with_capacity(which.len());
-    reading::each(selection, which, Need::Header, &work, &mut |_, item| {
-        items.push(item);
-        if items.len().is_multiple_of(64) { alive() } else { Ok(()) }
+    let mut items = Items::with_room(which.len());
+    let mut undated = Vec::new();
+    let mut count = 0;
+    reading::each(selection, which, &|_, _| (), &reading, &mut |n, words| {
+        if words.date.is_none() {
+            undated.push(n);
+        }
+        items.add(n, words);
+        count += 1;
+        if count % SIGN == 0 { alive() } else { Ok(()) }
     })?;
+    selection.facts(&undated);
+    for n in undated {
+        items.arrived(n, selection.date(n).unwrap_or_default());
+    }
     Ok(match algorithm {
         ThreadAlgorithm::OrderedSubject => thread::ordered_subject(items),
         ThreadAlgorithm::References => thread::references(items),
     })
 }
+
+#[cfg(test)]
+pub(crate) mod test_support;
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,18 @@
-//! What SEARCH looks for, made ready, and the decision about one message.
+//! What SEARCH looks for, made ready.
 //!
 //! A decision is made with what is at hand: what a session knows of a message without any file, then
 //! its size and date, then its header, then all of it. What is decided early is not read.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use imap::command::SearchKey;
-use imap::date::Date;
 use imap::flag::Flag;
-use imap::seq::{SequenceSet, contains};
+use imap::seq::SequenceSet;
 use maildir::selection::{Flags, Selection};
 use mime::fold::Needle;
 
+use super::judge::Resolved;
 use super::text;
-
-/// Seconds of a day.
-const DAY: i64 = 86_400;
 
 /// A charset in which strings of this search would have to be understood, and cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,19 +29,33 @@ impl fmt::Display for BadCharset {
 #[derive(Clone, Debug)]
 pub struct Query {
     root: Node,
+    sets: Vec<Set>,
+    keywords: Vec<Vec<u8>>,
 }
 
+/// A set, before it is known what `*` and `$` are.
 #[derive(Clone, Debug)]
-enum Node {
+enum Set {
+    Numbers(SequenceSet),
+    Uids(SequenceSet),
+}
+
+/// One key, with what stands in it.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
     All,
+    /// Those that take the least to decide come first.
     And(Vec<Node>),
     Or(Box<Node>, Box<Node>),
     Not(Box<Node>),
     System(Flags),
-    Keyword(Vec<u8>),
+    /// As the query counts them.
+    Keyword(usize),
     Recent,
-    Numbers(SequenceSet),
-    Uids(SequenceSet),
+    /// The number of the message is in this set of the query.
+    Number(usize),
+    /// Its UID is.
+    Uid(usize),
     Modseq(u64),
     /// Days since the epoch: from the first, before the second.
     Arrived(i64, i64),
@@ -73,59 +83,6 @@ pub(crate) enum Depth {
     Message,
 }
 
-/// What is at hand of one message.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct AtHand<'a> {
-    /// Size in octets and date in seconds; the inner None is a message that is gone.
-    pub(crate) facts: Option<Option<(u64, i64)>>,
-    /// The header, or more.
-    pub(crate) header: Option<&'a [u8]>,
-    /// The whole message.
-    pub(crate) message: Option<&'a [u8]>,
-}
-
-/// What a session knows of a message without any file.
-#[derive(Clone, Debug)]
-pub(crate) struct View<'s> {
-    number: u32,
-    uid: u32,
-    flags: Flags,
-    is_recent: bool,
-    modseq: u64,
-    keywords: Cow<'s, [u16]>,
-}
-
-impl<'s> View<'s> {
-    /// Of message `n`.
-    pub(crate) fn of(selection: &'s Selection, n: usize) -> View<'s> {
-        View {
-            number: u32::try_from(n + 1).unwrap_or(u32::MAX),
-            uid: selection.uid(n),
-            flags: selection.flags(n),
-            is_recent: selection.is_recent(n),
-            modseq: selection.modseq(n),
-            keywords: Cow::Borrowed(selection.keywords(n)),
-        }
-    }
-
-    /// For longer than the mailbox can be held.
-    pub(crate) fn into_owned(self) -> View<'static> {
-        View {
-            keywords: Cow::Owned(self.keywords.into_owned()),
-            ..self
-        }
-    }
-}
-
-/// What the sets and keywords of a query are in one mailbox, in the order of the query, and the time.
-#[derive(Clone, Debug)]
-pub(crate) struct Resolved {
-    sets: Vec<Vec<(u32, u32)>>,
-    keywords: Vec<Option<u16>>,
-    /// The clock, in seconds.
-    now: i64,
-}
-
 impl Query {
     /// Makes a search ready. Strings in US-ASCII or UTF-8 are always understood.
     pub fn new(key: &SearchKey, charset: Option<&[u8]>) -> Result<Query, BadCharset> {
@@ -133,9 +90,22 @@ impl Query {
         if !text::is_known_charset(charset) {
             return Err(BadCharset(charset.to_vec()));
         }
+        let mut making = Making {
+            charset,
+            sets: Vec::new(),
+            saved: None,
+            keywords: Vec::new(),
+        };
+        let root = making.node(key);
         Ok(Query {
-            root: node(key, charset),
+            root,
+            sets: making.sets,
+            keywords: making.keywords,
         })
+    }
+
+    pub(super) fn root(&self) -> &Node {
+        &self.root
     }
 
     /// Whether modification sequences are asked for, which have to be told then (RFC 7162 section 3.1.5).
@@ -152,6 +122,7 @@ impl Query {
         self.root.any(&|node| node.own_depth() == Depth::Facts)
     }
 
+    /// What its sets and keywords are in this mailbox.
     pub(crate) fn resolve(&self, selection: &Selection, saved: &[u32], now: i64) -> Resolved {
         let count = selection.len();
         let last = u32::try_from(count).unwrap_or(u32::MAX);
@@ -159,120 +130,31 @@ impl Query {
             0 => 0,
             _ => selection.uid(count - 1),
         };
-        let (mut sets, mut keywords) = (Vec::new(), Vec::new());
-        self.root.each(&mut |node| match node {
-            Node::Numbers(SequenceSet::Saved) | Node::Uids(SequenceSet::Saved) => {
-                sets.push(imap::seq::ranges_of(saved.iter().copied()));
+        self.resolve_with(last, last_uid, saved, now, &|name| {
+            selection.keyword_id(name)
+        })
+    }
+
+    /// The same for what `*` is, as a number and as a UID.
+    pub(super) fn resolve_with(
+        &self,
+        last: u32,
+        last_uid: u32,
+        saved: &[u32],
+        now: i64,
+        keyword_id: &dyn Fn(&[u8]) -> Option<u16>,
+    ) -> Resolved {
+        let sets = self.sets.iter().map(|set| match set {
+            Set::Numbers(SequenceSet::Saved) | Set::Uids(SequenceSet::Saved) => {
+                imap::seq::ranges_of(saved.iter().copied())
             }
-            Node::Numbers(set) => sets.push(set.resolve(last)),
-            Node::Uids(set) => sets.push(set.resolve(last_uid)),
-            Node::Keyword(name) => keywords.push(selection.keyword_id(name)),
-            _ => {}
+            Set::Numbers(set) => set.resolve(last),
+            Set::Uids(set) => set.resolve(last_uid),
         });
         Resolved {
-            sets,
-            keywords,
+            sets: sets.collect(),
+            keywords: self.keywords.iter().map(|name| keyword_id(name)).collect(),
             now,
-        }
-    }
-
-    /// Decides about a message, if what is at hand is enough.
-    pub(crate) fn decide(
-        &self,
-        view: &View<'_>,
-        resolved: &Resolved,
-        at_hand: &AtHand<'_>,
-    ) -> Option<bool> {
-        let mut judge = Judge {
-            view,
-            resolved,
-            next_set: 0,
-            next_keyword: 0,
-            at_hand,
-        };
-        judge.decide(&self.root)
-    }
-}
-
-struct Judge<'a> {
-    view: &'a View<'a>,
-    resolved: &'a Resolved,
-    /// They are used in the order in which they were resolved.
-    next_set: usize,
-    next_keyword: usize,
-    at_hand: &'a AtHand<'a>,
-}
-
-impl Judge<'_> {
-    // As deep as the grammar lets keys stand in each other.
-    fn decide(&mut self, node: &Node) -> Option<bool> {
-        match node {
-            Node::All => Some(true),
-            Node::And(all) => {
-                let mut result = Some(true);
-                for one in all {
-                    match (result, self.decide(one)) {
-                        // The rest is passed over without being asked, but its sets are counted.
-                        (Some(false), _) | (_, Some(false)) => result = Some(false),
-                        (None, _) | (_, None) => result = None,
-                        _ => {}
-                    }
-                }
-                result
-            }
-            Node::Or(a, b) => {
-                let (a, b) = (self.decide(a), self.decide(b));
-                match (a, b) {
-                    (Some(true), _) | (_, Some(true)) => Some(true),
-                    (Some(false), Some(false)) => Some(false),
-                    _ => None,
-                }
-            }
-            Node::Not(inner) => self.decide(inner).map(|yes| !yes),
-            Node::System(flag) => Some(self.view.flags.contains(*flag)),
-            Node::Keyword(_) => {
-                let id = self.resolved.keywords.get(self.next_keyword).copied().flatten();
-                self.next_keyword += 1;
-                Some(id.is_some_and(|id| self.view.keywords.contains(&id)))
-            }
-            Node::Recent => Some(self.view.is_recent),
-            Node::Numbers(SequenceSet::Saved) | Node::Uids(_) => Some(self.is_in_next_set(self.view.uid)),
-            Node::Numbers(_) => Some(self.is_in_next_set(self.view.number)),
-            Node::Modseq(least) => Some(self.view.modseq >= *least),
-            Node::Arrived(..) | Node::Larger(_) | Node::Smaller(_) | Node::Younger(_) | Node::Older(_) => {
-                let facts = self.at_hand.facts?;
-                Some(facts.is_some_and(|facts| self.fits(node, facts)))
-            }
-            Node::Sent(from, before) => {
-                let header = self.at_hand.header?;
-                let day = text::sent_day(header);
-                Some(day.is_some_and(|day| *from <= day && day < *before))
-            }
-            Node::Header(name, needle) => {
-                Some(text::header_contains(self.at_hand.header?, name, needle))
-            }
-            Node::Body(needle) => Some(text::body_contains(self.at_hand.message?, needle)),
-            Node::Text(needle) => Some(text::text_contains(self.at_hand.message?, needle)),
-        }
-    }
-
-    fn is_in_next_set(&mut self, number: u32) -> bool {
-        let set = self.resolved.sets.get(self.next_set);
-        self.next_set += 1;
-        set.is_some_and(|set| contains(set, number))
-    }
-
-    fn fits(&self, node: &Node, (size, date): (u64, i64)) -> bool {
-        let day = date.div_euclid(DAY);
-        let age = self.resolved.now.saturating_sub(date);
-        match node {
-            Node::Arrived(from, before) => *from <= day && day < *before,
-            Node::Larger(limit) => size > *limit,
-            Node::Smaller(limit) => size < *limit,
-            // RFC 5032 section 2: both within the interval, both ends included.
-            Node::Younger(seconds) => age <= i64::from(*seconds),
-            Node::Older(seconds) => age >= i64::from(*seconds),
-            _ => false,
         }
     }
 }
@@ -303,9 +185,11 @@ impl Node {
 
     fn own_depth(&self) -> Depth {
         match self {
-            Node::Arrived(..) | Node::Larger(_) | Node::Smaller(_) | Node::Younger(_) | Node::Older(_) => {
-                Depth::Facts
-            }
+            Node::Arrived(..)
+            | Node::Larger(_)
+            | Node::Smaller(_)
+            | Node::Younger(_)
+            | Node::Older(_) => Depth::Facts,
             Node::Sent(..) | Node::Header(..) => Depth::Header,
             Node::Body(_) | Node::Text(_) => Depth::Message,
             _ => Depth::View,
@@ -319,43 +203,78 @@ impl Node {
     }
 }
 
-/// Days since the epoch.
-fn day_of(date: Date) -> i64 {
-    date.days()
+/// Makes a query of keys.
+struct Making<'c> {
+    charset: &'c [u8],
+    sets: Vec<Set>,
+    /// The place of `$` among the sets: it may be large, and is asked for by one octet.
+    saved: Option<usize>,
+    keywords: Vec<Vec<u8>>,
 }
 
-fn node(key: &SearchKey, charset: &[u8]) -> Node {
-    let needle = |text: &[u8]| Needle::new(&text::decoded(text, charset));
-    let (first, last) = (i64::MIN, i64::MAX);
-    match key {
-        SearchKey::All => Node::All,
-        SearchKey::And(keys) => Node::And(keys.iter().map(|key| node(key, charset)).collect()),
-        SearchKey::Or(a, b) => Node::Or(Box::new(node(a, charset)), Box::new(node(b, charset))),
-        SearchKey::Not(inner) => Node::Not(Box::new(node(inner, charset))),
-        SearchKey::Has(flag) => match flag {
-            Flag::Answered => Node::System(Flags::ANSWERED),
-            Flag::Flagged => Node::System(Flags::FLAGGED),
-            Flag::Deleted => Node::System(Flags::DELETED),
-            Flag::Seen => Node::System(Flags::SEEN),
-            Flag::Draft => Node::System(Flags::DRAFT),
-            Flag::Keyword(name) => Node::Keyword(name.clone()),
-        },
-        SearchKey::Recent => Node::Recent,
-        SearchKey::Header(name, value) => Node::Header(name.clone(), needle(value)),
-        SearchKey::Body(value) => Node::Body(needle(value)),
-        SearchKey::Text(value) => Node::Text(needle(value)),
-        SearchKey::Before(date) => Node::Arrived(first, day_of(*date)),
-        SearchKey::On(date) => Node::Arrived(day_of(*date), day_of(*date) + 1),
-        SearchKey::Since(date) => Node::Arrived(day_of(*date), last),
-        SearchKey::SentBefore(date) => Node::Sent(first, day_of(*date)),
-        SearchKey::SentOn(date) => Node::Sent(day_of(*date), day_of(*date) + 1),
-        SearchKey::SentSince(date) => Node::Sent(day_of(*date), last),
-        SearchKey::Larger(size) => Node::Larger(*size),
-        SearchKey::Smaller(size) => Node::Smaller(*size),
-        SearchKey::Younger(seconds) => Node::Younger(*seconds),
-        SearchKey::Older(seconds) => Node::Older(*seconds),
-        SearchKey::Numbers(set) => Node::Numbers(set.clone()),
-        SearchKey::Uids(set) => Node::Uids(set.clone()),
-        SearchKey::Modseq(least) => Node::Modseq(*least),
+impl Making<'_> {
+    fn node(&mut self, key: &SearchKey) -> Node {
+        let (first, last) = (i64::MIN, i64::MAX);
+        match key {
+            SearchKey::All => Node::All,
+            SearchKey::And(keys) => {
+                let mut nodes: Vec<Node> = keys.iter().map(|key| self.node(key)).collect();
+                nodes.sort_by_cached_key(Node::depth);
+                Node::And(nodes)
+            }
+            SearchKey::Or(a, b) => {
+                let (a, b) = (self.node(a), self.node(b));
+                match a.depth() <= b.depth() {
+                    true => Node::Or(Box::new(a), Box::new(b)),
+                    false => Node::Or(Box::new(b), Box::new(a)),
+                }
+            }
+            SearchKey::Not(inner) => Node::Not(Box::new(self.node(inner))),
+            SearchKey::Has(flag) => match flag {
+                Flag::Answered => Node::System(Flags::ANSWERED),
+                Flag::Flagged => Node::System(Flags::FLAGGED),
+                Flag::Deleted => Node::System(Flags::DELETED),
+                Flag::Seen => Node::System(Flags::SEEN),
+                Flag::Draft => Node::System(Flags::DRAFT),
+                Flag::Keyword(name) => {
+                    self.keywords.push(name.clone());
+                    Node::Keyword(self.keywords.len() - 1)
+                }
+            },
+            SearchKey::Recent => Node::Recent,
+            SearchKey::Header(name, value) => Node::Header(name.clone(), self.needle(value)),
+            SearchKey::Body(value) => Node::Body(self.needle(value)),
+            SearchKey::Text(value) => Node::Text(self.needle(value)),
+            SearchKey::Before(date) => Node::Arrived(first, date.days()),
+            SearchKey::On(date) => Node::Arrived(date.days(), date.days() + 1),
+            SearchKey::Since(date) => Node::Arrived(date.days(), last),
+            SearchKey::SentBefore(date) => Node::Sent(first, date.days()),
+            SearchKey::SentOn(date) => Node::Sent(date.days(), date.days() + 1),
+            SearchKey::SentSince(date) => Node::Sent(date.days(), last),
+            SearchKey::Larger(size) => Node::Larger(*size),
+            SearchKey::Smaller(size) => Node::Smaller(*size),
+            SearchKey::Younger(seconds) => Node::Younger(*seconds),
+            SearchKey::Older(seconds) => Node::Older(*seconds),
+            SearchKey::Numbers(SequenceSet::Saved) | SearchKey::Uids(SequenceSet::Saved) => {
+                let saved = self.saved;
+                Node::Uid(saved.unwrap_or_else(|| {
+                    let set = self.set(Set::Uids(SequenceSet::Saved));
+                    self.saved = Some(set);
+                    set
+                }))
+            }
+            SearchKey::Numbers(set) => Node::Number(self.set(Set::Numbers(set.clone()))),
+            SearchKey::Uids(set) => Node::Uid(self.set(Set::Uids(set.clone()))),
+            SearchKey::Modseq(least) => Node::Modseq(*least),
+        }
+    }
+
+    fn needle(&self, text: &[u8]) -> Needle {
+        Needle::new(&text::decoded(text, self.charset))
+    }
+
+    fn set(&mut self, set: Set) -> usize {
+        self.sets.push(set);
+        self.sets.len() - 1
     }
 }

@@ -133,3 +133,7 @@ pub fn write_thread(out: &mut Vec<u8>, selection: &Selection, by: By, threads: &
     threads.write(out, &|n| number(selection, by, n));
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -3,9 +3,9 @@
 use imap::date::Date;
 use mime::decode::{charset_to_utf8, header_text};
 use mime::fold::{Needle, contains_folded};
-use mime::header::{fields, header_end};
+use mime::header::fields;
 use mime::search;
-use mime::walk::{Kind, Limits, structure};
+use mime::walk::{Kind, Structure};
 
 /// Whether strings in this charset are understood.
 pub(crate) fn is_known_charset(name: &[u8]) -> bool {
@@ -17,38 +17,55 @@ pub(crate) fn decoded(text: &[u8], charset: &[u8]) -> String {
     charset_to_utf8(text, Some(charset)).into_owned()
 }
 
-/// Whether a field of that name contains the text, as it is shown or as it stands there. Nothing is
-/// contained in every field that there is (RFC 3501 section 6.4.4).
+/// Whether a field of that name contains the text, as it is shown: with its encoded words decoded.
+/// Nothing is contained in every field that there is (RFC 3501 section 6.4.4).
 pub(crate) fn header_contains(header: &[u8], name: &[u8], needle: &Needle) -> bool {
     fields(header)
         .filter(|field| field.is(name))
-        .any(|field| needle.is_empty() || value_contains(field.value, needle))
+        .any(|field| needle.is_empty() || shown_contains(&header_text(field.value), needle))
 }
 
-/// White space counts as one space, as clients show it.
-fn value_contains(value: &[u8], needle: &Needle) -> bool {
-    let text = header_text(value);
-    if contains_folded(&text, needle) {
+/// White space counts as one space, as clients show it, or as what it is.
+fn shown_contains(text: &str, needle: &Needle) -> bool {
+    if contains_folded(text, needle) {
         return true;
+    }
+    let is_space = |byte: &u8| byte.is_ascii_whitespace();
+    let is_even = text
+        .as_bytes()
+        .iter()
+        .all(|byte| !is_space(byte) || *byte == b' ')
+        && !text.contains("  ");
+    if is_even {
+        return false;
     }
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     contains_folded(&words.join(" "), needle)
 }
 
-/// Whether any field contains the text, or the line that it is.
-fn any_field_contains(header: &[u8], needle: &Needle) -> bool {
+/// Whether any field contains the text, in its name or behind it.
+pub(crate) fn any_field_contains(header: &[u8], needle: &Needle) -> bool {
     fields(header).any(|field| {
-        value_contains(field.value, needle) || value_contains(field.raw, needle)
+        let value = header_text(field.value);
+        if field.name.is_empty() {
+            return shown_contains(&value, needle);
+        }
+        let mut text = charset_to_utf8(field.name, None).into_owned();
+        text.push(':');
+        if field.value.first().is_some_and(u8::is_ascii_whitespace) {
+            text.push(' ');
+        }
+        text.push_str(&value);
+        shown_contains(&text, needle)
     })
 }
 
 /// Whether a text of the body contains it: those of all parts that are text, also of messages inside,
-/// and the headers of these.
-pub(crate) fn body_contains(message: &[u8], needle: &Needle) -> bool {
+/// and the headers of parts and of these messages.
+pub(crate) fn body_contains(message: &[u8], structure: &Structure<'_>, needle: &Needle) -> bool {
     if needle.is_empty() {
         return true;
     }
-    let structure = structure(message, Limits::default());
     structure.parts.iter().enumerate().any(|(at, part)| {
         // The header of the message itself is no part of its body.
         if at > 0 && any_field_contains(&message[part.header.clone()], needle) {
@@ -65,12 +82,6 @@ pub(crate) fn body_contains(message: &[u8], needle: &Needle) -> bool {
     })
 }
 
-/// Whether header or body contain it.
-pub(crate) fn text_contains(message: &[u8], needle: &Needle) -> bool {
-    let end = header_end(message);
-    any_field_contains(&message[..end], needle) || body_contains(message, needle)
-}
-
 /// The day of the Date field as it is written there, with no regard to its zone, in days since the
 /// epoch.
 pub(crate) fn sent_day(header: &[u8]) -> Option<i64> {
@@ -78,3 +89,7 @@ pub(crate) fn sent_day(header: &[u8]) -> Option<i64> {
     let (year, month, day) = mime::date::parse(field.value)?.day_as_written();
     Some(Date { year, month, day }.days())
 }
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

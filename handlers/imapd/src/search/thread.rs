@@ -5,18 +5,17 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use mime::fold::fold;
 use mime::header::first;
 use mime::msgid;
 
 use super::sort;
 
-/// What threads are made of: one message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Item {
-    /// Its place in the mailbox.
-    pub(crate) n: usize,
-    /// Seconds since the epoch.
-    pub(crate) date: i64,
+/// What the header of one message says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// When it was sent, in seconds since the epoch.
+    pub(crate) date: Option<i64>,
     /// The base subject, folded.
     pub(crate) subject: String,
     /// The subject was that of a reply or a forward.
@@ -27,31 +26,124 @@ pub(crate) struct Item {
     pub(crate) references: Vec<Vec<u8>>,
 }
 
-impl Item {
-    /// Of a message's header.
-    pub(crate) fn of(n: usize, header: &[u8], arrived: i64, with_references: bool) -> Item {
+impl Words {
+    /// Of a message's header; without ids unless `with_references`.
+    pub(crate) fn of(header: &[u8], with_references: bool) -> Words {
         let subject = sort::subject(header);
-        let ids = |name: &[u8]| first(header, name).map(|field| msgid::all(field.value));
-        let references = match ids(b"References") {
-            Some(references) if !references.is_empty() => references,
-            // RFC 5256 section 3: the first one of In-Reply-To in its place.
-            _ => ids(b"In-Reply-To")
-                .unwrap_or_default()
-                .into_iter()
-                .take(1)
-                .collect(),
-        };
-        Item {
-            n,
-            date: sort::sent(header).unwrap_or(arrived),
-            subject: subject.text,
+        let mut words = Words {
+            date: sort::sent(header),
+            subject: fold(&subject.text),
             is_reply: subject.reply_or_forward,
-            id: match with_references {
-                true => first(header, b"Message-ID").and_then(|field| msgid::first(field.value)),
-                false => None,
-            },
-            references: if with_references { references } else { Vec::new() },
+            ..Words::default()
+        };
+        if with_references {
+            let value = |name: &[u8]| first(header, name).map_or(&b""[..], |field| field.value);
+            words.id = msgid::first(value(b"Message-ID"));
+            words.references = msgid::all(value(b"References"));
+            if words.references.is_empty() {
+                // RFC 5256 section 3: the first one of In-Reply-To in its place.
+                words.references.extend(msgid::first(value(b"In-Reply-To")));
+            }
         }
+        words
+    }
+}
+
+/// A message. Its id, those that it refers to, and its subject are numbers, equal for equal ones.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    /// Its place in the mailbox.
+    n: usize,
+    /// Seconds since the epoch.
+    date: i64,
+    /// [`NO_SUBJECT`] if that is empty.
+    subject: u32,
+    is_reply: bool,
+    id: Option<u32>,
+    /// Where its references are.
+    references: (usize, usize),
+}
+
+/// The number of the empty subject.
+const NO_SUBJECT: u32 = 0;
+
+/// What threads are made of: messages in the order of their places. Each id and each subject is kept
+/// once, so that long threads take little memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Items {
+    items: Vec<Item>,
+    references: Vec<u32>,
+    ids: HashMap<Vec<u8>, u32>,
+    /// Their numbers are one more.
+    subjects: HashMap<String, u32>,
+}
+
+impl Items {
+    /// Room for so many messages, each with an id and a subject of its own.
+    pub(crate) fn with_room(count: usize) -> Items {
+        Items {
+            items: Vec::with_capacity(count),
+            references: Vec::new(),
+            ids: HashMap::with_capacity(count),
+            subjects: HashMap::with_capacity(count),
+        }
+    }
+
+    /// Adds message `n`.
+    pub(crate) fn add(&mut self, n: usize, words: Words) {
+        let ids = &mut self.ids;
+        let mut number = |id: Vec<u8>| {
+            let next = places(ids.len());
+            *ids.entry(id).or_insert(next)
+        };
+        let start = self.references.len();
+        self.references
+            .extend(words.references.into_iter().map(&mut number));
+        let id = words.id.map(&mut number);
+        let next = places(self.subjects.len() + 1);
+        let subject = match words.subject.is_empty() {
+            true => NO_SUBJECT,
+            false => *self.subjects.entry(words.subject).or_insert(next),
+        };
+        self.items.push(Item {
+            n,
+            date: words.date.unwrap_or_default(),
+            subject,
+            is_reply: words.is_reply,
+            id,
+            references: (start, self.references.len()),
+        });
+    }
+
+    /// Message `n`, which says nowhere when it was sent, arrived at that second.
+    pub(crate) fn arrived(&mut self, n: usize, date: i64) {
+        if let Ok(at) = self.items.binary_search_by_key(&n, |item| item.n) {
+            self.items[at].date = date;
+        }
+    }
+
+    /// The items, their references, and how many ids there are: what ids and subjects were is not
+    /// needed any more.
+    fn into_numbers(self) -> Numbers {
+        Numbers {
+            id_count: self.ids.len(),
+            items: self.items,
+            references: self.references,
+        }
+    }
+}
+
+/// See [`Items`].
+#[derive(Debug)]
+struct Numbers {
+    items: Vec<Item>,
+    references: Vec<u32>,
+    id_count: usize,
+}
+
+impl Numbers {
+    fn places(&self) -> Vec<usize> {
+        self.items.iter().map(|item| item.n).collect()
     }
 }
 
@@ -126,18 +218,20 @@ impl Threads {
 }
 
 /// ORDEREDSUBJECT: by base subject, then by date; the first message of each is the parent of the rest.
-pub(crate) fn ordered_subject(items: Vec<Item>) -> Threads {
+pub(crate) fn ordered_subject(items: Items) -> Threads {
+    let numbers = items.into_numbers();
     let mut threads = Threads {
-        places: items.iter().map(|item| item.n).collect(),
+        places: numbers.places(),
         ..Threads::default()
     };
+    let items = numbers.items;
     let mut by_subject: Vec<u32> = (0..places(items.len())).collect();
-    let key = |at: u32| {
+    by_subject.sort_unstable_by_key(|&at| {
         let item = &items[at as usize];
-        (item.subject.as_str(), item.date, item.n)
-    };
-    by_subject.sort_unstable_by(|&a, &b| key(a).cmp(&key(b)));
-    for run in by_subject.chunk_by(|&a, &b| items[a as usize].subject == items[b as usize].subject) {
+        (item.subject, item.date, item.n)
+    });
+    for run in by_subject.chunk_by(|&a, &b| items[a as usize].subject == items[b as usize].subject)
+    {
         let mut root = None;
         for &item in run {
             let at = places(threads.nodes.len());
@@ -170,8 +264,9 @@ fn places(count: usize) -> u32 {
 }
 
 /// REFERENCES.
-pub(crate) fn references(items: Vec<Item>) -> Threads {
-    let mut forest = Forest::new(&items);
+pub(crate) fn references(items: Items) -> Threads {
+    let numbers = items.into_numbers();
+    let mut forest = Forest::new(&numbers);
     forest.link();
     forest.gather_roots();
     forest.prune();
@@ -182,12 +277,12 @@ pub(crate) fn references(items: Vec<Item>) -> Threads {
     Threads {
         nodes,
         roots,
-        places: items.iter().map(|item| item.n).collect(),
+        places: numbers.places(),
     }
 }
 
 struct Forest<'i> {
-    items: &'i [Item],
+    numbers: &'i Numbers,
     nodes: Vec<Node>,
     /// Sets of nodes that were ever in one tree: of two sets nobody can be the other's ancestor.
     sets: Vec<u32>,
@@ -195,23 +290,28 @@ struct Forest<'i> {
 }
 
 impl<'i> Forest<'i> {
-    fn new(items: &'i [Item]) -> Forest<'i> {
+    fn new(numbers: &'i Numbers) -> Forest<'i> {
         Forest {
-            items,
-            nodes: Vec::with_capacity(items.len()),
-            sets: Vec::with_capacity(items.len()),
+            numbers,
+            nodes: Vec::with_capacity(numbers.id_count),
+            sets: Vec::with_capacity(numbers.id_count),
             roots: Vec::new(),
         }
     }
 
-    fn add(&mut self, item: Option<u32>) -> u32 {
+    fn add(&mut self) -> u32 {
         let at = places(self.nodes.len());
-        self.nodes.push(Node {
-            item,
-            ..Node::default()
-        });
+        self.nodes.push(Node::default());
         self.sets.push(at);
         at
+    }
+
+    /// The node of an id, made if there is none.
+    fn node_of(&mut self, nodes: &mut [Option<u32>], id: u32) -> u32 {
+        match nodes[id as usize] {
+            Some(at) => at,
+            None => *nodes[id as usize].insert(self.add()),
+        }
     }
 
     fn set_of(&mut self, mut at: u32) -> u32 {
@@ -249,16 +349,19 @@ impl<'i> Forest<'i> {
 
     /// Step 1: every message and every id that is referred to gets a node, and each its parent.
     fn link(&mut self) {
-        let items = self.items;
-        let mut by_id: HashMap<&[u8], u32> = HashMap::new();
+        let Numbers {
+            items,
+            references,
+            id_count,
+        } = self.numbers;
+        // The nodes of ids.
+        let mut nodes: Vec<Option<u32>> = vec![None; *id_count];
         for (number, item) in items.iter().enumerate() {
             let number = places(number);
             let mut last = None;
-            for id in &item.references {
-                let at = match by_id.entry(id) {
-                    Entry::Occupied(entry) => *entry.get(),
-                    Entry::Vacant(entry) => *entry.insert(self.add(None)),
-                };
+            let (start, end) = item.references;
+            for &id in &references[start..end] {
+                let at = self.node_of(&mut nodes, id);
                 // A parent that is known already is kept.
                 if let Some(parent) = last
                     && self.nodes[at as usize].parent.is_none()
@@ -268,23 +371,15 @@ impl<'i> Forest<'i> {
                 }
                 last = Some(at);
             }
-            let own = match &item.id {
-                None => self.add(Some(number)),
-                Some(id) => match by_id.entry(id) {
-                    Entry::Vacant(entry) => *entry.insert(self.add(Some(number))),
-                    Entry::Occupied(entry) => {
-                        let at = *entry.get();
-                        match self.nodes[at as usize].item {
-                            None => {
-                                self.nodes[at as usize].item = Some(number);
-                                at
-                            }
-                            // Another message has this id: this one has none.
-                            Some(_) => self.add(Some(number)),
-                        }
-                    }
-                },
+            let mut own = match item.id {
+                None => self.add(),
+                Some(id) => self.node_of(&mut nodes, id),
             };
+            if self.nodes[own as usize].item.is_some() {
+                // Another message has this id: this one has none.
+                own = self.add();
+            }
+            self.nodes[own as usize].item = Some(number);
             // What the message itself says of its parent counts more than what others do.
             self.nodes[own as usize].parent = None;
             if let Some(parent) = last
@@ -350,10 +445,12 @@ impl<'i> Forest<'i> {
             children.sort_by_key(|&child| keys[child as usize]);
             let own = match self.nodes[at as usize].item {
                 Some(item) => {
-                    let item = &self.items[item as usize];
+                    let item = &self.numbers.items[item as usize];
                     (item.date, item.n)
                 }
-                None => children.first().map_or((0, 0), |&child| keys[child as usize]),
+                None => children
+                    .first()
+                    .map_or((0, 0), |&child| keys[child as usize]),
             };
             keys[at as usize] = own;
             self.nodes[at as usize].children = children;
@@ -371,17 +468,17 @@ impl<'i> Forest<'i> {
                 self.nodes[*first as usize].item
             }
         };
-        item.map(|item| &self.items[item as usize])
+        item.map(|item| &self.numbers.items[item as usize])
     }
 
     /// Step 5: threads of one subject become one.
     fn merge_subjects(&mut self) {
-        let mut table: HashMap<&'i str, u32> = HashMap::new();
+        let mut table: HashMap<u32, u32> = HashMap::new();
         for &root in &self.roots {
-            let Some(item) = self.name_of(root).filter(|item| !item.subject.is_empty()) else {
+            let Some(item) = self.name_of(root).filter(|item| item.subject != NO_SUBJECT) else {
                 continue;
             };
-            match table.entry(&item.subject) {
+            match table.entry(item.subject) {
                 Entry::Vacant(entry) => _ = entry.insert(root),
                 Entry::Occupied(mut entry) => {
                     let there = *entry.get();
@@ -400,10 +497,10 @@ impl<'i> Forest<'i> {
         // New places for threads that were joined under an empty node.
         let mut moved: HashMap<u32, u32> = HashMap::new();
         for &root in &roots {
-            let Some(item) = self.name_of(root).filter(|item| !item.subject.is_empty()) else {
+            let Some(item) = self.name_of(root).filter(|item| item.subject != NO_SUBJECT) else {
                 continue;
             };
-            let Some(&there) = table.get(item.subject.as_str()) else {
+            let Some(&there) = table.get(&item.subject) else {
                 continue;
             };
             if there == root || gone[root as usize] {
@@ -419,9 +516,9 @@ impl<'i> Forest<'i> {
             } else if is_empty(self, there) || (is_reply(self, root) && !is_reply(self, there)) {
                 self.nodes[there as usize].children.push(root);
             } else {
-                let above = self.add(None);
+                let above = self.add();
                 self.nodes[above as usize].children = vec![there, root];
-                table.insert(&item.subject, above);
+                table.insert(item.subject, above);
                 gone[there as usize] = true;
                 gone.push(false);
                 moved.insert(there, above);

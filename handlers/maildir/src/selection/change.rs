@@ -231,11 +231,14 @@ impl Selection {
         number.ok_or_else(|| StoreError::full(&self.dir))
     }
 
-    /// Removes the messages with \Deleted, of these UID ranges if there are some. Returns the UIDs
-    /// of those that are gone now; the client is told by [`Selection::take_news`].
+    /// Removes the messages with \Deleted, of these UID ranges (ascending, without overlaps) if there
+    /// are some. Returns the UIDs of those that are gone now; the client is told by [`Selection::take_news`].
     pub fn expunge(&mut self, only: Option<&[(u32, u32)]>) -> Result<Vec<u32>, StoreError> {
         let is_asked = |uid: u32| {
-            only.is_none_or(|ranges| ranges.iter().any(|range| (range.0..=range.1).contains(&uid)))
+            only.is_none_or(|ranges| {
+                let at = ranges.partition_point(|range| range.1 < uid);
+                ranges.get(at).is_some_and(|range| range.0 <= uid)
+            })
         };
         self.check_writable()?;
         let lock = self.lock()?;
@@ -310,7 +313,7 @@ impl Selection {
             match fs::remove_file(&path) {
                 Ok(()) => {
                     uids.push(message.uid);
-                    changes.gone.push(n);
+                    changes.gone.insert(n);
                 }
                 Err(error) if is_other_name(&error) => renamed.push(n),
                 Err(error) => {

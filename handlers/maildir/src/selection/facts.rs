@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
+use super::lock::Lock;
 use super::op::{NO_DATE, NO_SIZE, Op};
 use super::view::mark;
 use super::{Selection, Writing};
@@ -31,6 +33,9 @@ const SECOND: i64 = 1_000_000_000;
 /// When so much was found out, it is written at once.
 const SAVE_AT_ONCE: usize = 128;
 
+/// How long the lock is waited for to write it: it can be found out again.
+const SAVE_WAIT: Duration = Duration::from_millis(50);
+
 /// How many facts go into one operation of the journal.
 const FACTS: usize = 8 * 1024;
 
@@ -44,14 +49,13 @@ impl Selection {
                 self.measure(&missing);
             }
         }
-        let learnt = self.view.living();
-        let learnt = learnt.filter(|(_, message)| message.is(mark::LEARNT));
-        if learnt.count() >= SAVE_AT_ONCE {
+        if self.view.learnt >= SAVE_AT_ONCE {
             self.save();
         }
     }
 
-    /// The octets of message `n` with CRLF line ends. None if that is not known: it is gone, or
+    /// The octets of message `n` with CRLF line ends; a last line that has no end does not get one
+    /// ([`crate::WireSize::unended`]). None if that is not known: it is gone, or
     /// cannot be read.
     pub fn size(&mut self, n: usize) -> Option<u64> {
         self.know(n);
@@ -68,20 +72,18 @@ impl Selection {
     }
 
     fn know(&mut self, n: usize) {
-        if self.message(n).is_some_and(|message| {
-            message.size == NO_SIZE && !message.is(mark::GONE)
-        }) {
-            self.facts(&[n]);
+        if !self.measure(&[n]).is_empty() && self.sync().is_ok() {
+            self.measure(&[n]);
         }
     }
 
-    /// Tells that the whole of message `n` was read and has `wire` octets, which its name denied.
-    pub fn correct_size(&mut self, n: usize, wire: u64) {
+    /// Tells that the whole of message `n` was read and has so many octets, which its name denied.
+    pub fn correct_size(&mut self, n: usize, size: u64) {
         if let Some(message) = self.message(n)
-            && message.size != wire
+            && message.size != size
         {
             let date = message.date;
-            self.view.learn(n, wire, date, false);
+            self.view.learn(n, size, date, false);
         }
     }
 
@@ -141,9 +143,11 @@ impl Selection {
         let mut missing = Vec::new();
         for (n, measured) in results.into_inner().unwrap_or_default() {
             match measured {
-                Measured::Exactly { modified, wire, .. } => {
+                Measured::Exactly {
+                    modified, unended, ..
+                } => {
                     let date = modified.div_euclid(SECOND);
-                    self.view.learn(n, wire, date, modified > settled);
+                    self.view.learn(n, unended, date, modified > settled);
                 }
                 Measured::Guessed { modified, size } => {
                     let date = modified.div_euclid(SECOND);
@@ -155,8 +159,11 @@ impl Selection {
         missing
     }
 
-    /// Writes down what was found out, if that can be done at once.
+    /// Writes down what was found out, if that can be done at once. Done at the end, too.
     pub fn save(&mut self) {
+        if self.view.learnt == 0 {
+            return;
+        }
         let learnt: Vec<(u32, u64, i64)> = self
             .view
             .living()
@@ -167,13 +174,15 @@ impl Selection {
             return;
         }
         // Others may have found out the same; but what they have done comes first.
-        let Ok(Some(lock)) = self.lock() else {
+        let Ok(lock) = Lock::take(&self.dir, SAVE_WAIT) else {
             return;
         };
         if self.poll().is_ok_and(|is_fine| is_fine) {
+            self.read_the_rest();
             let ops = learnt.chunks(FACTS).map(|facts| Op::Facts(facts.to_vec()));
             let ops = ops.collect();
             self.commit(ops);
+            self.view.learnt = 0;
             self.checkpoint();
         }
         drop(lock);

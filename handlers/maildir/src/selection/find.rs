@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Selection;
 use super::error::{Kind, StoreError};
 use super::view::mark;
-use super::Selection;
 
 impl Selection {
     /// Where the file of message `n` is as far as is known. Empty for one that is gone.

@@ -110,8 +110,7 @@ impl Selection {
             });
         }
         let path = self.dir.join(uidlist::FILE);
-        let list_lock =
-            Dotlock::take(&path, self.wait).map_err(StoreError::at("lock", &path))?;
+        let list_lock = Dotlock::take(&path, self.wait).map_err(StoreError::at("lock", &path))?;
         let was_same = self.begin_change();
         let mut made: Vec<PathBuf> = Vec::with_capacity(incoming.len());
         let result = self.make_all(&mut incoming, &ids, &list_lock, &mut made);
@@ -178,7 +177,12 @@ impl Selection {
                 keywords: letters.fold(0, |all, id| all | 1 << id),
             };
             let suffix = letters.suffix(NO_FLAGS);
-            join(&mut path, &self.dir, Place::Cur, &[&message.unique, &suffix]);
+            join(
+                &mut path,
+                &self.dir,
+                Place::Cur,
+                &[&message.unique, &suffix],
+            );
             rename(&message.temporary.path, &path).map_err(StoreError::at("create", &path))?;
             message.temporary.keep();
             made.push(path.clone());
@@ -198,8 +202,7 @@ impl Selection {
         if !lock.is_held() {
             return Err(fault(Fault::LockLost));
         }
-        append_lines(&list, &lines, &mut header)
-            .map_err(|error| fault(Fault::Io(error)))?;
+        append_lines(&list, &lines, &mut header).map_err(|error| fault(Fault::Io(error)))?;
         if is_known {
             let seen = &mut self.view.summary.seen;
             seen.list = FileSeen::of(&list).map_err(StoreError::at("read", &list))?;

@@ -116,6 +116,18 @@ impl Journal {
         }
     }
 
+    /// Whether there is more in the file than was read: a frame that was not written to the end, or
+    /// one that does not fit what is known here.
+    pub(super) fn has_more(&self) -> bool {
+        let length = self.file.metadata().map(|meta| meta.len());
+        length.is_ok_and(|length| length > self.end)
+    }
+
+    /// Whether another reading of the same file came further.
+    pub(super) fn is_behind(&self, other: &Journal) -> bool {
+        self.identity == other.identity && self.end < other.end
+    }
+
     /// Writes down what happened. The lock must be held, and everything have been read.
     pub(super) fn append(&mut self, dir: &Path, ops: &[Op]) -> io::Result<()> {
         // Opened for this write: closing it is what those are told by who watch the directory.
@@ -172,7 +184,7 @@ impl Journal {
             return Err(error);
         }
         let (journal, newer) = Journal::open(dir)?.ok_or(ErrorKind::InvalidData)?;
-        view.adopt(newer, true);
+        let _ = view.adopt(newer, true);
         Ok(journal)
     }
 }

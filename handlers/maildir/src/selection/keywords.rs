@@ -75,9 +75,7 @@ impl Selection {
             in_use & (1 << id) != 0 || self.letters.name(b'a' + id as u8).is_some()
         });
         let words = (FIRST_WORD..).take(self.view.words.len());
-        letters
-            .chain(words)
-            .map(|id| (id, self.keyword_name(id)))
+        letters.chain(words).map(|id| (id, self.keyword_name(id)))
     }
 
     /// The number of a keyword, whose case does not matter.
@@ -156,10 +154,7 @@ impl Selection {
     /// Gives the messages the keywords that Courier-IMAP has given them, once, after its UIDs were
     /// taken over. Where it does not work it is tried again the next time.
     pub(super) fn take_over_courier(&mut self) {
-        if !self.view.summary.seen.wants_courier
-            || !self.claims
-            || self.writing != Writing::Works
-        {
+        if !self.view.summary.seen.wants_courier || !self.claims || self.writing != Writing::Works {
             return;
         }
         if let Err(error) = self.try_to_take_over() {
@@ -190,6 +185,7 @@ impl Selection {
         }
         let lock = self.lock()?;
         if self.poll()? {
+            self.read_the_rest();
             let old = self.view.summary.seen;
             self.view.summary.seen.wants_courier = false;
             self.tell_seen(old);

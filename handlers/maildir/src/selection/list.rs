@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::{Kind, StoreError};
 use super::look::{Found, NameIndex};
@@ -18,6 +19,9 @@ use crate::uids::clock_validity;
 /// So many dead lines are never worth a new list, nor is this share of all.
 const DEAD: u32 = 50;
 const DEAD_SHARE: u32 = 4;
+
+/// How long the lock is waited for to write a new list: another time will do.
+const TIDY_WAIT: Duration = Duration::from_millis(50);
 
 /// What a list said.
 #[derive(Debug)]
@@ -96,8 +100,24 @@ impl Selection {
         Ok(self.accept(listed, fresh.len(), start.is_some()))
     }
 
-    /// Reads the list, if it is not as it was, or there may be more in it than is known.
+    /// Reads the list, if it is not as it was, or there may be more in it than is known. Messages that
+    /// are gone need not be in it.
     fn listed(
+        &self,
+        path: &Path,
+        seen: FileSeen,
+        found: &Found,
+        fresh: &[usize],
+        start: Option<&dyn Fn() -> std::io::Result<u32>>,
+    ) -> Result<Listed, StoreError> {
+        let mut listed = self.listed_all(path, seen, found, fresh, start)?;
+        for &n in &found.missing {
+            listed.known[n] = self.view.messages[n].uid;
+        }
+        Ok(listed)
+    }
+
+    fn listed_all(
         &self,
         path: &Path,
         seen: FileSeen,
@@ -158,7 +178,9 @@ impl Selection {
             }
             Some(new_validity) => {
                 let validity = match self.writing {
-                    Writing::Works => new_validity().map_err(StoreError::at("number", &self.dir))?,
+                    Writing::Works => {
+                        new_validity().map_err(StoreError::at("number", &self.dir))?
+                    }
                     _ => clock_validity(),
                 };
                 Ok(none(validity, 1, vec![0; self.view.messages.len()]))
@@ -330,7 +352,7 @@ impl Selection {
             return;
         }
         let path = self.dir.join(uidlist::FILE);
-        let Ok(lock) = Dotlock::take(&path, self.wait) else {
+        let Ok(lock) = Dotlock::take(&path, TIDY_WAIT) else {
             return;
         };
         if !FileSeen::of(&path).is_ok_and(|now| now == seen.list) || !lock.is_held() {

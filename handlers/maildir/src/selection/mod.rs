@@ -40,7 +40,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use change::{Change, How, Stored};
 pub use error::{Kind, StoreError};
@@ -140,8 +140,9 @@ pub struct Selection {
     /// Whether the UIDVALIDITY is of this session alone.
     is_private: bool,
     journal: Option<Journal>,
-    /// Whether the journal lacks something that is known.
+    /// Whether the journal lacks something that is known, and when it is tried again to write it.
     is_behind: bool,
+    next_try: Option<Instant>,
     view: View,
     letters: Keywords,
     letters_seen: FileSeen,
@@ -231,7 +232,9 @@ impl Selection {
 
     /// The number of the first message that has this UID or a greater one.
     pub fn lower_bound(&self, uid: u32) -> usize {
-        self.view.told().partition_point(|message| message.uid < uid)
+        self.view
+            .told()
+            .partition_point(|message| message.uid < uid)
     }
 
     /// How many have not been seen.
@@ -266,11 +269,7 @@ impl Selection {
 
     /// The directories in which changes show (inotify(7)).
     pub fn watched(&self) -> Vec<PathBuf> {
-        vec![
-            self.dir.join("new"),
-            self.dir.join("cur"),
-            self.dir.clone(),
-        ]
+        vec![self.dir.join("new"), self.dir.join("cur"), self.dir.clone()]
     }
 
     /// What did not work and could be done without, once, for the log.
@@ -285,13 +284,13 @@ impl Drop for Selection {
     }
 }
 
-/// How many messages a journal of these bytes has; None if it is none. For tests of the format.
-pub fn check_journal(bytes: &[u8]) -> Option<usize> {
+/// A journal that says the same as these bytes, without a log; None if they are none. For tests of
+/// the format.
+pub fn check_journal(bytes: &[u8]) -> Option<Vec<u8>> {
     let (mut view, length) = View::load(view::Bytes::Read(bytes.to_vec()))?;
     let generation = view.summary.generation;
     let log = bytes.get(length..)?;
     op::read_frames(log, generation, length as u64, |ops| view.apply(ops, false));
     let _ = view.take_news(true);
-    view.snapshot(generation, 0)?;
-    Some(view.told().len())
+    Some(view.snapshot(generation, 0)?.concat())
 }

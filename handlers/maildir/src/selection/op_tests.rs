@@ -108,17 +108,14 @@ fn the_largest_operation_fits_a_frame() {
         words: vec![7; 4096],
         uids: portion,
     };
-    let bytes = frames(&[large.clone()], 1, 0);
+    let bytes = frames(std::slice::from_ref(&large), 1, 0);
     assert!(BODY_GOAL + bytes.len() <= BODY_BYTES);
     assert_eq!(read(&bytes, 1, 0).0, [large]);
 }
 
 #[test]
 fn ascending_uids_are_ranges() {
-    assert_eq!(
-        ranges_of([1, 2, 3, 7, 9, 10]),
-        [(1, 3), (7, 7), (9, 10)]
-    );
+    assert_eq!(ranges_of([1, 2, 3, 7, 9, 10]), [(1, 3), (7, 7), (9, 10)]);
     assert_eq!(ranges_of([u32::MAX]), [(u32::MAX, u32::MAX)]);
     let many: Vec<(u32, u32)> = (1..=RANGES as u32 + 1).map(|n| (2 * n, 2 * n)).collect();
     let portions: Vec<_> = portions(&many).collect();

@@ -2,7 +2,7 @@
 //! from `new` to `cur`, a file with another's unique name gets one of its own, and a name too many
 //! is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +25,7 @@ use crate::uidfile::can_have_uid;
 pub(super) struct Changes {
     /// Their new states, by their numbers.
     pub(super) states: BTreeMap<usize, u32>,
-    pub(super) gone: Vec<usize>,
+    pub(super) gone: BTreeSet<usize>,
 }
 
 impl Changes {
@@ -58,6 +58,16 @@ impl Changes {
         ops.extend(portions(&ranges_of(uids)).map(|uids| Op::Gone { modseq, time, uids }));
         ops
     }
+}
+
+/// What came of a look.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) changes: Changes,
+    /// The files that need UIDs, and whether this session is the first to see each.
+    pub(super) fresh: Vec<(usize, bool)>,
+    /// Known messages that were in `new` until now.
+    pub(super) claimed: Vec<usize>,
 }
 
 /// Unique names that nobody has.
@@ -96,14 +106,9 @@ impl Selection {
     }
 
     /// Takes over what was found of known messages, and puts files in order if this session may.
-    /// The second result are the files of `found` that need UIDs, each with whether this session is
-    /// the first to see it; the third are messages that were in `new` until now.
-    pub(super) fn settle(
-        &mut self,
-        found: &mut Found,
-    ) -> Result<(Changes, Vec<(usize, bool)>, Vec<usize>), StoreError> {
+    pub(super) fn settle(&mut self, found: &mut Found) -> Result<Settled, StoreError> {
         let mut changes = Changes {
-            gone: std::mem::take(&mut found.missing),
+            gone: std::mem::take(&mut found.missing).into_iter().collect(),
             ..Changes::default()
         };
         for &(n, file) in &found.renamed {
@@ -158,7 +163,11 @@ impl Selection {
         }
         let names = &found.folder;
         fresh.retain(|&(file, _)| can_have_uid(names.names.unique(&names.messages[file])));
-        Ok((changes, fresh, claimed))
+        Ok(Settled {
+            changes,
+            fresh,
+            claimed,
+        })
     }
 
     /// Moves files from `new` to `cur`, and gives unique names to those that have none. What is

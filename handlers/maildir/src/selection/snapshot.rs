@@ -122,6 +122,7 @@ impl<'b> Snapshot<'b> {
             return None;
         }
         let part = |n: usize| bytes.get(ends[n]..ends[n + 1]);
+        let words = read_words(part(3)?)?;
         Some(Snapshot {
             summary: Summary {
                 generation,
@@ -131,8 +132,8 @@ impl<'b> Snapshot<'b> {
                 floor,
                 seen,
             },
-            states: read_states(part(2)?)?,
-            words: read_words(part(3)?)?,
+            states: read_states(part(2)?, words.len())?,
+            words,
             records: part(0)?,
             record_bytes,
             history: ends[1]..ends[2],
@@ -179,13 +180,17 @@ fn read_record(chunk: &[u8]) -> Option<Record> {
     })
 }
 
-fn read_states(bytes: &[u8]) -> Option<States> {
+fn read_states(bytes: &[u8], words: usize) -> Option<States> {
+    let end = usize::from(FIRST_WORD) + words;
+    let is_known = |words: &[u16]| words.last().is_none_or(|&last| usize::from(last) < end);
     let mut reader = Reader(bytes);
     let mut states = States::default();
     while !reader.is_empty() {
         let place = place_of(reader.u8()?)?;
         let suffix = reader.short().filter(|suffix| is_suffix(suffix))?;
-        let words = reader.words().filter(|words| are_words(words))?;
+        let words = reader
+            .words()
+            .filter(|words| are_words(words) && is_known(words))?;
         let number = states.number(place, suffix, &words)?;
         if number as usize + 1 != states.len() {
             return None;
@@ -211,7 +216,9 @@ fn read_words(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The records of the expunged.
-pub(super) fn read_history(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Gone> + ExactSizeIterator {
+pub(super) fn read_history(
+    bytes: &[u8],
+) -> impl DoubleEndedIterator<Item = Gone> + ExactSizeIterator {
     bytes.chunks_exact(GONE_BYTES).map(|chunk| {
         let mut reader = Reader(chunk);
         Gone {
@@ -235,10 +242,8 @@ pub(super) struct Writer {
 impl Writer {
     /// Adds a message, in the order of UIDs, with this unique name. False where it cannot be held.
     pub(super) fn message(&mut self, record: &Record, unique: &[u8]) -> bool {
-        let (Ok(at), Ok(length)) = (
-            u32::try_from(self.names.len()),
-            u8::try_from(unique.len()),
-        ) else {
+        let (Ok(at), Ok(length)) = (u32::try_from(self.names.len()), u8::try_from(unique.len()))
+        else {
             return false;
         };
         self.names.add(unique);

@@ -58,7 +58,11 @@ fn a_snapshot_is_written_and_read() {
     assert_eq!((snapshot.length, snapshot.count()), (bytes.len(), 2));
     assert_eq!(snapshot.words, [b"later".to_vec()]);
     assert_eq!(snapshot.states.get(0).flags, super::super::Flags::SEEN);
-    let second = snapshot.records(&longer).nth(1).expect("two").expect("good");
+    let second = snapshot
+        .records(&longer)
+        .nth(1)
+        .expect("two")
+        .expect("good");
     assert_eq!((second.uid, second.modseq), (99, 99 << 20));
     let names = &longer[snapshot.names.clone()];
     assert_eq!(&names[second.name_at as usize..], b"2.b.h");

@@ -153,13 +153,13 @@ impl StageWriter {
             temporary: self.temporary,
             file: self.file,
             bytes: self.bytes,
-            wire: self.wire.finish(),
+            wire: self.wire.unended(),
         })
     }
 }
 
 impl Staged {
-    /// Its octets with CRLF line ends.
+    /// Its octets with CRLF line ends, as IMAP counts them.
     pub fn wire_size(&self) -> u64 {
         self.wire
     }
@@ -210,7 +210,7 @@ mod tests {
                 assert_eq!(bytes, expected.len() as u64);
                 let mut size = WireSize::new();
                 size.feed(expected);
-                assert_eq!(wire, size.finish());
+                assert_eq!(wire, size.unended());
             }
         }
     }
@@ -231,7 +231,12 @@ mod tests {
         let mut writer = stage(folder.path()).expect("begun");
         writer.write(b"x").expect("written");
         drop(writer);
-        drop(stage(folder.path()).expect("begun").finish().expect("finished"));
+        drop(
+            stage(folder.path())
+                .expect("begun")
+                .finish()
+                .expect("finished"),
+        );
         assert_eq!(
             fs::read_dir(folder.path().join("tmp"))
                 .expect("there")

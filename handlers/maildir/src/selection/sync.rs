@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::error::{Kind, StoreError};
 use super::journal::{Fate, Journal};
@@ -13,7 +13,7 @@ use super::lock::Lock;
 use super::look::{Found, look};
 use super::op::{NO_DATE, NO_SIZE, NewOp, Op};
 use super::seen::{FileSeen, Seen, Trust};
-use super::settle::Changes;
+use super::settle::{Changes, Settled};
 use super::snapshot::Summary;
 use super::view::{View, mark};
 use super::{Access, Open, Selection, Writing};
@@ -27,13 +27,26 @@ use crate::uidlist;
 const REST: i64 = 1_000_000_000;
 const REST_LOOKS: i64 = 10;
 
+/// When a journal that could not be written is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
 /// Where a UIDVALIDITY comes from.
 type NewValidity<'v> = &'v dyn Fn() -> io::Result<u32>;
 
 /// Seconds since the epoch.
 pub(super) fn seconds() -> u32 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
+    since.map_or(0, |since| {
+        u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+    })
+}
+
+/// The least modification sequence at this time in nanoseconds since the epoch: seconds times 2 to the
+/// 20th, about one a microsecond. Clients that count in floating-point numbers can hold that until the
+/// year 2242.
+fn modseq_of(time: i64) -> u64 {
+    let units = (i128::from(time) << 20) / 1_000_000_000;
+    u64::try_from(units).unwrap_or(1).max(1)
 }
 
 impl Selection {
@@ -44,6 +57,13 @@ impl Selection {
 
     /// [`Selection::open`]; `claims` says whether messages in `new` become this session's.
     pub(super) fn open_as(open: &Open<'_>, claims: bool) -> Result<Selection, StoreError> {
+        let mut selection = Selection::prepare(open, claims)?;
+        selection.start(open.new_validity)?;
+        Ok(selection)
+    }
+
+    /// One that knows nothing yet.
+    pub(super) fn prepare(open: &Open<'_>, claims: bool) -> Result<Selection, StoreError> {
         let opened = StoreError::at("open", open.dir);
         let held = File::open(open.dir).map_err(opened)?;
         let meta = held.metadata().map_err(StoreError::at("open", open.dir))?;
@@ -52,7 +72,7 @@ impl Selection {
                 ErrorKind::NotADirectory.into(),
             ));
         }
-        let mut selection = Selection {
+        Ok(Selection {
             dir: open.dir.to_owned(),
             held,
             access: open.access,
@@ -62,20 +82,25 @@ impl Selection {
             is_private: false,
             journal: None,
             is_behind: false,
+            next_try: None,
             view: unknown(),
             letters: Keywords::default(),
             letters_seen: FileSeen::default(),
             look_cost: 0,
             warning: None,
-        };
-        selection.start(open.new_validity)?;
-        selection.view.tell_all();
-        selection.take_over_courier();
-        selection.view.tell_all();
-        Ok(selection)
+        })
     }
 
-    fn start(&mut self, new_validity: NewValidity<'_>) -> Result<(), StoreError> {
+    /// Learns all that there is to know at first.
+    pub(super) fn start(&mut self, new_validity: NewValidity<'_>) -> Result<(), StoreError> {
+        self.learn_first(new_validity)?;
+        self.view.tell_all();
+        self.take_over_courier();
+        self.view.tell_all();
+        Ok(())
+    }
+
+    fn learn_first(&mut self, new_validity: NewValidity<'_>) -> Result<(), StoreError> {
         make_directories(&self.dir)?;
         // One that cannot be read is as good as none.
         if let Ok(Some((journal, view))) = Journal::open(&self.dir) {
@@ -85,15 +110,22 @@ impl Selection {
                 return Ok(());
             }
         }
-        let lock = match Lock::take(&self.dir, self.wait) {
-            Ok(lock) => Some(lock),
+        let lock = match self.writing {
+            Writing::Works => Lock::take(&self.dir, self.wait).map(Some),
+            Writing::Forbidden | Writing::Fails => Ok(None),
+        };
+        let lock = match lock {
+            Ok(lock) => lock,
             Err(error) => {
                 let error = StoreError::at("lock", &self.dir)(error);
+                let is_known = || fs::metadata(self.dir.join(uidlist::FILE)).is_ok();
                 self.writing = match error.kind() {
                     Kind::NoPermission => Writing::Forbidden,
-                    Kind::NoSpace | Kind::Io => Writing::Fails,
+                    // Without a list there is no UIDVALIDITY that would hold.
+                    Kind::NoSpace | Kind::Io if is_known() => Writing::Fails,
                     _ => return Err(error),
                 };
+                self.warning = Some(error.to_string());
                 None
             }
         };
@@ -188,7 +220,7 @@ impl Selection {
             None => Fate::Replaced,
         };
         if fate == Fate::Same {
-            return Ok(!self.is_behind);
+            return Ok(!self.is_to_be_written());
         }
         if fate == Fate::Replaced
             && let Ok(Some((journal, view))) = Journal::open(&self.dir)
@@ -200,10 +232,33 @@ impl Selection {
                 };
             }
             self.journal = Some(journal);
-            self.view.adopt(view, false);
-            return Ok(!self.is_behind);
+            self.take_over(view);
+            return Ok(!self.is_to_be_written());
         }
-        Ok(self.writing != Writing::Works)
+        let is_waiting = self.is_behind && !self.is_to_be_written();
+        Ok(self.writing != Writing::Works || is_waiting)
+    }
+
+    fn take_over(&mut self, view: View) {
+        if !self.view.adopt(view, false) {
+            (self.is_behind, self.next_try) = (true, None);
+        }
+    }
+
+    /// Before what is behind the end of the journal is cut off: sees to it that nobody else can read
+    /// it. The lock must be held.
+    pub(super) fn read_the_rest(&mut self) {
+        let Some(journal) = &self.journal else {
+            return;
+        };
+        if journal.has_more()
+            && let Ok(Some((other, view))) = Journal::open(&self.dir)
+            && journal.is_behind(&other)
+            && view.summary.validity == self.view.summary.validity
+        {
+            self.journal = Some(other);
+            self.take_over(view);
+        }
     }
 
     /// Whether all that can be seen of the mailbox is as it was when it was looked at last.
@@ -233,7 +288,11 @@ impl Selection {
         start: Option<NewValidity<'_>>,
     ) -> Result<(), StoreError> {
         self.check_identity()?;
-        let is_fine = start.is_some() || self.poll()?;
+        let mut is_fine = start.is_some() || self.poll()?;
+        if start.is_none() {
+            self.read_the_rest();
+            is_fine &= !self.is_to_be_written();
+        }
         if is_fine && !forced && self.is_current()? {
             return Ok(());
         }
@@ -269,7 +328,13 @@ impl Selection {
         if due[Place::Cur as usize] {
             self.look_cost = i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX);
         }
-        let (changes, fresh, claimed) = self.settle(&mut found)?;
+        let Settled {
+            changes,
+            fresh,
+            claimed,
+        } = self.settle(&mut found)?;
+        // These need no UIDs any more, even if the list has lost them.
+        found.missing = changes.gone.iter().copied().collect();
         let files: Vec<usize> = fresh.iter().map(|&(file, _)| file).collect();
         let given = self.give_uids(&found, &files, start)?;
         let uids = claimed.iter().map(|&n| self.view.messages[n].uid);
@@ -347,7 +412,7 @@ impl Selection {
                 suffix: state.suffix.to_vec(),
                 words: state.words.to_vec(),
             });
-            changes.gone.push(n);
+            changes.gone.insert(n);
         }
         new.sort_unstable_by_key(|new| new.uid);
         let mut ops = changes.ops(&self.view, modseq, seconds());
@@ -355,7 +420,7 @@ impl Selection {
         let is_same = old == self.view.summary.seen && given.next <= self.view.summary.next;
         if !(ops.is_empty() && is_same) {
             ops.push(self.seen_op(given.next));
-            self.commit(ops);
+            self.commit_as(ops, false);
         }
     }
 
@@ -380,25 +445,35 @@ impl Selection {
     /// A modification sequence above all others, those of a journal that was lost included: that is
     /// what the clock is for.
     pub(super) fn next_modseq(&self) -> u64 {
-        let clock = u64::from(seconds()) << 20;
-        clock.max(self.view.summary.highest + 1)
+        modseq_of(now()).max(self.view.summary.highest + 1)
     }
 
     /// Writes down what this session did, and lets its view know. The lock must be held.
     pub(super) fn commit(&mut self, ops: Vec<Op>) {
+        self.commit_as(ops, true);
+    }
+
+    /// [`Selection::commit`] for what this session did itself, or only found.
+    fn commit_as(&mut self, ops: Vec<Op>, is_own: bool) {
         if self.writing == Writing::Works
             && !self.is_behind
             && let Some(journal) = &mut self.journal
             && let Err(error) = journal.append(&self.dir, &ops)
         {
             // It is written as a whole the next time.
-            self.is_behind = true;
             self.warn_of_journal(error);
         }
-        self.view.apply(ops, true);
+        self.view.apply(ops, is_own);
+    }
+
+    /// Whether the journal lacks something, and it is time to try again.
+    fn is_to_be_written(&self) -> bool {
+        self.is_behind && self.next_try.is_none_or(|next| Instant::now() >= next)
     }
 
     fn warn_of_journal(&mut self, error: io::Error) {
+        self.is_behind = true;
+        self.next_try = Instant::now().checked_add(TRY_AGAIN);
         let path = self.dir.join(super::journal::FILE);
         self.warning = Some(StoreError::at("write", &path)(error).to_string());
     }
@@ -410,10 +485,7 @@ impl Selection {
                 self.journal = Some(journal);
                 self.is_behind = false;
             }
-            Err(error) => {
-                self.is_behind = true;
-                self.warn_of_journal(error);
-            }
+            Err(error) => self.warn_of_journal(error),
         }
     }
 

@@ -26,10 +26,38 @@ pub struct Copied {
 
 impl Selection {
     /// Copies messages into another mailbox, or into this one, with their flags, keywords and
-    /// dates: all that are there, or none. They are on the disk when this returns.
+    /// dates: all of them, or none, if one is gone or anything fails (RFC 3501 section 6.4.7). They
+    /// are on the disk when this returns.
     pub fn copy(&mut self, which: &[usize], target: &Open<'_>) -> Result<Copied, StoreError> {
+        self.copy_there(which, target, true)
+    }
+
+    /// Moves messages into another mailbox, or into this one under new UIDs; those that are gone
+    /// are passed over. Each is there, on the disk, before it is removed here: a kill leaves some in
+    /// both and none in neither.
+    pub fn move_to(&mut self, which: &[usize], target: &Open<'_>) -> Result<Copied, StoreError> {
+        self.check_writable()?;
+        let copied = self.copy_there(which, target, false)?;
+        let moved: Vec<usize> = copied
+            .pairs
+            .iter()
+            .filter_map(|&(uid, _)| self.position(uid))
+            .collect();
+        self.remove(&moved)?;
+        Ok(copied)
+    }
+
+    fn copy_there(
+        &mut self,
+        which: &[usize],
+        target: &Open<'_>,
+        all_or_none: bool,
+    ) -> Result<Copied, StoreError> {
         let mut mailbox = Selection::open_as(target, false)?;
-        let mut copied = Copied::default();
+        let mut copied = Copied {
+            validity: mailbox.validity(),
+            ..Copied::default()
+        };
         let mut uids = Vec::new();
         let mut incoming = Vec::with_capacity(which.len());
         for &n in which {
@@ -41,26 +69,12 @@ impl Selection {
                 None => copied.gone.push(n),
             }
         }
-        if !incoming.is_empty() {
+        let is_wanted = copied.gone.is_empty() || !all_or_none;
+        if is_wanted && !incoming.is_empty() {
             let given = mailbox.add(incoming)?;
             mailbox.make_last()?;
             copied.pairs = uids.into_iter().zip(given).collect();
         }
-        copied.validity = mailbox.validity();
-        Ok(copied)
-    }
-
-    /// Moves messages into another mailbox, or into this one under new UIDs. Each is there, on the
-    /// disk, before it is removed here: a kill leaves some in both and none in neither.
-    pub fn move_to(&mut self, which: &[usize], target: &Open<'_>) -> Result<Copied, StoreError> {
-        self.check_writable()?;
-        let copied = self.copy(which, target)?;
-        let moved: Vec<usize> = copied
-            .pairs
-            .iter()
-            .filter_map(|&(uid, _)| self.position(uid))
-            .collect();
-        self.remove(&moved)?;
         Ok(copied)
     }
 

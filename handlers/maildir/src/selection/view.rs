@@ -1,6 +1,7 @@
 //! The messages of a mailbox as a session knows them, without any file: what the journal says, and
 //! what the client has been told of it.
 
+use std::collections::HashSet;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use os::map::Map;
 
 use super::flags::Flags;
 use super::op::{NO_DATE, NO_SIZE, NewOp, Op, is_unique, ranges_of};
+use super::seen::Trust;
 use super::snapshot::{Gone, Record, Snapshot, Summary, WORDS, Writer, are_words, read_history};
 use super::state::{FIRST_WORD, State, States};
 use super::{Expunged, News};
@@ -104,6 +106,8 @@ pub(super) struct View {
     expunged: Vec<Gone>,
     /// Whether messages in `new` may be among them.
     pub(super) may_be_new: bool,
+    /// How much was found out that is not in the journal.
+    pub(super) learnt: usize,
     has_changed: bool,
     has_gone: bool,
     recent_told: usize,
@@ -125,6 +129,7 @@ impl View {
             own: Vec::new(),
             expunged: Vec::new(),
             may_be_new: false,
+            learnt: 0,
             has_changed: false,
             has_gone: false,
             recent_told: 0,
@@ -164,7 +169,11 @@ impl View {
     pub(super) fn snapshot(&self, generation: u64, now: u32) -> Option<[Vec<u8>; 6]> {
         let mut writer = Writer::default();
         let mut states = States::default();
-        for message in self.messages.iter().filter(|message| !message.is(mark::GONE)) {
+        for message in self
+            .messages
+            .iter()
+            .filter(|message| !message.is(mark::GONE))
+        {
             let state = self.states.get(message.state);
             let is_growing = message.is(mark::GROWING);
             let record = Record {
@@ -199,9 +208,13 @@ impl View {
     }
 
     /// Takes over what a newer snapshot says; `is_own` if there is nothing new in it. What the
-    /// client has been told keeps its place.
-    pub(super) fn adopt(&mut self, mut newer: View, is_own: bool) {
+    /// client has been told keeps its place. False if the other one knows less: it was written by
+    /// one who did not know all, or came from a backup. Then nothing is taken back, and the
+    /// directories have to be read and the journal written anew.
+    pub(super) fn adopt(&mut self, mut newer: View, is_own: bool) -> bool {
         let told = self.told;
+        let mut knows_all = newer.summary.highest >= self.summary.highest;
+        let mut expunged: Option<HashSet<u32>> = None;
         let mut merged = Vec::with_capacity(newer.messages.len().max(told));
         let mut theirs = std::mem::take(&mut newer.messages).into_iter().peekable();
         let mut last = 0;
@@ -225,9 +238,19 @@ impl View {
             let number = newer.states.number(old.place, &old.suffix, &old.words);
             let mut message = *ours;
             message.state = number.unwrap_or(0);
-            message.marks = message.marks & (mark::CHANGED | mark::RECENT) | mark::GONE;
-            (message.name_at, message.name_len) = (0, 0);
-            self.has_gone = true;
+            // Only what is known to be expunged is.
+            let expunged =
+                expunged.get_or_insert_with(|| newer.history().map(|gone| gone.uid).collect());
+            if ours.is(mark::GONE) || expunged.contains(&last) {
+                message.marks = message.marks & (mark::CHANGED | mark::RECENT) | mark::GONE;
+                (message.name_at, message.name_len) = (0, 0);
+                self.has_gone = true;
+            } else {
+                knows_all = false;
+                message.name_at = u32::try_from(newer.own.len()).unwrap_or(0);
+                message.marks |= mark::OWN;
+                newer.own.extend_from_slice(self.unique(ours));
+            }
             merged.push(message);
         }
         for mut message in theirs.skip_while(|message| message.uid <= last) {
@@ -237,16 +260,22 @@ impl View {
             merged.push(message);
         }
         newer.messages = merged;
-        let (new, old) = (&mut newer.summary, &self.summary);
-        new.next = new.next.max(old.next);
-        new.highest = new.highest.max(old.highest);
         newer.told = told;
+        newer.learnt = self.learnt;
         newer.has_changed = self.has_changed;
         newer.has_gone = self.has_gone;
         newer.recent_told = self.recent_told;
         newer.keywords_changed = self.keywords_changed || newer.words.len() > self.words.len();
         newer.may_be_new |= self.may_be_new && !is_own;
+        let (new, old) = (&mut newer.summary, &self.summary);
+        new.next = new.next.max(old.next);
+        new.highest = new.highest.max(old.highest);
+        if !knows_all {
+            new.floor = new.highest;
+            (new.seen.new.trust, new.seen.cur.trust) = (Trust::None, Trust::None);
+        }
         *self = newer;
+        knows_all
     }
 
     /// Takes note of what happened; `is_own` if this session did it. False if it cannot have
@@ -422,7 +451,12 @@ impl View {
     /// Writes the path of a message's file in the mailbox at `dir` into `path`.
     pub(super) fn path(&self, message: &Message, dir: &Path, path: &mut PathBuf) {
         let state = self.state(message);
-        join(path, dir, state.place, &[self.unique(message), &state.suffix]);
+        join(
+            path,
+            dir,
+            state.place,
+            &[self.unique(message), &state.suffix],
+        );
     }
 
     /// Those that are there.
@@ -462,7 +496,11 @@ impl View {
         let message = &mut self.messages[n];
         (message.size, message.date) = (size, date);
         message.marks &= !(mark::LEARNT | mark::GROWING);
-        message.marks |= if is_growing { mark::GROWING } else { mark::LEARNT };
+        message.marks |= match is_growing {
+            true => mark::GROWING,
+            false => mark::LEARNT,
+        };
+        self.learnt += usize::from(!is_growing);
     }
 
     pub(super) fn keywords_changed(&mut self) {

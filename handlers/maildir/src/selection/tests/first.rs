@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::support::*;
-use crate::selection::{Access, Kind, Selection, status};
+use crate::selection::{Access, Kind, Selection, Writing, status};
 use crate::test_support::{TestBox, files};
 
 #[test]
@@ -27,7 +27,10 @@ fn messages_get_uids_in_the_order_of_their_delivery_and_new_ones_go_to_cur() {
         ["100.m.h:2,", "12.m.h:2,S", "3.m.h:2,", "7.m.h:2,FRT"]
     );
     let list = fs::read_to_string(test.path("dovecot-uidlist")).expect("a list");
-    assert!(list.ends_with("\n1 :3.m.h\n2 :7.m.h\n3 :12.m.h\n4 :100.m.h\n"), "{list}");
+    assert!(
+        list.ends_with("\n1 :3.m.h\n2 :7.m.h\n3 :12.m.h\n4 :100.m.h\n"),
+        "{list}"
+    );
     // Nobody else is told that they are recent.
     assert_eq!(shown(&select(&test.dir)), "1 2FRT 3S 4");
 }
@@ -131,7 +134,11 @@ fn the_lists_of_courier_are_taken_over_uids_and_keywords() {
     put(&test, 1, ":2,S");
     put(&test, 2, ":2,");
     put(&test, 3, "");
-    fs::write(test.path("courierimapuiddb"), "1 555 40\n7 2.m.h\n9 1.m.h\n").expect("written");
+    fs::write(
+        test.path("courierimapuiddb"),
+        "1 555 40\n7 2.m.h\n9 1.m.h\n",
+    )
+    .expect("written");
     fs::create_dir(test.path("courierimapkeywords")).expect("made");
     fs::write(
         test.path("courierimapkeywords/:list"),
@@ -217,6 +224,74 @@ fn a_name_that_cannot_stand_in_the_list_is_changed() {
     fs::write(test.path("cur/1\n.m.h:2,F"), "message\n").expect("written");
     assert_eq!(shown(&select(&test.dir)), "1F");
     assert_eq!(shown(&select(&test.dir)), "1F");
+}
+
+/// As if the process had no right to write, which root always has.
+fn forbidden(test: &TestBox) -> Selection {
+    with(&test.dir, Access::ReadWrite, |open| {
+        let mut selection = Selection::prepare(open, true).expect("opened");
+        selection.writing = Writing::Forbidden;
+        selection.start(open.new_validity).expect("started");
+        selection
+    })
+}
+
+#[test]
+fn where_nothing_may_be_written_nothing_is_and_uids_that_do_not_last_say_so() {
+    let test = TestBox::with(2);
+    let before = files(&test.dir);
+    let mut selection = forbidden(&test);
+    assert!(selection.is_read_only());
+    assert_eq!(shown(&selection), "1 2");
+    assert_ne!(selection.validity(), VALIDITY);
+    let error = selection.store(&[0], &add("S"), None).expect_err("refused");
+    assert_eq!(error.kind(), Kind::ReadOnly);
+    put(&test, 3, "");
+    test.rename("cur/1.m.h:2,", "cur/1.m.h:2,S");
+    assert_eq!(refresh(&mut selection), "1S 2 3*");
+    test.remove("cur/2.m.h:2,");
+    assert_eq!(refresh(&mut selection), "1S 3*");
+    drop(selection);
+    assert_eq!(files(&test.dir), before);
+    assert!(test.exists("new/3.m.h"));
+    // What the list has lasts.
+    drop(select(&test.dir));
+    test.remove("superd-journal");
+    let mut selection = forbidden(&test);
+    assert_eq!(
+        (selection.validity(), shown(&selection)),
+        (VALIDITY, "1S 2".into())
+    );
+    put(&test, 9, "");
+    assert_eq!(refresh(&mut selection), "1S 2");
+    assert!(!test.exists("superd-journal"));
+}
+
+#[test]
+fn where_writing_fails_the_list_is_believed_and_the_rest_is_shown_when_it_works() {
+    let test = TestBox::with(2);
+    drop(select(&test.dir));
+    test.remove("superd-journal");
+    test.remove("superd-lock");
+    std::os::unix::fs::symlink("elsewhere", test.path("superd-lock")).expect("linked");
+    put(&test, 3, "");
+    let mut selection = select(&test.dir);
+    assert_eq!(
+        (selection.validity(), shown(&selection)),
+        (VALIDITY, "1 2".into())
+    );
+    assert!(selection.take_warning().is_some());
+    assert_eq!(refresh(&mut selection), "1 2");
+    test.remove("superd-lock");
+    assert_eq!(refresh(&mut selection), "1 2 3*");
+    assert_eq!(shown(&select(&test.dir)), "1 2 3");
+    // Without a list there would be no UIDVALIDITY that lasts.
+    drop(selection);
+    for name in ["superd-journal", "superd-lock", "dovecot-uidlist"] {
+        test.remove(name);
+    }
+    std::os::unix::fs::symlink("elsewhere", test.path("superd-lock")).expect("linked");
+    with(&test.dir, Access::ReadWrite, Selection::open).expect_err("told");
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn a_change_of_flags_is_in_the_name_and_in_the_other_session() {
     let news = b.take_news(true);
     assert_eq!(news.changed, [0, 2]);
     assert_eq!(shown(&b), shown(&a));
-    assert_eq!((b.modseq(0), b.highest_modseq()), (a.modseq(0), a.highest_modseq()));
+    assert_eq!(
+        (b.modseq(0), b.highest_modseq()),
+        (a.modseq(0), a.highest_modseq())
+    );
     // The third one knows it from the journal.
     let c = select(&test.dir);
     assert_eq!((shown(&c), c.modseq(2)), (shown(&a), a.modseq(2)));
@@ -75,10 +78,7 @@ fn a_store_keeps_what_others_changed_meanwhile() {
     hide(&test, &selection);
     let stored = selection.store(&[0, 1], &add("S"), None).expect("stored");
     assert_eq!(stored.changed, [0, 1]);
-    assert_eq!(
-        files(&test.path("cur")),
-        ["1.m.h:2,FS", "2.m.h:2,S"]
-    );
+    assert_eq!(files(&test.path("cur")), ["1.m.h:2,FS", "2.m.h:2,S"]);
     assert_eq!(shown(&selection), "1FS 2S");
 }
 
@@ -170,19 +170,24 @@ fn what_others_remove_is_expunged_and_what_they_deliver_is_new() {
     let test = TestBox::with(3);
     let (mut a, mut b) = (select(&test.dir), select(&test.dir));
     test.remove("cur/2.m.h:2,");
+    test.rename("cur/3.m.h:2,", "cur/3.m.h:2,F");
     put(&test, 4, "");
     put(&test, 5, ":2,S");
     a.sync().expect("synced");
-    assert_eq!(shown(&a), "1 (2) 3");
+    assert_eq!(shown(&a), "1 (2) 3F");
     let news = a.take_news(true);
-    assert_eq!((news.expunged.len(), news.exists, news.recent), (1, Some(4), Some(1)));
-    assert_eq!(shown(&a), "1 3 4* 5S");
-    assert_eq!(refresh(&mut b), "1 3 4 5S");
+    assert_eq!(
+        (news.expunged.len(), news.exists, news.recent),
+        (1, Some(4), Some(1))
+    );
+    assert_eq!(news.changed, [1]);
+    assert_eq!(shown(&a), "1 3F 4* 5S");
+    assert_eq!(refresh(&mut b), "1 3F 4 5S");
     assert_eq!(b.highest_modseq(), a.highest_modseq());
     // It comes back, and is another message.
     put(&test, 2, ":2,");
-    assert_eq!(refresh(&mut b), "1 3 4 5S 6");
-    assert_eq!(refresh(&mut a), "1 3 4* 5S 6");
+    assert_eq!(refresh(&mut b), "1 3F 4 5S 6");
+    assert_eq!(refresh(&mut a), "1 3F 4* 5S 6");
 }
 
 #[test]
@@ -350,7 +355,10 @@ fn a_mailbox_that_was_removed_is_not_found_and_another_one_in_its_place_neither(
     crate::Maildir::at(dir.clone()).create().expect("made");
     let error = selection.store(&[0], &add("S"), None).expect_err("another");
     assert_eq!(error.kind(), Kind::NotFound);
-    assert_eq!(selection.sync().expect_err("another").kind(), Kind::NotFound);
+    assert_eq!(
+        selection.sync().expect_err("another").kind(),
+        Kind::NotFound
+    );
     assert_eq!(files(&dir), ["cur", "new", "tmp"]);
 }
 
@@ -359,7 +367,10 @@ fn another_validity_is_another_mailbox() {
     let test = TestBox::with(1);
     let mut selection = select(&test.dir);
     fs::write(test.path("dovecot-uidlist"), "3 V5 N3\n2 :1.m.h\n").expect("written");
-    assert_eq!(selection.sync().expect_err("another").kind(), Kind::NotFound);
+    assert_eq!(
+        selection.sync().expect_err("another").kind(),
+        Kind::NotFound
+    );
     let again = select(&test.dir);
     assert_eq!((again.validity(), shown(&again)), (5, "2".into()));
 }
