@@ -12,6 +12,7 @@ pub mod file;
 pub mod identity;
 pub mod log;
 pub mod map;
+pub mod memory;
 pub mod names;
 #[cfg(feature = "nss")]
 pub mod nss;

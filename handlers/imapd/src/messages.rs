@@ -268,8 +268,7 @@ impl Session {
                 self.counts.copied += copied.pairs.len() as u64;
                 match copied.gone.is_empty() {
                     true => Answer::ok_with(copy_uid(&copied), "Copied."),
-                    // COPY is all or nothing (RFC 3501 section 6.4.7), and what is gone cannot be
-                    // copied; the rest was, and is told by its UIDs where somebody looks.
+                    // All or nothing (RFC 3501 section 6.4.7), and what is gone cannot be copied.
                     false => Answer::no("EXPUNGEISSUED", "Some of these messages are gone."),
                 }
             }

@@ -31,6 +31,8 @@ pub fn main(call: Call) -> Exit {
     let _ = os::signals::ignore_pipe();
     // A file over the limit of file sizes is one that is not written, and no end.
     let _ = os::signals::ignore_file_size();
+    // Much is needed to open a large mailbox, and little while a client has it open.
+    os::memory::give_back_large_blocks();
     if os::identity::effective_uid() == 0 {
         os::log::fatal(&call.name, "invoked as uid 0, terminating");
         return Exit::NO;

@@ -17,6 +17,9 @@ use crate::session::Session;
 /// takes.
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(30);
 
+/// A mailbox of so many messages needs memory to be opened that it does not need later.
+const LARGE: usize = 10_000;
+
 impl Session {
     /// How a mailbox is opened.
     pub(crate) fn open(&self, name: &Name, access: Access) -> Result<Selection, StoreError> {
@@ -64,6 +67,12 @@ impl Session {
             }
             Err(error) => return Ok(self.fault(&error)),
         };
+        if selection.len() >= LARGE {
+            os::memory::give_back();
+        }
+        if let Some(warning) = selection.take_warning() {
+            self.say_fault(&warning);
+        }
         // All of it is told here.
         let _ = selection.take_news(true);
         self.selected_name = Some(name);
@@ -269,6 +278,9 @@ impl Session {
         let Some(mut selection) = self.selected.take() else {
             return Vec::new();
         };
+        if let Some(warning) = selection.take_warning() {
+            self.say_fault(&warning);
+        }
         let news = selection.take_news(expunges);
         if self.qresync && !news.expunged.is_empty() {
             let mut uids: Vec<u32> = news.expunged.iter().map(|gone| gone.uid).collect();

@@ -237,7 +237,7 @@ impl Session {
                     other => self.execute(other)?,
                 };
                 self.look_around(expunges, by_uid);
-                answer
+                self.hold_back(answer)
             }
         };
         let go = self.count_bad(&answer);
@@ -251,6 +251,25 @@ impl Session {
             self.conn.flush()?;
         }
         Ok(go)
+    }
+
+    /// A client that keeps modification sequences must not take a later one for what it knows while an
+    /// expunge before it is kept back (RFC 7162 section 3.2.5.1): it is told how far it may go.
+    fn hold_back(&mut self, mut answer: Answer) -> Answer {
+        let selection = self.selected.as_ref().filter(|_| self.condstore);
+        let Some(oldest) = selection.and_then(Selection::oldest_untold) else {
+            return answer;
+        };
+        let code = format!("HIGHESTMODSEQ {}", oldest.saturating_sub(1));
+        match answer.code.is_empty() && answer.status == Status::Ok {
+            true => answer.code = code.into(),
+            false => {
+                self.out.extend_from_slice(b"* OK [");
+                self.out.extend_from_slice(code.as_bytes());
+                self.out.extend_from_slice(b"] Expunges are kept back.\r\n");
+            }
+        }
+        answer
     }
 
     fn count_bad(&mut self, answer: &Answer) -> Go {

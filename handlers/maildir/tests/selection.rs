@@ -551,3 +551,51 @@ fn several_sessions_and_deliveries_at_once_lose_and_double_nothing() {
     let list = fs::read_to_string(dir.join("dovecot-uidlist")).expect("a list");
     assert_eq!(list.lines().count(), 91);
 }
+
+#[test]
+fn a_message_that_two_sessions_move_at_once_is_in_one_place() {
+    let (from, one, other) = (maildir(), maildir(), maildir());
+    for at in 1..=60 {
+        from.put(&format!("cur/{at}.M1P1Q1.h:2,"));
+    }
+    let all: Vec<usize> = (0..60).collect();
+    let moved: Vec<usize> = std::thread::scope(|scope| {
+        let workers: Vec<_> = [&one, &other]
+            .map(|to| {
+                let (from, all) = (&from, &all);
+                scope.spawn(move || {
+                    let mut selection = from.select();
+                    let moved = with(&to.dir, Access::ReadWrite, |open| {
+                        selection.move_to(all, open)
+                    });
+                    moved.expect("moved").pairs.len()
+                })
+            })
+            .into_iter()
+            .collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.map(|moved| moved.expect("no panic")).collect()
+    });
+    assert_eq!(moved.iter().sum::<usize>(), 60);
+    assert_eq!(from.files("cur"), [""; 0]);
+    assert_eq!(one.files("cur").len(), moved[0]);
+    assert_eq!(other.files("cur").len(), moved[1]);
+}
+
+#[test]
+fn the_oldest_expunge_that_was_kept_back_is_known() {
+    let mailbox = maildir();
+    for at in 1..=3 {
+        mailbox.put(&format!("cur/{at}.M1P1Q1.h:2,T"));
+    }
+    let (mut one, mut other) = (mailbox.select(), mailbox.select());
+    assert_eq!(one.oldest_untold(), None);
+    other.expunge(Some(&[(1, 1)])).expect("expunged");
+    let first = other.highest_modseq();
+    other.expunge(Some(&[(2, 2)])).expect("expunged");
+    one.sync().expect("synced");
+    one.take_news(false);
+    assert_eq!(one.oldest_untold(), Some(first));
+    one.take_news(true);
+    assert_eq!(one.oldest_untold(), None);
+}

@@ -1,8 +1,10 @@
 //! SEARCH, SORT and THREAD: which messages of a mailbox are meant, and in which order.
 //!
-//! [`query`] is what is looked for, [`judge`] decides about one message, by way of [`text`]; [`sort`] and [`thread`] order messages,
-//! [`reply`] writes what is answered. What is here goes over the mailbox and reads what has to be read.
+//! [`query`] is what is looked for, and [`judge`] decides about one message, by way of [`text`];
+//! [`sort`] and [`thread`] order messages, the latter by what [`items`] keeps of their headers; [`reply`]
+//! writes what is answered. What is here goes over the mailbox and reads what has to be read.
 
+mod items;
 mod judge;
 mod query;
 mod reply;
@@ -17,10 +19,10 @@ pub use query::{BadCharset, Query};
 pub use reply::{saved, wants_reply, write_esearch, write_search, write_sort, write_thread};
 pub use thread::Threads;
 
+use items::{Items, Named, Names, Words};
 use judge::{AtHand, Resolved, View};
 use query::Depth;
 use sort::Key;
-use thread::{Items, Words};
 
 use crate::fetch::Need;
 use crate::reading::{self, Reading};
@@ -188,19 +190,23 @@ pub fn thread<E>(
     algorithm: ThreadAlgorithm,
     alive: &mut dyn FnMut() -> Result<(), E>,
 ) -> Result<Threads, E> {
+    let names = Names::default();
     let with_references = algorithm == ThreadAlgorithm::References;
     let reading = Reading {
         need: Need::Header,
-        work: &|(): &(), bytes| Words::of(bytes.unwrap_or_default(), with_references),
+        work: &|(): &(), bytes| {
+            let words = Words::of(bytes.unwrap_or_default(), with_references);
+            Named::of(&words, &names)
+        },
     };
     let mut items = Items::with_room(which.len());
     let mut undated = Vec::new();
     let mut count = 0;
-    reading::each(selection, which, &|_, _| (), &reading, &mut |n, words| {
-        if words.date.is_none() {
+    reading::each(selection, which, &|_, _| (), &reading, &mut |n, named| {
+        if named.date.is_none() {
             undated.push(n);
         }
-        items.add(n, words);
+        items.add(n, named);
         count += 1;
         if count % SIGN == 0 { alive() } else { Ok(()) }
     })?;

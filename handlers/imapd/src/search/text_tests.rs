@@ -90,6 +90,7 @@ fn a_body_is_the_text_of_its_parts_and_of_messages_inside() {
         ("=EF", false),
         ("deep words", true),
         ("the inn\u{e9}r one", true),
+        ("encoding: quoted-printable", true),
         ("report.bin", true),
         ("outside", false),
         ("binary words", false),

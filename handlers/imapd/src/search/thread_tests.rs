@@ -1,4 +1,5 @@
-use super::{Items, Threads, Words};
+use super::Threads;
+use crate::search::items::{Items, Named, Names, Words};
 
 /// A message, sent at that second: its id, what it refers to, its subject.
 fn item(n: usize, id: &str, references: &[&str], subject: &str) -> (usize, Words) {
@@ -14,9 +15,10 @@ fn item(n: usize, id: &str, references: &[&str], subject: &str) -> (usize, Words
 }
 
 fn made(all: Vec<(usize, Words)>) -> Items {
+    let names = Names::default();
     let mut items = Items::default();
     for (n, words) in all {
-        items.add(n, words);
+        items.add(n, Named::of(&words, &names));
     }
     items
 }
@@ -245,7 +247,7 @@ fn a_message_without_a_date_is_dated_by_its_arrival() {
     let mut items = Items::default();
     for (n, date) in [(3, Some(10)), (5, None), (9, Some(20))] {
         let (_, words) = item(n, "", &[], "");
-        items.add(n, Words { date, ..words });
+        items.add(n, Named::of(&Words { date, ..words }, &Names::default()));
     }
     items.arrived(5, 15);
     items.arrived(6, 0);

@@ -261,6 +261,12 @@ impl Selection {
         self.view.take_news(expunges)
     }
 
+    /// The modification sequence of the oldest expunge that [`Selection::take_news`] has kept back: a
+    /// client that takes a later one for what it knows would never hear of it (RFC 7162).
+    pub fn oldest_untold(&self) -> Option<u64> {
+        self.view.oldest_untold()
+    }
+
     /// The UIDs that were expunged with a modification sequence greater than this one, ascending.
     /// None if that was so long ago that nobody knows.
     pub fn vanished_since(&self, modseq: u64) -> Option<Vec<(u32, u32)>> {

@@ -29,21 +29,42 @@ impl Selection {
     /// dates: all of them, or none, if one is gone or anything fails (RFC 3501 section 6.4.7). They
     /// are on the disk when this returns.
     pub fn copy(&mut self, which: &[usize], target: &Open<'_>) -> Result<Copied, StoreError> {
-        self.copy_there(which, target, true)
+        Ok(self.copy_there(which, target, true)?.0)
     }
 
     /// Moves messages into another mailbox, or into this one under new UIDs; those that are gone
     /// are passed over. Each is there, on the disk, before it is removed here: a kill leaves some in
-    /// both and none in neither.
+    /// both and none in neither. One that somebody else has moved or expunged meanwhile is his, and
+    /// is taken back from the target.
     pub fn move_to(&mut self, which: &[usize], target: &Open<'_>) -> Result<Copied, StoreError> {
         self.check_writable()?;
-        let copied = self.copy_there(which, target, false)?;
-        let moved: Vec<usize> = copied
+        let (mut copied, mut mailbox) = self.copy_there(which, target, false)?;
+        let places = |pairs: &[(u32, u32)], selection: &Selection| -> Vec<(u32, usize)> {
+            let all = pairs.iter();
+            all.filter_map(|&(uid, _)| Some((uid, selection.position(uid)?)))
+                .collect()
+        };
+        let moved = places(&copied.pairs, self);
+        let numbers: Vec<usize> = moved.iter().map(|&(_, n)| n).collect();
+        let removed = self.remove(&numbers)?;
+        let (ours, others): (Vec<_>, Vec<_>) = copied
             .pairs
             .iter()
-            .filter_map(|&(uid, _)| self.position(uid))
-            .collect();
-        self.remove(&moved)?;
+            .partition(|(uid, _)| removed.binary_search(uid).is_ok());
+        if others.is_empty() {
+            return Ok(copied);
+        }
+        // Only what was told of can be removed, and nobody else is told by this session.
+        mailbox.take_news(true);
+        let back = others.iter().filter_map(|&(_, uid)| mailbox.position(uid));
+        let back: Vec<usize> = back.collect();
+        mailbox.remove(&back)?;
+        let lost = moved
+            .iter()
+            .filter(|(uid, _)| removed.binary_search(uid).is_err());
+        copied.gone.extend(lost.map(|&(_, n)| n));
+        copied.gone.sort_unstable();
+        copied.pairs = ours;
         Ok(copied)
     }
 
@@ -52,7 +73,7 @@ impl Selection {
         which: &[usize],
         target: &Open<'_>,
         all_or_none: bool,
-    ) -> Result<Copied, StoreError> {
+    ) -> Result<(Copied, Selection), StoreError> {
         let mut mailbox = Selection::open_as(target, false)?;
         let mut copied = Copied {
             validity: mailbox.validity(),
@@ -75,7 +96,7 @@ impl Selection {
             mailbox.make_last()?;
             copied.pairs = uids.into_iter().zip(given).collect();
         }
-        Ok(copied)
+        Ok((copied, mailbox))
     }
 
     /// Links the file of message `n` into `tmp` of the mailbox at `target`. None if it is gone.

@@ -470,6 +470,22 @@ impl View {
         kept.chain(self.expunged.iter().copied())
     }
 
+    /// The modification sequence of the oldest expunge that the client has not been told of.
+    pub(super) fn oldest_untold(&self) -> Option<u64> {
+        if !self.has_gone {
+            return None;
+        }
+        let told = self.told().iter();
+        let gone: HashSet<u32> = told
+            .filter(|message| message.is(mark::GONE))
+            .map(|message| message.uid)
+            .collect();
+        let of_those = self
+            .history()
+            .filter(|expunged| gone.contains(&expunged.uid));
+        of_those.map(|expunged| expunged.modseq).min()
+    }
+
     /// The UIDs that were expunged with a greater modification sequence. None if that is not known.
     pub(super) fn vanished_since(&self, modseq: u64) -> Option<Vec<(u32, u32)>> {
         if modseq < self.summary.floor {
