@@ -12,6 +12,10 @@ use crate::session::Session;
 /// A sign of life for a client that waits for a long search.
 const ALIVE: Duration = Duration::from_secs(10);
 
+/// So many texts one command may look for. Each takes its time for each message, and a line has room for
+/// thousands.
+const TEXTS: usize = 200;
+
 /// Tells a client that it has not been forgotten.
 struct Alive<'c> {
     conn: &'c mut Conn,
@@ -50,9 +54,9 @@ impl Session {
         key: &SearchKey,
     ) -> Result<Result<Found, Answer>, Trouble> {
         let query = Query::new(key, charset);
-        let Some(selection) = &mut self.selected else {
+        if self.selected.is_none() {
             return Ok(Err(self.not_selected()));
-        };
+        }
         let query = match query {
             Ok(query) => query,
             Err(bad) => {
@@ -62,7 +66,18 @@ impl Session {
                 )));
             }
         };
-        self.condstore |= query.uses_modseq();
+        if query.texts() > TEXTS {
+            return Ok(Err(Answer::no(
+                "LIMIT",
+                "That is too much to look for at once.",
+            )));
+        }
+        if query.uses_modseq() {
+            self.turn_on_condstore();
+        }
+        let Some(selection) = &mut self.selected else {
+            return Ok(Err(self.not_selected()));
+        };
         let mut alive = Alive::new(&mut self.conn);
         let found = query.run(selection, &self.saved, now(), &mut || alive.sign())?;
         Ok(Ok(found))

@@ -599,3 +599,34 @@ fn the_oldest_expunge_that_was_kept_back_is_known() {
     one.take_news(true);
     assert_eq!(one.oldest_untold(), None);
 }
+
+#[test]
+fn a_list_of_uids_that_is_damaged_is_made_anew_of_what_the_journal_knows() {
+    let mailbox = maildir();
+    for at in 1..=3 {
+        mailbox.put(&format!("cur/{at}.M1P1Q1.h:2,"));
+    }
+    let mut selection = mailbox.select();
+    selection
+        .store(&[0], &add(Flags::DELETED, &[]), None)
+        .expect("stored");
+    selection.expunge(None).expect("expunged");
+    drop(selection);
+    let list = mailbox.dir.join("dovecot-uidlist");
+    for damaged in ["", "3 V", "nonsense\n", "3 V77 N4\nx :y\n"] {
+        fs::write(&list, damaged).expect("written");
+        mailbox.put(&format!("new/9{}.M1P1Q1.h", damaged.len()));
+        let selection = mailbox.select();
+        assert_eq!(selection.validity(), 77, "{damaged:?}");
+        assert_eq!(uids(&selection)[..2], [2, 3], "{damaged:?}");
+        let text = fs::read_to_string(&list).expect("a list");
+        assert!(text.starts_with("3 V77 N"), "{damaged:?}: {text}");
+        assert!(text.contains("\n2 :2.M1P1Q1.h\n3 :3.M1P1Q1.h\n"), "{text}");
+    }
+    assert_eq!(uids(&mailbox.select()), [2, 3, 4, 5, 6, 7]);
+    // Nobody else knows what was in it.
+    fs::remove_file(mailbox.dir.join("superd-journal")).expect("removed");
+    fs::write(&list, "nonsense\n").expect("written");
+    let error = with(&mailbox.dir, Access::ReadWrite, Selection::open).expect_err("refused");
+    assert_eq!(error.kind(), maildir::selection::Kind::Corrupt, "{error}");
+}

@@ -108,6 +108,13 @@ impl Query {
         &self.root
     }
 
+    /// How many texts are looked for: what each message costs.
+    pub fn texts(&self) -> usize {
+        let is_text =
+            |node: &Node| matches!(node, Node::Header(..) | Node::Body(_) | Node::Text(_));
+        self.root.count(&is_text)
+    }
+
     /// Whether modification sequences are asked for, which have to be told then (RFC 7162 section 3.1.5).
     pub fn uses_modseq(&self) -> bool {
         self.root.any(&|node| matches!(node, Node::Modseq(_)))
@@ -175,6 +182,12 @@ impl Node {
         for child in self.children() {
             child.each(f);
         }
+    }
+
+    fn count(&self, f: &dyn Fn(&Node) -> bool) -> usize {
+        let mut count = 0;
+        self.each(&mut |node| count += usize::from(f(node)));
+        count
     }
 
     fn any(&self, f: &dyn Fn(&Node) -> bool) -> bool {

@@ -167,6 +167,9 @@ impl Selection {
                 Ok(None) => {}
                 // Courier's list is a help and no more.
                 Err(_) if source == courier => {}
+                // A list that is damaged is made anew where everything in it is known otherwise; nothing
+                // is lost of an empty one. One that is all there is is left for somebody to look at.
+                Err(Fault::Header | Fault::Line(_)) if start.is_none() || is_empty(source) => {}
                 Err(fault) => return Err(ListError::new(source, fault).into()),
             }
         }
@@ -383,6 +386,11 @@ impl Selection {
             Err(fault) => self.warning = Some(ListError::new(&path, fault).to_string()),
         }
     }
+}
+
+/// Whether there is a file of no length: one that a crash of the system has left.
+fn is_empty(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0)
 }
 
 /// Whether this is what the list should say of a message that has `uid`: nothing else, or a later
