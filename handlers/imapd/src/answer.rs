@@ -82,6 +82,26 @@ impl Answer {
         }
     }
 
+    /// What a client hears of what the system said.
+    pub fn of_system(error: &std::io::Error) -> Answer {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Answer::no("OVERQUOTA", "There is no room left.")
+            }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                Answer::no("NOPERM", "The server may not do this here.")
+            }
+            ErrorKind::WouldBlock => {
+                Answer::no("INUSE", "Another program holds a lock, try again.")
+            }
+            _ => Answer::no(
+                "SERVERBUG",
+                "The server failed to do this, try again later.",
+            ),
+        }
+    }
+
     /// Adds the line, with its tag and line end.
     pub fn write(&self, tag: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(tag);

@@ -10,6 +10,7 @@ use imap::frame::{Frame, Limits, Literal, Next};
 use imap::parse;
 use maildir::selection::{StageWriter, Staged, stage};
 use maildir::tree::{Tree, Wire};
+use wire::conn::FLOOD_LIMIT;
 use wire::{Conn, Trouble};
 
 use crate::answer::Answer;
@@ -144,8 +145,13 @@ pub fn receive(input: &mut Input<'_>) -> Result<Received, Trouble> {
 fn read_line(conn: &mut Conn, frame: &mut Frame) -> Result<Next, Trouble> {
     // A CR at the end of what has come may be the line end's.
     let mut has_cr = false;
+    let mut length = 0;
     loop {
         let bytes = conn.data()?;
+        length += bytes.len();
+        if length > FLOOD_LIMIT {
+            return Err(Trouble::Flood);
+        }
         let found = memchr::memchr(b'\n', bytes);
         let piece = &bytes[..found.unwrap_or(bytes.len())];
         let used = piece.len() + usize::from(found.is_some());
@@ -254,17 +260,8 @@ fn begin(input: &Input<'_>, frame: &Frame, literal: &Literal) -> Result<StageWri
 
 fn unwritten(error: &std::io::Error) -> Refusal {
     let answer = match error.kind() {
-        std::io::ErrorKind::StorageFull
-        | std::io::ErrorKind::QuotaExceeded
-        | std::io::ErrorKind::FileTooLarge => Answer::no("OVERQUOTA", "There is no room left."),
         std::io::ErrorKind::InvalidData => Answer::no("CANNOT", "A message cannot have a NUL."),
-        std::io::ErrorKind::PermissionDenied => {
-            Answer::no("NOPERM", "The server may not do this here.")
-        }
-        _ => Answer::no(
-            "SERVERBUG",
-            "The server failed to do this, try again later.",
-        ),
+        _ => Answer::of_system(error),
     };
     let is_clients = error.kind() == std::io::ErrorKind::InvalidData;
     let reason = format!("unable to write a message: {}", os::reason(error));

@@ -17,15 +17,9 @@ impl Session {
             TreeError::Exists(_) => Answer::no("ALREADYEXISTS", "There is such a mailbox."),
             TreeError::Missing(_) => Answer::no("NONEXISTENT", "There is no such mailbox."),
             TreeError::Refused(reason) => Answer::no("CANNOT", reason.clone()),
-            TreeError::Io(..) => {
+            TreeError::Io(_, cause) => {
                 self.say_fault(&error.to_string());
-                match error.is_permission() {
-                    true => Answer::no("NOPERM", "The server may not do this here."),
-                    false => Answer::no(
-                        "SERVERBUG",
-                        "The server failed to do this, try again later.",
-                    ),
-                }
+                Answer::of_system(cause)
             }
         }
     }

@@ -197,7 +197,6 @@ impl Session {
             input::receive(&mut input)?
         };
         self.counts.commands += 1;
-        self.counts.commands += 1;
         let (tag, parsed, messages) = match received {
             Received::Command {
                 tag,

@@ -17,7 +17,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::name::{Names, is_ours, with_size};
+use crate::name::{Names, is_ours, second_of, with_size};
 
 /// How often another name is tried where one is taken. Once is already a wonder.
 const TRIES: usize = 5;
@@ -212,16 +212,22 @@ impl Maildir {
         let now = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        // A message that comes by APPEND or COPY has the date that it had, but was put here now.
-        let stale = |meta: &fs::Metadata| {
-            let touched = u64::try_from(meta.mtime().max(meta.ctime())).unwrap_or(0);
-            meta.is_file() && now.as_secs().saturating_sub(touched) > STALE.as_secs()
+        let is_old = |second: u64| now.as_secs().saturating_sub(second) > STALE.as_secs();
+        // A message that comes by APPEND or COPY has the date that it had, and one that comes slowly was
+        // begun long ago: by its name and by its date it must be old.
+        let stale = |name: &[u8], meta: &fs::Metadata| {
+            let written = u64::try_from(meta.mtime()).unwrap_or(0);
+            meta.is_file() && is_old(written) && is_old(second_of(name))
         };
         entries
             .take(SWEEP_LIMIT)
             .filter_map(Result::ok)
             .filter(|entry| is_ours(entry.file_name().as_encoded_bytes()))
-            .filter(|entry| entry.metadata().is_ok_and(|meta| stale(&meta)))
+            .filter(|entry| {
+                let name = entry.file_name();
+                let meta = entry.metadata();
+                meta.is_ok_and(|meta| stale(name.as_encoded_bytes(), &meta))
+            })
             .filter(|entry| fs::remove_file(entry.path()).is_ok())
             .count()
     }

@@ -178,19 +178,37 @@ fn a_sweep_takes_only_what_is_older_than_36_hours() {
     let now = SystemTime::now();
     let tmp = maildir.path().join("tmp");
     let name = |second: u32| tmp.join(format!("{second}.M1P2Q3R4.host"));
-    // One is as old as its file, the other was put there now with an old date, as APPEND does it.
-    fs::write(name(1), b"x").expect("written");
-    let file = File::options().write(true).open(name(1)).expect("there");
-    let long_ago = now - 2 * STALE;
-    file.set_modified(long_ago).expect("set");
-    assert_eq!(maildir.sweep(now), 0);
-    fs::write(name(2), b"x").expect("written");
-    let file = File::options().write(true).open(name(2)).expect("there");
-    file.set_modified(now + Duration::from_secs(60))
-        .expect("set");
-    let later = now + STALE + Duration::from_secs(5);
-    assert_eq!(maildir.sweep(later), 1);
+    for (second, age) in [(1, STALE + Duration::from_secs(1)), (2, STALE)] {
+        fs::write(name(second), b"x").expect("written");
+        let file = File::options()
+            .write(true)
+            .open(name(second))
+            .expect("there");
+        file.set_modified(now - age).expect("set");
+    }
+    assert_eq!(maildir.sweep(now), 1);
     assert_eq!(files(&maildir, "tmp"), [name(2)]);
+}
+
+#[test]
+fn a_sweep_leaves_what_was_begun_just_now_whatever_date_it_has() {
+    let (_folder, maildir) = maildir();
+    let now = SystemTime::now();
+    let second = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("a clock")
+        .as_secs();
+    let path = maildir.path().join(format!("tmp/{second}.M1P2Q3R4.host"));
+    fs::write(&path, "text").expect("written");
+    age(&path);
+    assert_eq!(maildir.sweep(now), 0);
+    assert_eq!(maildir.sweep(now + 2 * STALE), 1);
+}
+
+fn age(path: &Path) {
+    let old = SystemTime::now() - STALE - Duration::from_secs(60);
+    let file = File::options().write(true).open(path).expect("open");
+    file.set_modified(old).expect("aged");
 }
 
 #[test]
@@ -200,24 +218,24 @@ fn a_sweep_takes_old_files_of_our_form_and_nothing_through_a_link() {
     let joe = Maildir::at(folder.path().join("joe"));
     ann.create().expect("made");
     joe.create().expect("made");
-    let ours = "1795503121.M823435P12605Q1R3572d272f01d821a.vm";
+    let ours = "1695503121.M823435P12605Q1R3572d272f01d821a.vm";
     for (maildir, part, name) in [
         (&ann, "cur", ours),
         (&joe, "tmp", ours),
-        (&joe, "tmp", "1795503121.12605.vm"),
+        (&joe, "tmp", "1695503121.12605.vm"),
     ] {
         let path = maildir.path().join(part).join(name);
         fs::write(&path, "text").expect("written");
+        age(&path);
     }
-    let later = SystemTime::now() + 2 * STALE;
-    assert_eq!(joe.sweep(later), 1);
+    assert_eq!(joe.sweep(SystemTime::now()), 1);
     assert!(
-        joe.path().join("tmp/1795503121.12605.vm").exists(),
+        joe.path().join("tmp/1695503121.12605.vm").exists(),
         "somebody else's form"
     );
     fs::remove_dir_all(joe.path().join("tmp")).expect("removed");
     std::os::unix::fs::symlink(ann.path().join("cur"), joe.path().join("tmp")).expect("a link");
-    assert_eq!(joe.sweep(later), 0);
+    assert_eq!(joe.sweep(SystemTime::now()), 0);
     assert!(ann.path().join("cur").join(ours).exists());
 }
 

@@ -62,6 +62,12 @@ pub(crate) fn is_ours(name: &[u8]) -> bool {
     rest.starts_with(b"R")
 }
 
+/// When the name of a message was made, in seconds since the epoch; 0 where it does not say.
+pub(crate) fn second_of(name: &[u8]) -> u64 {
+    let digits = name.split(|byte| !byte.is_ascii_digit()).next();
+    crate::sizes::number(digits.unwrap_or_default()).unwrap_or(0)
+}
+
 /// Makes names that differ from one another and from those of every other process and host.
 #[derive(Debug)]
 pub struct Names {

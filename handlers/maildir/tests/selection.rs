@@ -630,3 +630,28 @@ fn a_list_of_uids_that_is_damaged_is_made_anew_of_what_the_journal_knows() {
     let error = with(&mailbox.dir, Access::ReadWrite, Selection::open).expect_err("refused");
     assert_eq!(error.kind(), maildir::selection::Kind::Corrupt, "{error}");
 }
+
+#[test]
+fn a_mailbox_whose_directory_is_elsewhere_for_the_moment_is_not_made_anew() {
+    let mailbox = maildir();
+    mailbox.put("cur/1.M1P1Q1.h:2,");
+    drop(mailbox.select());
+    let (cur, away) = (mailbox.dir.join("cur"), mailbox.dir.join("cur.away"));
+    fs::rename(&cur, &away).expect("moved");
+    with(&mailbox.dir, Access::ReadWrite, Selection::open).expect_err("not there");
+    assert!(!cur.exists());
+    fs::rename(&away, &cur).expect("moved back");
+    assert_eq!(uids(&mailbox.select()), [1]);
+}
+
+#[test]
+fn a_keyword_that_is_too_long_is_refused() {
+    let mailbox = maildir();
+    mailbox.put("cur/1.M1P1Q1.h:2,");
+    let mut selection = mailbox.select();
+    for (length, fits) in [(255, true), (256, false)] {
+        let name = "k".repeat(length);
+        let stored = selection.store(&[0], &add(Flags::default(), &[&name]), None);
+        assert_eq!(stored.is_ok(), fits, "{length}");
+    }
+}

@@ -79,8 +79,15 @@ impl Selection {
         let mut todo: Vec<usize> = which.to_vec();
         let mut looks = 0;
         loop {
-            let renamed = self.store_once(&todo, change, &ids, unchanged_since, &mut stored)?;
-            todo = renamed;
+            let once = self.store_once(&todo, change, &ids, unchanged_since, &mut stored);
+            todo = match once {
+                Ok(renamed) => renamed,
+                Err(error) => {
+                    // The client is told what was done nonetheless.
+                    self.view.tell_changed(&stored.changed);
+                    return Err(error);
+                }
+            };
             if todo.is_empty() {
                 break;
             }

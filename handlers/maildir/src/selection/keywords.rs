@@ -114,6 +114,9 @@ impl Selection {
                 .map(Vec::as_slice)
                 .collect::<Vec<&[u8]>>()
         };
+        if adds && names.iter().any(|name| name.len() > NAME_BYTES) {
+            return Err(StoreError::full(&self.dir));
+        }
         self.read_letters();
         let missing = lacks(self);
         if adds && !missing.is_empty() && self.writing == Writing::Works {

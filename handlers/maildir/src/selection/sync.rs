@@ -522,12 +522,16 @@ fn new_op(found: &Found, file: usize, uid: u32, modseq: u64) -> NewOp {
     }
 }
 
-/// Makes the directories of a mailbox that lacks them, as a hand-made one may.
+/// Makes the directories of a mailbox that lacks them, as a hand-made one may. One that was used before
+/// had them: they are elsewhere for the moment, and its messages with them.
 fn make_directories(dir: &Path) -> Result<(), StoreError> {
+    let was_used = [super::journal::FILE, uidlist::FILE]
+        .iter()
+        .any(|file| fs::symlink_metadata(dir.join(file)).is_ok());
     for part in ["new", "cur", "tmp"] {
         let path = dir.join(part);
         match fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound && (!was_used || part == "tmp") => {
                 let made = DirBuilder::new().mode(0o700).create(&path);
                 made.map_err(StoreError::at("create", &path))?;
             }

@@ -46,7 +46,14 @@ impl Selection {
         };
         let moved = places(&copied.pairs, self);
         let numbers: Vec<usize> = moved.iter().map(|&(_, n)| n).collect();
-        let removed = self.remove(&numbers)?;
+        let (removed, fault) = match self.remove(&numbers) {
+            Ok(removed) => (removed, None),
+            // Those that it got away are moved, and the others stay here.
+            Err(error) => {
+                let gone = moved.iter().filter(|&&(_, n)| self.is_gone(n));
+                (gone.map(|&(uid, _)| uid).collect(), Some(error))
+            }
+        };
         let (ours, others): (Vec<_>, Vec<_>) = copied
             .pairs
             .iter()
@@ -59,6 +66,9 @@ impl Selection {
         let back = others.iter().filter_map(|&(_, uid)| mailbox.position(uid));
         let back: Vec<usize> = back.collect();
         mailbox.remove(&back)?;
+        if let Some(error) = fault {
+            return Err(error);
+        }
         let lost = moved
             .iter()
             .filter(|(uid, _)| removed.binary_search(uid).is_err());

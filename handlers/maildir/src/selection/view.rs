@@ -519,6 +519,15 @@ impl View {
         self.learnt += usize::from(!is_growing);
     }
 
+    /// These have changed, and the client has to be told although this session did it.
+    pub(super) fn tell_changed(&mut self, which: &[usize]) {
+        for &n in which {
+            self.messages[n].marks |= mark::CHANGED;
+            self.has_changed = true;
+        }
+    }
+
+    /// There are other keywords than before.
     pub(super) fn keywords_changed(&mut self) {
         self.keywords_changed = true;
     }
