@@ -655,3 +655,23 @@ fn a_keyword_that_is_too_long_is_refused() {
         assert_eq!(stored.is_ok(), fits, "{length}");
     }
 }
+
+#[test]
+fn lines_that_a_list_of_uids_has_lost_from_its_end_come_again() {
+    let mailbox = maildir();
+    for at in 1..=4 {
+        mailbox.put(&format!("cur/{at}.M1P1Q1.h:2,"));
+    }
+    drop(mailbox.select());
+    let list = mailbox.dir.join("dovecot-uidlist");
+    let whole = fs::read_to_string(&list).expect("a list");
+    let first = whole.find('\n').expect("a line") + 1;
+    for cut in first..whole.len() {
+        fs::write(&list, &whole[..cut]).expect("written");
+        assert_eq!(uids(&mailbox.select()), [1, 2, 3, 4], "cut at {cut}");
+    }
+    mailbox.put("new/9.M1P1Q1.h");
+    assert_eq!(uids(&mailbox.select()), [1, 2, 3, 4, 5]);
+    let text = fs::read_to_string(&list).expect("a list");
+    assert!(text.ends_with("4 :4.M1P1Q1.h\n5 :9.M1P1Q1.h\n"), "{text}");
+}

@@ -36,6 +36,8 @@ struct Listed {
     /// The UIDs of the fresh files, and of the messages that are known; 0 is none.
     fresh: Vec<u32>,
     known: Vec<u32>,
+    /// The UID of its last line; 0 where that does not matter.
+    last: u32,
 }
 
 /// Who got which UID.
@@ -141,6 +143,7 @@ impl Selection {
             is_couriers: false,
             fresh: vec![0; fresh.len()],
             known,
+            last: 0,
         };
         if start.is_none() && seen == summary.seen.list && seen.is_there {
             let known = self.view.messages.iter().map(|message| message.uid);
@@ -220,6 +223,15 @@ impl Selection {
         let mut count = 0;
         if listed.header.version == 0 {
             for (_, message) in view.living() {
+                add_line(&mut lines, message.uid, view.unique(message));
+                count += 1;
+            }
+        }
+        // Lines that were lost from its end come again as they were.
+        for (n, message) in view.living() {
+            let is_lost = listed.known[n] == 0 && listed.header.version == 3;
+            if is_lost && message.uid > listed.last {
+                listed.known[n] = message.uid;
                 add_line(&mut lines, message.uid, view.unique(message));
                 count += 1;
             }
@@ -424,9 +436,10 @@ fn read(
     let known_index = NameIndex::of(view);
     let mut listed_fresh = vec![0; fresh.len()];
     let mut listed_known = vec![0; view.messages.len()];
-    let mut lines = 0;
+    let (mut lines, mut last) = (0, 0);
     let header = uidlist::read(BufReader::with_capacity(64 * 1024, file), |entry| {
         lines += 1;
+        last = entry.uid;
         // A name that stands there twice came back after it was gone: the later UID counts.
         let hash = hash(entry.unique);
         if let Some(at) = fresh_index.find(hash, |at| unique(at) == entry.unique) {
@@ -443,6 +456,7 @@ fn read(
         is_couriers: !is_own(path),
         fresh: listed_fresh,
         known: listed_known,
+        last,
     }))
 }
 
