@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::clients::{self, How, Mail};
 use crate::post::{Office, PASSWORD, Pop3, SYSTEM_PASSWORD, with_system_users};
+use crate::support::imap::Imap;
 use crate::support::{Client, Done, Run, address, bin};
 
 /// An office with mail, whose services are those of the init script.
@@ -197,4 +198,25 @@ fn the_setting_of_the_mailbox_holds_for_the_password_and_for_the_mail() {
     refuses(host.port(110), PASSWORD);
     std::fs::rename(host.office.maildir("joe"), host.office.path("joe/Mail")).unwrap();
     read_by_password(host.port(110), PASSWORD);
+}
+
+#[test]
+fn imap_has_the_settings_of_pop3_where_it_has_none_of_its_own() {
+    if !with_system_users("IMAP by the init script") {
+        return;
+    }
+    let host = Host::new("SERVICES='pop3 imap'\nPOP3_CHECKER=checkpw");
+    read_by_password(host.port(110), PASSWORD);
+    let mut client = Imap::connect(host.port(143));
+    assert!(client.login("joe", SYSTEM_PASSWORD).starts_with("NO "));
+    assert!(client.login("joe", PASSWORD).starts_with("OK "));
+    let told = client.ok("SELECT INBOX");
+    assert!(told.iter().any(|line| line == "2 EXISTS"), "{told:?}");
+    client.ok("LOGOUT");
+    drop(host);
+    let host = Host::new(
+        "SERVICES=imap\nPOP3_CHECKER=checkpw\nIMAP_CHECKER=checkpassword\nIMAP_PORT=10143",
+    );
+    let mut client = Imap::connect(host.port(10_143));
+    assert!(client.login("joe", SYSTEM_PASSWORD).starts_with("OK "));
 }

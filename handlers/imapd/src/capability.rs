@@ -34,7 +34,7 @@ pub const ALL: &[&str] = &[
 /// The list for one client: without what the site hides, and without COMPRESS once it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Names that are not told, in upper case.
+    /// Names that are not told, as they are told.
     pub hidden: Vec<String>,
     /// The most octets of a message.
     pub append_limit: u64,
@@ -47,7 +47,10 @@ impl Capabilities {
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut first = true;
         let mut add = |name: &str, out: &mut Vec<u8>| {
-            if self.hidden.iter().any(|hidden| hidden == name) {
+            let bare = name.split_once('=').map_or(name, |(bare, _)| bare);
+            let is_limit = bare == "APPENDLIMIT";
+            let hides = |hidden: &String| hidden == name || (is_limit && hidden == bare);
+            if self.hidden.iter().any(hides) {
                 return;
             }
             if !first {

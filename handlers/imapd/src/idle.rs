@@ -1,7 +1,7 @@
 //! IDLE (RFC 2177): telling changes as they come.
 //!
 //! The directories of the mailbox are watched. Where the system has no watches left (or sees nothing,
-//! as on a network file system) they are looked at every few seconds instead.
+//! as on a network file system) they are looked at every second instead.
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;

@@ -48,7 +48,7 @@ impl Session {
         if list.select_recursive {
             for (name, known) in &names {
                 if known.subscribed && !is_meant(&self.wire.show(name)) {
-                    stand_for.extend(parents(name));
+                    stand_for.extend(parents(name, self.is_below_inbox()));
                 }
             }
         }
@@ -120,9 +120,7 @@ impl Session {
             };
             names.insert(listed.name, known);
         }
-        // With a namespace below INBOX everything is a child of it to clients.
-        let is_below_inbox = self.settings.prefix.len() == b"INBOX.".len()
-            && self.settings.prefix[..5].eq_ignore_ascii_case(b"INBOX");
+        let is_below_inbox = self.is_below_inbox();
         if is_below_inbox && names.len() > 1 {
             names.entry(Name::inbox()).or_default().has_children = true;
         }
@@ -130,12 +128,18 @@ impl Session {
             return Ok(names);
         }
         for name in self.tree.subscribed()? {
-            for above in parents(&name) {
+            for above in parents(&name, is_below_inbox) {
                 names.entry(above).or_default().child_subscribed = true;
             }
             names.entry(name).or_default().subscribed = true;
         }
         Ok(names)
+    }
+
+    /// Whether the namespace makes everything a child of INBOX, to clients.
+    fn is_below_inbox(&self) -> bool {
+        let prefix = &self.settings.prefix;
+        prefix.len() == b"INBOX.".len() && prefix[..5].eq_ignore_ascii_case(b"INBOX")
     }
 
     fn special(&self, names: &BTreeMap<Name, Known>) -> BTreeMap<Name, Vec<Use>> {
@@ -195,7 +199,8 @@ impl Session {
     }
 }
 
-/// All names above this one.
-fn parents(name: &Name) -> impl Iterator<Item = Name> {
-    std::iter::successors(name.parent(), Name::parent)
+/// All names above this one; with a namespace below INBOX that is above all others.
+fn parents(name: &Name, is_below_inbox: bool) -> impl Iterator<Item = Name> {
+    let inbox = (is_below_inbox && !name.is_inbox()).then(Name::inbox);
+    std::iter::successors(name.parent(), Name::parent).chain(inbox)
 }

@@ -88,7 +88,7 @@ fn refuse(call: &Call, mut conn: Conn, reply: &str) {
 
 /// Reads the settings and finds the Maildir. What is wrong with either is in the log afterwards.
 fn prepare(call: &Call, log: &mut Log) -> Result<(Tree, Settings), &'static str> {
-    let user = call.env.bytes("USER").unwrap_or_default();
+    let user = crate::settings::user(&call.env);
     let mut say = |event: &str, reason: &str| {
         log.event(event)
             .field("user", user)

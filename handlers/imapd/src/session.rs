@@ -393,9 +393,9 @@ impl Session {
         for name in names {
             let name = name.to_ascii_uppercase();
             let is_known = match name.as_slice() {
-                b"CONDSTORE" => {
+                b"CONDSTORE" if self.settings.capabilities.has("CONDSTORE") => {
                     enables = true;
-                    self.settings.capabilities.has("CONDSTORE")
+                    true
                 }
                 b"QRESYNC" if self.settings.capabilities.has("QRESYNC") => {
                     // RFC 7162 section 3.2.3: it brings CONDSTORE with it.

@@ -101,23 +101,23 @@ impl Settings {
                     .split(|byte| b" ,\t".contains(byte))
                     .filter(|name| !name.is_empty())
                     .map(|name| String::from_utf8_lossy(name).to_ascii_uppercase())
-                    .map(|name| match name.as_str() {
-                        "IMAP4REV1" => "IMAP4rev1".to_owned(),
-                        _ => name,
-                    })
+                    // Without it nobody would know what speaks here.
+                    .filter(|name| name != "IMAP4REV1")
                     .collect(),
                 append_limit,
                 compressed: false,
             },
-            user: env
-                .bytes("AUTHENTICATED")
-                .or_else(|| env.bytes("USER"))
-                .unwrap_or_default()
-                .to_vec(),
+            user: user(env).to_vec(),
             tag: text(env, "IMAPLOGINTAG").map(<[u8]>::to_vec),
             warnings,
         })
     }
+}
+
+/// Who the client is, for the log.
+pub(crate) fn user(env: &Env) -> &[u8] {
+    let user = text(env, "AUTHENTICATED").or_else(|| text(env, "USER"));
+    user.unwrap_or_default()
 }
 
 /// A variable that is set to something.

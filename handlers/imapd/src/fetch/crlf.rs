@@ -1,4 +1,4 @@
-//! Bytes of a file as octets of the wire: line ends become CRLF, NUL becomes 80.
+//! Bytes of a file as octets of the wire: line ends become CRLF, NUL becomes the octet 0x80.
 //!
 //! A CR that no LF follows is no line end and stays. The octets are those that
 //! [`mime::walk::wire_size`] counts; a last line without an end gets none.

@@ -12,7 +12,7 @@
 //!
 //! Where the RFC leaves a choice the reply is Dovecot's, so that a client that comes from there has
 //! nothing to fetch again: a section that a message does not have is empty, not NIL; NUL, which no
-//! literal may have, is sent as the octet 80; an address without a domain has MISSING_DOMAIN.
+//! literal may have, is sent as the octet 0x80; an address without a domain has MISSING_DOMAIN.
 //!
 //! The rooms: [`plan`] says what has to be read; [`view`] writes what is known without reading;
 //! [`envelope`], [`structure`] and [`section`] write what is in a message, as functions of its bytes;

@@ -1,6 +1,7 @@
 //! Looking for text in messages: decoded, whatever they are encoded in, and without regard to case.
 
 use imap::date::Date;
+use mime::address::{self, Address};
 use mime::decode::{charset_to_utf8, header_text};
 use mime::fold::{Needle, contains_folded};
 use mime::header::fields;
@@ -17,12 +18,36 @@ pub(crate) fn decoded(text: &[u8], charset: &[u8]) -> String {
     charset_to_utf8(text, Some(charset)).into_owned()
 }
 
-/// Whether a field of that name contains the text, as it is shown: with its encoded words decoded.
-/// Nothing is contained in every field that there is (RFC 3501 section 6.4.4).
+/// Fields of addresses, in which these are looked for as the envelope has them (RFC 3501 section 6.4.4).
+const ADDRESS_FIELDS: [&[u8]; 6] = [b"From", b"To", b"Cc", b"Bcc", b"Sender", b"Reply-To"];
+
+/// Whether a field of that name contains the text, as it is shown: with its encoded words decoded, and
+/// addresses also without the comments in them. Nothing is contained in every field that there is (RFC
+/// 3501 section 6.4.4).
 pub(crate) fn header_contains(header: &[u8], name: &[u8], needle: &Needle) -> bool {
-    fields(header)
-        .filter(|field| field.is(name))
-        .any(|field| needle.is_empty() || shown_contains(&header_text(field.value), needle))
+    let is_of_addresses = ADDRESS_FIELDS
+        .iter()
+        .any(|field| field.eq_ignore_ascii_case(name));
+    fields(header).filter(|field| field.is(name)).any(|field| {
+        needle.is_empty()
+            || shown_contains(&header_text(field.value), needle)
+            || (is_of_addresses && addresses_contain(field.value, needle))
+    })
+}
+
+/// Whether an address of the list contains the text, as `local@domain`. Without a comment it stands in
+/// the field like that.
+fn addresses_contain(value: &[u8], needle: &Needle) -> bool {
+    memchr::memchr(b'(', value).is_some()
+        && address::parse(value).iter().any(|address| match address {
+            Address::Mailbox(mailbox) => {
+                let mut text = mailbox.local.to_vec();
+                text.push(b'@');
+                text.extend_from_slice(mailbox.domain.as_deref().unwrap_or_default());
+                contains_folded(&charset_to_utf8(&text, None), needle)
+            }
+            Address::GroupStart(_) | Address::GroupEnd => false,
+        })
 }
 
 /// White space counts as one space, as clients show it, or as what it is.

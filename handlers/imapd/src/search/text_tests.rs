@@ -115,3 +115,13 @@ fn a_message_in_a_message_in_a_message_is_searched() {
     let inner = "Content-Type: message/rfc822\n\n".repeat(20) + "Subject: needle\n\nhay\n";
     assert!(body_has(&inner, "needle") && body_has(&inner, "hay"));
 }
+
+#[test]
+fn an_address_is_found_whatever_comments_are_in_it() {
+    let header = b"From: <user-from (comment)@ (comment) domain.org>\r\nSubject: a (b)@ c\r\n\r\n";
+    let finds = |name: &[u8], text: &str| header_contains(header, name, &Needle::new(text));
+    assert!(finds(b"from", "User-From@domain.org"));
+    assert!(finds(b"From", "(comment)@"));
+    assert!(!finds(b"From", "user-from@domain.org2"));
+    assert!(!finds(b"Subject", "a@c"));
+}
