@@ -675,3 +675,21 @@ fn lines_that_a_list_of_uids_has_lost_from_its_end_come_again() {
     let text = fs::read_to_string(&list).expect("a list");
     assert!(text.ends_with("4 :4.M1P1Q1.h\n5 :9.M1P1Q1.h\n"), "{text}");
 }
+
+#[test]
+fn a_change_that_fails_in_its_middle_tells_what_it_has_done() {
+    let mailbox = maildir();
+    mailbox.put("cur/1.M1P1Q1.h:2,");
+    // No letter more fits into this name.
+    let long = format!("2.M1P1Q1.{}:2,", "h".repeat(255 - 12));
+    assert_eq!(long.len(), 255);
+    mailbox.put(&format!("cur/{long}"));
+    mailbox.put("cur/3.M1P1Q1.h:2,");
+    let mut selection = mailbox.select();
+    let stored = selection.store(&[0, 1, 2], &add(Flags::SEEN, &[]), None);
+    stored.expect_err("a name cannot be that long");
+    assert_eq!(selection.take_news(true).changed, [0]);
+    assert!(selection.flags(0).contains(Flags::SEEN));
+    assert!(!selection.flags(1).contains(Flags::SEEN));
+    assert_eq!(mailbox.files("cur").len(), 3);
+}
