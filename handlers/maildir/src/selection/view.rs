@@ -519,6 +519,11 @@ impl View {
         self.learnt += usize::from(!is_growing);
     }
 
+    /// Whether there are keywords that no file but the journal knows.
+    pub(super) fn has_words(&self) -> bool {
+        !self.words.is_empty()
+    }
+
     /// These have changed, and the client has to be told although this session did it.
     pub(super) fn tell_changed(&mut self, which: &[usize]) {
         for &n in which {
