@@ -25,6 +25,14 @@ pub fn create_exclusive_readable(path: &Path, mode: u32) -> io::Result<File> {
         .open(path)
 }
 
+/// Begins to write a file to the disk, without waiting for it. What cannot be begun happens later of
+/// itself.
+pub fn begin_to_write(file: &File) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open for as long as the call takes, and no memory is involved.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
 /// Creates a file that has `content` from the instant on that others see it; whoever dies meanwhile leaves
 /// nothing. `ErrorKind::AlreadyExists` if there is one. `ErrorKind::Unsupported` where the file system
 /// has no files without names, or /proc is not there.

@@ -177,7 +177,10 @@ impl Journal {
         // whole is known by its checksums.
         let make_last = |file: &File| match view.has_words() {
             true => file.sync_data(),
-            false => Ok(()),
+            false => {
+                os::file::begin_to_write(file);
+                Ok(())
+            }
         };
         let result = parts
             .iter()
