@@ -285,3 +285,31 @@ fn the_size_of_a_mailbox_is_that_of_its_messages() {
         },
     );
 }
+
+#[test]
+fn the_name_of_a_namespace_is_there_for_who_goes_down_level_by_level() {
+    let home = Home::new();
+    pantry(&home);
+    let mut client = home.imapd(&[("IMAPD_NAMESPACE", "Old.Mail.")]);
+    let shown = |reply: &Reply| {
+        let names = reply.untagged.iter().map(|line| {
+            let (attributes, name) = line.rsplit_once(' ').unwrap();
+            (attributes.contains("\\Noselect"), name.to_owned())
+        });
+        names.collect::<Vec<(bool, String)>>()
+    };
+    let name = |is_empty: bool, name: &str| (is_empty, name.to_owned());
+    let top = client.run("LIST \"\" %");
+    assert_eq!(shown(&top), [name(true, "Old"), name(false, "INBOX")]);
+    assert_eq!(
+        shown(&client.run("LIST \"\" Old.%")),
+        [name(true, "Old.Mail")]
+    );
+    let all = shown(&client.run("LIST \"\" Old.Mail.%"));
+    assert!(all.contains(&name(false, "Old.Mail.Fruit")), "{all:?}");
+    let top = client.run("LSUB \"\" %");
+    assert_eq!(shown(&top), [name(true, "Old"), name(false, "INBOX")]);
+    // Below INBOX it is INBOX itself.
+    let mut client = home.imapd(&[("IMAPD_NAMESPACE", "INBOX.")]);
+    assert_eq!(shown(&client.run("LIST \"\" %")), [name(false, "INBOX")]);
+}

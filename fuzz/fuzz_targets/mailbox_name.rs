@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn check(wire: &Wire, name: &Name) {
-    let root = Path::new("/root/of/all");
+    let root = Path::new("the/top");
     let path = Tree::new(root.to_owned()).path(name);
     let inner = path.strip_prefix(root).expect("below the root");
     let parts: Vec<Component> = inner.components().collect();

@@ -72,6 +72,23 @@ pub fn ranges_of(numbers: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
     ranges
 }
 
+/// What two lists of ranges have in common; both sorted and without overlaps.
+pub fn intersect(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let (mut i, mut j) = (0, 0);
+    let mut both = Vec::new();
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        let range = (x.0.max(y.0), x.1.min(y.1));
+        if range.0 <= range.1 {
+            both.push(range);
+        }
+        match x.1 < y.1 {
+            true => i += 1,
+            false => j += 1,
+        }
+    }
+    both
+}
+
 /// Whether sorted ranges without overlaps contain a number.
 pub fn contains(ranges: &[(u32, u32)], number: u32) -> bool {
     let at = ranges.partition_point(|&(_, end)| end < number);

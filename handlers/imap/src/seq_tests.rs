@@ -89,3 +89,10 @@ fn a_long_set_is_read_whole() {
     let text: Vec<String> = (1..=20_000).map(|n| (n * 2).to_string()).collect();
     assert_eq!(of(&text.join(","), 9).len(), 20_000);
 }
+
+#[test]
+fn ranges_have_in_common_what_is_in_both() {
+    let both = intersect(&[(1, 5), (8, 8), (10, 20)], &[(3, 8), (12, 13), (19, 30)]);
+    assert_eq!(both, [(3, 5), (8, 8), (12, 13), (19, 20)]);
+    assert_eq!(intersect(&[], &[(1, 2)]), []);
+}

@@ -52,6 +52,17 @@ impl Session {
                 }
             }
         }
+        if !list.select_subscribed && !list.select_special_use {
+            for level in self.levels_of_prefix() {
+                if is_meant(&level) {
+                    let above_all = Known {
+                        has_children: names.len() > 1,
+                        ..Known::default()
+                    };
+                    self.write_list(&level, &above_all, &[], list.extended, false, false);
+                }
+            }
+        }
         for (name, known) in &names {
             let shown = self.wire.show(name);
             if !is_meant(&shown) {
@@ -87,25 +98,47 @@ impl Session {
             Err(error) => return self.tree_fault(&error),
         };
         let patterns = self.patterns(reference, &[pattern.to_vec()]);
+        let is_meant = |shown: &[u8]| patterns.iter().any(|pattern| pattern.matches(shown));
+        let has_any = names
+            .iter()
+            .any(|(name, known)| known.subscribed && !name.is_inbox());
+        if has_any && pattern.ends_with(b"%") {
+            for level in self.levels_of_prefix() {
+                if is_meant(&level) {
+                    self.write_lsub(&level, false);
+                }
+            }
+        }
         for (name, known) in names {
             let shown = self.wire.show(&name);
             // A parent that is not subscribed is told where `%` hides what is below it.
             let stands_for_children = known.child_subscribed && pattern.ends_with(b"%");
-            if !(known.subscribed || stands_for_children)
-                || !patterns.iter().any(|pattern| pattern.matches(&shown))
-            {
-                continue;
+            if (known.subscribed || stands_for_children) && is_meant(&shown) {
+                self.write_lsub(&shown, known.subscribed);
             }
-            self.out.extend_from_slice(match known.subscribed {
-                true => b"* LSUB () ",
-                false => b"* LSUB (\\Noselect) ",
-            });
-            write::string(&mut self.out, &[self.settings.separator]);
-            self.out.push(b' ');
-            write::astring(&mut self.out, &shown);
-            self.out.extend_from_slice(b"\r\n");
         }
         Answer::ok("Listed.")
+    }
+
+    fn write_lsub(&mut self, shown: &[u8], is_subscribed: bool) {
+        self.out.extend_from_slice(match is_subscribed {
+            true => b"* LSUB () ",
+            false => b"* LSUB (\\Noselect) ",
+        });
+        write::string(&mut self.out, &[self.settings.separator]);
+        self.out.push(b' ');
+        write::astring(&mut self.out, shown);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// The names that only the namespace makes: no mailbox has them, and all but INBOX are below them.
+    fn levels_of_prefix(&self) -> Vec<Vec<u8>> {
+        if self.is_below_inbox() {
+            return Vec::new();
+        }
+        let prefix = &self.settings.prefix;
+        let ends = memchr::memchr_iter(self.settings.separator, prefix);
+        ends.map(|end| prefix[..end].to_vec()).collect()
     }
 
     /// All names, and with `subscribed` what is known of subscriptions, too.

@@ -4,14 +4,14 @@ use std::io::Write as _;
 
 use imap::command::{By, FetchItem, StoreHow};
 use imap::flag::Flag;
-use imap::seq::{SequenceSet, ranges_of};
+use imap::seq::{SequenceSet, intersect, ranges_of};
 use imap::write;
 use maildir::selection::{Access, Change, Copied, Flags, How, Kind, Selection};
 use wire::Trouble;
 
 use crate::answer::Answer;
 use crate::fetch::{self, Plan};
-use crate::selecting::{intersect, missing, write_flags};
+use crate::selecting::{missing, write_flags};
 use crate::session::{REPLY_BYTES, Session};
 
 /// System flags and keywords, as the storage has them.

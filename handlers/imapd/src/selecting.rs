@@ -132,7 +132,7 @@ impl Session {
             return Ok(());
         };
         let vanished = match selection.vanished_since(known.modseq) {
-            Some(ranges) => intersect(&ranges, &known_uids),
+            Some(ranges) => seq::intersect(&ranges, &known_uids),
             None => missing(selection, &known_uids, above),
         };
         if !vanished.is_empty() {
@@ -333,23 +333,6 @@ pub(crate) fn write_flags(
     out.extend_from_slice(b")\r\n");
 }
 
-/// What two lists of ranges have in common; both sorted and without overlaps.
-pub(crate) fn intersect(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
-    let (mut i, mut j) = (0, 0);
-    let mut both = Vec::new();
-    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
-        let range = (x.0.max(y.0), x.1.min(y.1));
-        if range.0 <= range.1 {
-            both.push(range);
-        }
-        match x.1 < y.1 {
-            true => i += 1,
-            false => j += 1,
-        }
-    }
-    both
-}
-
 /// The UIDs of `known` above `above` that no message has (any more), as ranges.
 pub(crate) fn missing(selection: &Selection, known: &[(u32, u32)], above: u32) -> Vec<(u32, u32)> {
     let end = selection.uid_next();
@@ -365,17 +348,5 @@ pub(crate) fn missing(selection: &Selection, known: &[(u32, u32)], above: u32) -
     if next < end {
         gaps.push((next, end - 1));
     }
-    intersect(&gaps, known)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_have_in_common_what_is_in_both() {
-        let both = intersect(&[(1, 5), (8, 8), (10, 20)], &[(3, 8), (12, 13), (19, 30)]);
-        assert_eq!(both, [(3, 5), (8, 8), (12, 13), (19, 20)]);
-        assert_eq!(intersect(&[], &[(1, 2)]), []);
-    }
+    seq::intersect(&gaps, known)
 }

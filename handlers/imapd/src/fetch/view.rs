@@ -1,5 +1,6 @@
 //! What is known of a message without reading it.
 
+use imap::date::DateTime;
 use imap::write;
 use maildir::selection::{Flags, Selection};
 
@@ -88,9 +89,6 @@ pub fn write_flag_list(selection: &Selection, n: usize, out: &mut Vec<u8>) {
     out.push(b')');
 }
 
-/// Seconds of a day.
-const DAY: i64 = 86_400;
-
 /// The last second of the year 9999: a year has four digits.
 const LAST: i64 = 253_402_300_799;
 
@@ -100,44 +98,6 @@ const FIRST: i64 = -62_167_219_200;
 /// Adds an instant as a `date-time` with its quotes, in UTC: a static program knows no other zone
 /// without reading the zone files of the system, and the instant is the same.
 pub fn write_date(instant: i64, out: &mut Vec<u8>) {
-    const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
     let instant = instant.clamp(FIRST, LAST);
-    let (days, second) = (instant.div_euclid(DAY), instant.rem_euclid(DAY));
-    // Eras of 400 years from March 1 of the year 0, so that the leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 2 } else { month - 10 };
-    let year = era * 400 + year + i64::from(month < 2);
-    out.push(b'"');
-    out.push(if day < 10 { b' ' } else { digit(day / 10) });
-    out.push(digit(day));
-    out.push(b'-');
-    // Below 12.
-    let name = 3 * month as usize;
-    out.extend_from_slice(&MONTHS[name..name + 3]);
-    out.push(b'-');
-    two(year / 100, out);
-    two(year, out);
-    out.push(b' ');
-    two(second / 3_600, out);
-    out.push(b':');
-    two(second / 60 % 60, out);
-    out.push(b':');
-    two(second % 60, out);
-    out.extend_from_slice(b" +0000\"");
-}
-
-fn digit(number: i64) -> u8 {
-    // A remainder by 10 of what is not negative.
-    b'0' + (number % 10) as u8
-}
-
-/// The last two digits.
-fn two(number: i64, out: &mut Vec<u8>) {
-    out.push(digit(number / 10));
-    out.push(digit(number));
+    DateTime { instant, zone: 0 }.write(out);
 }
