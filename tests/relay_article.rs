@@ -11,10 +11,19 @@ use std::time::{Duration, Instant};
 use rules::cdb::Cdb;
 
 use crate::post::{Office, PASSWORD, Pop3, apop_digest, with_system_users};
+use crate::support::imap::Imap;
 use crate::support::{Client, DEADLINE, Done, Run, address, bin, script};
 
 /// For how long a login is good here, in seconds: long enough for a slow machine to use it.
 const EXPIRY: u64 = 8;
+
+/// How a client logs in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Password,
+    Apop,
+    Imap,
+}
 
 /// A host with both services.
 struct Host {
@@ -52,10 +61,10 @@ impl Host {
         );
         script(&host.office.path("way-out"), &way_out);
         let text = format!(
-            "SUPERD={}\nRUN={}\nLOCK={}\nSERVICES='smtp pop3'\nSMTP_USER=ann\nSMTP_GROUP=ann\n\
+            "SUPERD={}\nRUN={}\nLOCK={}\nSERVICES='smtp pop3 imap'\nSMTP_USER=ann\nSMTP_GROUP=ann\n\
              SMTP_HOST={host_address}\nSMTP_PORT=10025\nSMTP_NAME=here.test\nSMTP_OPTIONS=-HR\n\
              SMTP_RULES={}\nPOP3_HOST={host_address}\nPOP3_PORT=10110\nPOP3_NAME=here.test\n\
-             POP3_OPTIONS=-HR\nPOP3_CHECKER=selectcheckpw\nPOP3_RELAY=relay-ctrl-allow\n\
+             POP3_OPTIONS=-HR\nPOP3_CHECKER=selectcheckpw\nPOP3_RELAY=relay-ctrl-allow\nIMAP_PORT=10143\n\
              export SUPERD_HOME={} RELAY_CTRL_CONFDIR={}\nlogger_of() {{ exec cat >>{}; }}\n\
              STORE={}\n{smtp}\n",
             bin("superd").display(),
@@ -148,11 +157,18 @@ impl Host {
         reply
     }
 
-    fn logs_in(&self, client: Ipv4Addr, by_apop: bool) {
+    fn logs_in(&self, client: Ipv4Addr, by: By) {
+        if by == By::Imap {
+            let mut client = Imap::connect_from(client, (self.address, 10_143).into());
+            let reply = client.login("joe", PASSWORD);
+            assert!(reply.starts_with("OK"), "{reply} {}", self.log());
+            client.ok("LOGOUT");
+            return;
+        }
         let server: SocketAddr = (self.address, 10_110).into();
         let mut client = Client::connect_from(client, server);
         let greeting = client.line();
-        let reply = if by_apop {
+        let reply = if by == By::Apop {
             client.ask(&format!("APOP joe {}", apop_digest(&greeting, PASSWORD)))
         } else {
             client.login("joe", PASSWORD)
@@ -163,18 +179,18 @@ impl Host {
     }
 
     /// The whole story of one client. `age` is what happens every minute.
-    fn story(&self, client: Ipv4Addr, by_apop: bool, age: &dyn Fn()) {
+    fn story(&self, client: Ipv4Addr, by: By, age: &dyn Fn()) {
         let stranger = Ipv4Addr::new(127, 8, 8, 8);
         let denied = Ipv4Addr::new(127, 66, client.octets()[2], 1);
         let refused = |reply: String| assert!(reply.starts_with("553 "), "{reply} {}", self.log());
         refused(self.relays(client));
-        self.logs_in(client, by_apop);
+        self.logs_in(client, by);
         let reply = self.relays(client);
         assert!(reply.starts_with("250 "), "{reply} {}", self.log());
         // Nobody else gains by it, and a rule that denies is not overruled by a login.
         refused(self.relays(stranger));
         assert!(self.relays(Ipv4Addr::new(127, 9, 9, 9)).starts_with("250 "));
-        self.logs_in(denied, by_apop);
+        self.logs_in(denied, by);
         assert_eq!(self.relays(denied), "");
         let deadline = Instant::now() + DEADLINE;
         std::thread::sleep(Duration::from_secs(EXPIRY));
@@ -210,7 +226,7 @@ fn with_the_classic_database_that_a_login_rebuilds_and_the_crontab_ages() {
     }
     let host = Host::new("");
     host.keep_a_database();
-    host.story(CLIENT, false, &|| host.crontab_line());
+    host.story(CLIENT, By::Password, &|| host.crontab_line());
     // Nobody is told that an address is open which the rules deny.
     let log = host.log();
     let about = |line: &&str| line.contains("relay-ctrl-allow: ") && line.contains(" ip=127.66.");
@@ -234,7 +250,7 @@ fn with_a_user_of_its_own_whose_crontab_ages_his_store() {
     }
     let ann = host.office.uid_of("ann").to_string();
     let program = bin("relay-ctrl-age").display().to_string();
-    host.story(CLIENT, true, &|| {
+    host.story(CLIENT, By::Apop, &|| {
         let become_ann = [
             "setpriv",
             "--reuid",
@@ -258,7 +274,7 @@ fn with_relay_ctrl_check_in_front_of_smtpd() {
         return;
     }
     let host = Host::new("SMTP_PROGRAM='relay-ctrl-check smtpd'");
-    host.story(CLIENT, true, &|| {});
+    host.story(CLIENT, By::Apop, &|| {});
 }
 
 #[test]
@@ -269,12 +285,12 @@ fn with_the_direct_mode_of_superd() {
     // The script makes the store, as after a boot.
     let host = Host::new("RELAY_STORE=$STORE/made/here\nSMTP_OPTIONS=\"-HR --relay $RELAY_STORE\"");
     assert!(host.path("spool/made/here").is_dir());
-    host.story(CLIENT, true, &|| {});
+    host.story(CLIENT, By::Apop, &|| {});
     let log = host.log();
     let line = "relay-ctrl-allow: open ip=127.7.7.1 user=joe how=apop until=";
     assert!(log.contains(line), "{log}");
     // The log of the mail that is relayed says who it was.
-    host.logs_in(CLIENT, false);
+    host.logs_in(CLIENT, By::Password);
     let mut client = Client::connect_from(CLIENT, (host.address, 10_025).into());
     client.expect("220 ");
     for (line, reply) in [
@@ -307,7 +323,7 @@ fn a_hundred_pop3_logins_at_once_open_a_hundred_addresses_ten_times_in_a_row() {
             .collect();
         std::thread::scope(|scope| {
             for client in &clients {
-                scope.spawn(|| host.logs_in(*client, false));
+                scope.spawn(|| host.logs_in(*client, By::Password));
             }
             scope.spawn(|| host.crontab_line());
         });
@@ -321,4 +337,35 @@ fn a_hundred_pop3_logins_at_once_open_a_hundred_addresses_ten_times_in_a_row() {
         }
     }
     assert!(!host.log().contains("trouble"), "{}", host.log());
+}
+
+#[test]
+fn by_imap_with_the_classic_database() {
+    if !with_system_users("IMAP-before-SMTP with the classic database") {
+        return;
+    }
+    let host = Host::new("");
+    host.keep_a_database();
+    host.story(CLIENT, By::Imap, &|| host.crontab_line());
+}
+
+#[test]
+fn by_imap_with_relay_ctrl_check_in_front_of_smtpd() {
+    if !with_system_users("IMAP-before-SMTP with relay-ctrl-check") {
+        return;
+    }
+    let host = Host::new("SMTP_PROGRAM='relay-ctrl-check smtpd'");
+    host.story(CLIENT, By::Imap, &|| {});
+}
+
+#[test]
+fn by_imap_with_the_direct_mode_of_superd() {
+    if !with_system_users("IMAP-before-SMTP in the direct mode") {
+        return;
+    }
+    let host = Host::new("RELAY_STORE=$STORE/made/here\nSMTP_OPTIONS=\"-HR --relay $RELAY_STORE\"");
+    host.story(CLIENT, By::Imap, &|| {});
+    let log = host.log();
+    let line = "relay-ctrl-allow: open ip=127.7.7.1 user=joe how=imap until=";
+    assert!(log.contains(line), "{log}");
 }
