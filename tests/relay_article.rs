@@ -25,7 +25,7 @@ enum By {
     Imap,
 }
 
-/// A host with both services.
+/// A host with all three services.
 struct Host {
     office: Office,
     address: Ipv4Addr,
