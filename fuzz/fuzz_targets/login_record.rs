@@ -3,8 +3,8 @@
 //! else to others.
 #![no_main]
 
-use chain::Env;
-use front::{record, tls};
+use chain::{Env, tls};
+use front::record;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|message: &[u8]| {

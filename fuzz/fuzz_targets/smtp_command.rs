@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use smtpd::address;
+use smtp::address;
 use smtpd::hosts::{HostList, Hosts, Route};
 use wire::command;
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use smtpd::trace::Hops;
+use smtp::received::Hops;
 use wire::data::{BareLf, Step, Unstuff};
 
 fn run(mode: BareLf, text: &[u8], piece: usize) -> (Step, Vec<u8>, usize) {

@@ -8,10 +8,11 @@
 //! A [`Call`] is what a program of a chain is started with, joined or not: its words, its
 //! environment as a value (changing that of a process is not safe in Rust, and not needed), and
 //! the bytes of the conversation on descriptor 0 that were read ahead. The descriptors themselves
-//! are 0, 1 and 2 in both cases.
+//! are 0, 1 and 2 in both cases. [`tls`] is the door to encryption that a chain inherits with them.
 
 mod call;
 mod env;
+pub mod tls;
 
 pub use call::{BeforeEntry, Call, CannotRun, Joint, Kind, Login};
 pub use env::Env;

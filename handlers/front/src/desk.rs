@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use auth::{Attempt, Entry, EntryError, Proof, Secret, Verdict};
-use chain::{Call, Env};
+use chain::{Call, Env, tls};
 use os::Exit;
 use os::process::Alarm;
 use wire::Log;
@@ -17,7 +17,7 @@ use crate::challenge::Challenges;
 use crate::dialogue::{Answer, Login, Method, Refusal};
 use crate::foreign::{self, Ended};
 use crate::settings::Settings;
-use crate::{Judge, Protocol, sides, tls};
+use crate::{Judge, Protocol, sides};
 
 /// The delays before the answers to failed logins are these many units, and the last from then on.
 const DELAYS: [u32; 5] = [1, 2, 4, 8, 15];

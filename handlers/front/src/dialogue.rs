@@ -5,7 +5,7 @@ use os::Exit;
 use wire::{Conn, Line, Log, Trouble};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::tls::Door;
+use chain::tls::Door;
 
 /// How a client logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,12 +26,12 @@ mod foreign;
 pub mod record;
 pub mod settings;
 mod sides;
-pub mod tls;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use auth::{Attempt, Checker, Offers, Verdict};
+use chain::tls::{self, Door};
 use chain::{Call, Env};
 use os::Exit;
 use wire::Log;
@@ -40,7 +40,6 @@ use crate::challenge::Challenges;
 use crate::desk::{Desk, Way};
 use crate::dialogue::{Dialogue, Terms};
 use crate::settings::Settings;
-use crate::tls::Door;
 
 /// What a protocol brings.
 #[derive(Clone, Copy, Debug)]

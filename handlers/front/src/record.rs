@@ -15,7 +15,7 @@ use auth::Secret;
 use zeroize::Zeroizing;
 
 use crate::dialogue::{Login, Method};
-use crate::tls;
+use chain::tls;
 
 /// The most bytes of [`Login::note`].
 pub const NOTE_LIMIT: usize = 128;

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use crate::desk::{Decision, Desk};
 use crate::dialogue::{Answer, Came, Refusal, Talk, Terms};
 use crate::settings::Settings;
-use crate::tls::Door;
 use crate::{Protocol, Ready, record};
+use chain::tls::Door;
 
 /// How long a client may take to read that it is not served.
 const LAST_WORDS: Duration = Duration::from_secs(60);

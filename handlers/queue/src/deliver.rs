@@ -17,7 +17,6 @@ use std::time::{Instant, SystemTime};
 use accounts::{AccountError, Accounts, Found, Mailbox, address};
 use maildir::{Delivered, Maildir, Names, Staged};
 
-use crate::envelope::Envelope;
 use crate::failure::{Code, Failure};
 use crate::spool::Spool;
 use crate::trace::{self, LoopCheck};
@@ -27,9 +26,7 @@ const SWEEP_EVERY: u32 = 64;
 
 /// What a delivery needs to know of the world.
 #[derive(Debug)]
-pub struct Place<'a> {
-    /// Who exists.
-    pub accounts: &'a Accounts,
+pub struct Place {
     /// The user that this process runs as.
     pub uid: u32,
     /// Names for files.
@@ -49,26 +46,29 @@ pub struct Delivery {
     pub message: Delivered,
 }
 
-/// A copy to be delivered.
-struct Target {
-    recipient: Vec<u8>,
-    mailbox: Mailbox,
+/// A copy to be made: where it goes, and the first recipient that leads there.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The recipient of the envelope.
+    pub recipient: Vec<u8>,
+    /// Where it goes.
+    pub mailbox: Mailbox,
     delivered_to: Vec<u8>,
 }
 
-/// Delivers `message` to all recipients of `envelope`, or to none of them.
+/// Delivers `message` to all of `targets`, or to none of them.
 pub fn deliver(
-    place: &mut Place<'_>,
-    envelope: &Envelope,
+    place: &mut Place,
+    sender: &[u8],
+    targets: Vec<Target>,
     message: &Spool,
 ) -> Result<Vec<Delivery>, Failure> {
-    let targets = targets(place.accounts, envelope)?;
     check_for_loop(&targets, message)?;
     for target in &targets {
         check_time(place.deadline)?;
         prepare(place.uid, &target.mailbox)?;
     }
-    let return_path = trace::return_path(&envelope.sender);
+    let return_path = trace::return_path(sender);
     let mut staged = Vec::with_capacity(targets.len());
     for target in &targets {
         check_time(place.deadline)?;
@@ -90,10 +90,11 @@ pub fn deliver(
         .collect())
 }
 
-/// The mailboxes of all recipients, each once, with the first recipient that leads to it.
-fn targets(accounts: &Accounts, envelope: &Envelope) -> Result<Vec<Target>, Failure> {
+/// The mailboxes of all recipients, each once, with the first recipient that leads to it. One
+/// recipient who is nobody here makes all of them fail.
+pub fn targets(accounts: &Accounts, recipients: &[Vec<u8>]) -> Result<Vec<Target>, Failure> {
     let mut targets: Vec<Target> = Vec::new();
-    for recipient in &envelope.recipients {
+    for recipient in recipients {
         for mailbox in resolve(accounts, recipient)? {
             if targets
                 .iter()
@@ -196,7 +197,7 @@ fn check_time(deadline: Instant) -> Result<(), Failure> {
 }
 
 fn stage(
-    place: &mut Place<'_>,
+    place: &mut Place,
     target: &Target,
     return_path: &[u8],
     message: &Spool,

@@ -57,19 +57,16 @@ impl House {
         let home = Home::at(self.folder.path().to_owned());
         let accounts = Accounts::open(&home, vec![b"h".to_vec()]).expect("opened");
         let mut place = Place {
-            accounts: &accounts,
             uid: self.uid,
             names: Names::new(Host::new(b"h"), 1, os::process::random),
             clock: SystemTime::now,
             deadline,
         };
-        let envelope = Envelope {
-            sender: sender.into(),
-            recipients: recipients.iter().map(|name| (*name).into()).collect(),
-        };
+        let recipients: Vec<Vec<u8>> = recipients.iter().map(|name| (*name).into()).collect();
         let mut message = Spool::new(crate::spool::folders());
         message.push(text.as_bytes()).expect("pushed");
-        deliver(&mut place, &envelope, &message)
+        let targets = targets(&accounts, &recipients)?;
+        deliver(&mut place, sender.as_bytes(), targets, &message)
     }
 
     fn deliver(&self, recipients: &[&str], text: &str) -> Result<Vec<Delivery>, Failure> {

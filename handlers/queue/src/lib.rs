@@ -96,7 +96,6 @@ fn run(pid: u32) -> Result<(Envelope, Vec<Delivery>), Failure> {
     let locals = home.locals(&me).map_err(configuration)?;
     let accounts = Accounts::open(&home, locals).map_err(configuration)?;
     let mut place = Place {
-        accounts: &accounts,
         uid: os::identity::effective_uid(),
         names: Names::new(
             Host::new(&os::process::host_name()),
@@ -106,7 +105,8 @@ fn run(pid: u32) -> Result<(Envelope, Vec<Delivery>), Failure> {
         clock: SystemTime::now,
         deadline,
     };
-    let deliveries = deliver::deliver(&mut place, &envelope, &message)?;
+    let targets = deliver::targets(&accounts, &envelope.recipients)?;
+    let deliveries = deliver::deliver(&mut place, &envelope.sender, targets, &message)?;
     Ok((envelope, deliveries))
 }
 

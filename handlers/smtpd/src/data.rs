@@ -7,6 +7,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use smtp::received::{Hops, Received};
 use wire::Trouble;
 use wire::command::Next;
 use wire::data::{Step, Unstuff};
@@ -14,7 +15,6 @@ use wire::data::{Step, Unstuff};
 use crate::handoff::Handoff;
 use crate::replies;
 use crate::session::{Mail, Session};
-use crate::trace::{Hops, Received};
 
 /// Recipients that are named in a log line; more are only counted.
 const LOGGED_RECIPIENTS: usize = 20;

@@ -12,17 +12,15 @@
 //! Dialogue, control files, environment and reply texts are qmail-smtpd's; where this differs on
 //! purpose smtpd(8) says so under COMPATIBILITY.
 //!
-//! The rooms: [`settings`] reads what decides; [`address`], [`hosts`] and [`trace`] are pure;
+//! The rooms: [`settings`] reads what decides; [`hosts`] is pure, as is the grammar in `smtp`;
 //! [`session`] is the dialogue and [`data`] the message in it; [`handoff`] is the queue programs.
 
-pub mod address;
 pub mod data;
 pub mod handoff;
 pub mod hosts;
 pub mod replies;
 pub mod session;
 pub mod settings;
-pub mod trace;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use accounts::{Found, address as envelope};
 use os::Exit;
+use smtp::address::{self, Fault};
 use wire::command::{self, Next, Verb};
 use wire::{Conn, Line, Log, Trouble};
 
-use crate::address::{self, Fault};
 use crate::handoff::Part;
 use crate::hosts::{self, Route};
 use crate::replies;

@@ -13,7 +13,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 
-use chain::Env;
+use crate::Env;
 
 /// The most bytes of the TLS program's variables.
 pub const VARIABLES_LIMIT: usize = 8192;

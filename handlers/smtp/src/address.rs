@@ -133,6 +133,52 @@ fn parse_literal(text: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// An address in the form of RFC 5321: its local part is quoted where it is no dot-string.
+pub fn quote(address: &[u8]) -> Vec<u8> {
+    let (local, domain) = accounts::address::split(address);
+    let mut out = Vec::with_capacity(address.len() + 2);
+    if is_dot_string(local) || (local.is_empty() && domain.is_none()) {
+        out.extend_from_slice(local);
+    } else {
+        out.push(b'"');
+        for &byte in local {
+            if matches!(byte, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(printable(byte));
+        }
+        out.push(b'"');
+    }
+    if let Some(domain) = domain {
+        out.push(b'@');
+        out.extend(domain.iter().map(|&byte| domain_byte(byte)));
+    }
+    out
+}
+
+/// Atoms with single dots between them (RFC 5321 section 4.1.2).
+fn is_dot_string(text: &[u8]) -> bool {
+    let is_atom_byte =
+        |&byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+    text.split(|&byte| byte == b'.')
+        .all(|atom| !atom.is_empty() && atom.iter().all(is_atom_byte))
+}
+
+/// A line must stay one line, whatever an address holds.
+fn printable(byte: u8) -> u8 {
+    if byte < b' ' || byte == 0x7f {
+        b'_'
+    } else {
+        byte
+    }
+}
+
+/// Nor may a domain, which is never quoted, end the brackets around the address or begin something new.
+fn domain_byte(byte: u8) -> u8 {
+    let plain = byte.is_ascii_alphanumeric() || byte >= 0x80 || b"-._:[]".contains(&byte);
+    if plain { byte } else { b'_' }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +305,28 @@ mod tests {
             "[127.0.0.1]",
         ] {
             assert_eq!(replaced(other), other);
+        }
+    }
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).expect("ASCII")
+    }
+
+    #[test]
+    fn a_local_part_that_needs_it_is_quoted_again() {
+        let cases = [
+            ("joe blow@s", "\"joe blow\"@s"),
+            ("a>b@h", "\"a>b\"@h"),
+            ("a@b@h", "\"a@b\"@h"),
+            ("a\"\\b@h", "\"a\\\"\\\\b\"@h"),
+            (".a@h", "\".a\"@h"),
+            ("a..b@h", "\"a..b\"@h"),
+            ("a.@h", "\"a.\"@h"),
+            ("@h", "\"\"@h"),
+            ("a@b>c d<(e", "a@b_c_d__e"),
+        ];
+        for (address, quoted) in cases {
+            assert_eq!(text(quote(address.as_bytes())), quoted);
         }
     }
 }
