@@ -118,6 +118,14 @@ pub fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
+/// The same, numbered `lowest` or above.
+fn duplicate_from(fd: BorrowedFd<'_>, lowest: RawFd) -> io::Result<OwnedFd> {
+    let new = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    // SAFETY: the number was just returned by the kernel as a new descriptor and nothing else
+    // knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
 /// Makes `fd` the descriptor `number` of the next program: a duplicate that is not close-on-exec,
 /// in place of whatever had that number.
 ///
@@ -135,6 +143,25 @@ pub fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// [`place`] for several, none of whose own numbers gets in the way of another's: no number that a convention
+/// names is 16 or above.
+pub fn place_all(descriptors: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<()> {
+    for (fd, number) in out_of_the_way(descriptors)? {
+        place(fd.as_fd(), number)?;
+    }
+    Ok(())
+}
+
+/// Duplicates of `descriptors` numbered 16 or above, close-on-exec.
+pub(crate) fn out_of_the_way(
+    descriptors: &[(BorrowedFd<'_>, RawFd)],
+) -> io::Result<Vec<(OwnedFd, RawFd)>> {
+    descriptors
+        .iter()
+        .map(|&(fd, number)| Ok((duplicate_from(fd, 16)?, number)))
+        .collect()
 }
 
 /// Takes over the descriptor `number`, which a convention between programs gives to this one: it is

@@ -81,6 +81,18 @@ pub fn reap_any() -> io::Result<Option<(i32, Status)>> {
     }
 }
 
+/// Takes the status of the child `pid` if it has ended already.
+pub fn try_wait(pid: i32) -> io::Result<Option<Status>> {
+    let mut status = 0;
+    // SAFETY: `status` is a local that lives through the call.
+    let found = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+    match found {
+        0 => Ok(None),
+        1.. => Ok(Some(Status(status))),
+        _ => Err(Errno::last().into()),
+    }
+}
+
 /// Waits for the child `pid` to end.
 pub fn wait(pid: i32) -> io::Result<Status> {
     let mut status = 0;
@@ -103,6 +115,19 @@ pub fn kill_at_once(pid: i32) -> io::Result<()> {
         Pid::from_raw(pid),
         nix::sys::signal::Signal::SIGKILL,
     )?)
+}
+
+/// Ends all processes of the group that [`lead_group`] made in process `pid`, with SIGKILL.
+pub fn kill_group_at_once(pid: i32) -> io::Result<()> {
+    Ok(nix::sys::signal::killpg(
+        Pid::from_raw(pid),
+        nix::sys::signal::Signal::SIGKILL,
+    )?)
+}
+
+/// Makes this process the first of a group of its own, which its children will belong to.
+pub fn lead_group() -> io::Result<()> {
+    Ok(nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?)
 }
 
 /// Whether there is a process `pid`, be it somebody else's.

@@ -9,7 +9,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
@@ -328,6 +328,27 @@ fn default_disposition(signal: c_int) {
 
 fn errno() -> c_int {
     nix::errno::Errno::last_raw()
+}
+
+/// Lets `command` start its program with these descriptors under these numbers (below 16), whatever had them.
+pub fn give(
+    command: &mut std::process::Command,
+    descriptors: &[(BorrowedFd<'_>, RawFd)],
+) -> io::Result<()> {
+    use std::os::unix::process::CommandExt;
+    let given = crate::fd::out_of_the_way(descriptors)?;
+    if given.is_empty() {
+        return Ok(());
+    }
+    let place = move || {
+        given
+            .iter()
+            .try_for_each(|(fd, number)| crate::fd::place(fd.as_fd(), *number))
+    };
+    // SAFETY: the closure makes system calls on descriptors that it owns and takes no memory and no
+    // lock, which is all that may be done between fork and exec.
+    unsafe { command.pre_exec(place) };
+    Ok(())
 }
 
 /// `NAME=VALUE` as execve takes it; `None` where a NUL is in either, or an equals sign in the name.

@@ -47,6 +47,20 @@ impl Env {
         self.list.retain(|(known, _)| known != name);
     }
 
+    /// Names and values, without those that no program can be given.
+    pub fn pairs(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let pairs = self.list.iter();
+        let can_be = |text: &OsStr| !text.as_bytes().contains(&0);
+        pairs
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+            .filter(move |(name, value)| {
+                can_be(name)
+                    && can_be(value)
+                    && !name.is_empty()
+                    && !name.as_bytes().contains(&b'=')
+            })
+    }
+
     /// `NAME=VALUE` for each, as execve(2) takes them; what has a NUL in it is left out.
     pub fn to_strings(&self) -> Vec<CString> {
         let line = |(name, value): &(OsString, OsString)| {

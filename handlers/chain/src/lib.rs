@@ -8,9 +8,11 @@
 //! A [`Call`] is what a program of a chain is started with, joined or not: its words, its
 //! environment as a value (changing that of a process is not safe in Rust, and not needed), and
 //! the bytes of the conversation on descriptor 0 that were read ahead. The descriptors themselves
-//! are 0, 1 and 2 in both cases. [`tls`] is the door to encryption that a chain inherits with them.
+//! are 0, 1 and 2 in both cases. A [`child`] is a program beside this one, which is asked something
+//! or given something and waited for. [`tls`] is the door to encryption that a chain inherits with them.
 
 mod call;
+pub mod child;
 mod env;
 pub mod tls;
 

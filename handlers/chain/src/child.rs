@@ -1,0 +1,324 @@
+//! A program beside this one, waited for under a deadline: a queue program, a plugin, a checker.
+//!
+//! It gets its words, an environment that is a value, a working directory and descriptors by their
+//! numbers, as interfaces between programs name them (3 of checkpassword, 6 of qmail-queue). What
+//! it starts itself belongs to its process group, and ends with it where it is killed.
+//!
+//! A program of ours is called in a copy of this process and not executed, which is faster.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::{Duration, Instant};
+
+use os::process::{Side, Status};
+
+use crate::{Call, Env, Joint};
+
+/// The exit code of a child that could not become its program, as qmail's programs have it.
+const CANNOT_BEGIN: u8 = 120;
+
+/// How often a child is looked at where the kernel cannot tell its end by a descriptor.
+const STEP: Duration = Duration::from_millis(5);
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub enum Program {
+    /// A file; a relative path is below the folder that it is run in.
+    File(PathBuf),
+    /// A program of ours.
+    Ours(&'static Joint),
+}
+
+/// How it is run.
+#[derive(Debug)]
+pub struct Command<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// Its words, without its name.
+    pub words: &'a [OsString],
+    /// Its environment.
+    pub env: &'a Env,
+    /// Where it is run, if that is a directory.
+    pub folder: &'a Path,
+    /// Its descriptors with their numbers, below 16; the others are those of this process that are
+    /// not close-on-exec.
+    pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+}
+
+/// A program that runs, or has ended and was not waited for. One that is dropped is killed.
+#[derive(Debug)]
+pub struct Child {
+    pid: i32,
+    waited: bool,
+}
+
+impl Command<'_> {
+    /// Starts it. An error is of making the process or of executing the file.
+    pub fn start(&self) -> io::Result<Child> {
+        let pid = match self.program {
+            Program::File(path) => self.execute(path)?,
+            Program::Ours(joint) => match os::process::fork()? {
+                Side::Parent(pid) => pid,
+                Side::Child => {
+                    let run = std::panic::AssertUnwindSafe(|| self.become_ours(joint));
+                    os::process::end_now(std::panic::catch_unwind(run).unwrap_or(101));
+                }
+            },
+        };
+        Ok(Child { pid, waited: false })
+    }
+
+    fn execute(&self, path: &Path) -> io::Result<i32> {
+        let folder = self.folder.is_dir();
+        let path = if folder && path.is_relative() {
+            self.folder.join(path)
+        } else {
+            path.to_owned()
+        };
+        let mut command = process::Command::new(path);
+        command.args(self.words).process_group(0);
+        command.env_clear().envs(self.env.pairs());
+        if folder {
+            command.current_dir(self.folder);
+        }
+        os::spawn::give(&mut command, self.descriptors)?;
+        // Waited for by its number.
+        command.spawn().map(|child| child.id().cast_signed())
+    }
+
+    /// Becomes a program of ours in a process of its own; the exit code.
+    fn become_ours(&self, joint: &'static Joint) -> u8 {
+        let _ = os::process::lead_group();
+        if self.folder.is_dir() && std::env::set_current_dir(self.folder).is_err() {
+            return CANNOT_BEGIN;
+        }
+        if os::fd::place_all(self.descriptors).is_err() {
+            return CANNOT_BEGIN;
+        }
+        let call = Call {
+            name: joint.name.to_owned(),
+            args: self.words.to_vec(),
+            env: self.env.clone(),
+            ahead: Vec::new(),
+            joints: &[],
+        };
+        (joint.run)(call).0
+    }
+}
+
+impl Child {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
+    /// Waits for its end until `deadline`; `None` then. The status is told once.
+    pub fn wait_until(&mut self, deadline: Instant) -> io::Result<Option<Status>> {
+        let status = match os::process::wait_until(self.pid, deadline) {
+            Err(error) if error.raw_os_error().is_none() || is_refused(&error) => {
+                self.wait_in_steps(deadline)
+            }
+            done => done,
+        }?;
+        self.waited = status.is_some();
+        Ok(status)
+    }
+
+    /// The same without a descriptor for the child, which an old kernel or a sandbox does not give.
+    fn wait_in_steps(&self, deadline: Instant) -> io::Result<Option<Status>> {
+        loop {
+            if let Some(status) = os::process::try_wait(self.pid)? {
+                return Ok(Some(status));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            std::thread::sleep(STEP);
+        }
+    }
+
+    /// Ends it and what it has started, and waits for it.
+    pub fn kill(&mut self) {
+        if self.waited {
+            return;
+        }
+        // The group is there once the child has made it.
+        let _ = os::process::kill_group_at_once(self.pid);
+        let _ = os::process::kill_at_once(self.pid);
+        let _ = os::process::wait(self.pid);
+        self.waited = true;
+    }
+}
+
+/// Whether the call was refused, not the child missing.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+    ) || matches!(error.raw_os_error(), Some(24))
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What a program said on a descriptor, and how it ended.
+#[derive(Debug)]
+pub struct Told {
+    /// What it wrote, at most as much as was asked for.
+    pub text: Vec<u8>,
+    /// Its end; `None` where the time was over, and it was killed.
+    pub status: Option<Status>,
+}
+
+impl Command<'_> {
+    /// Runs it to its end or until `deadline`, with what it writes to descriptor `number` kept: the
+    /// first `limit` bytes, the rest is read and dropped. What it has started and left behind is
+    /// killed with it only where the time is over.
+    pub fn ask(&self, number: RawFd, limit: usize, deadline: Instant) -> io::Result<Told> {
+        let (reader, writer) = io::pipe()?;
+        let mut descriptors = self.descriptors.to_vec();
+        descriptors.push((writer.as_fd(), number));
+        let mut child = Command {
+            descriptors: &descriptors,
+            ..*self
+        }
+        .start()?;
+        drop(descriptors);
+        drop(writer);
+        let mut text = Vec::new();
+        let mut piece = [0; 1024];
+        loop {
+            match os::fd::read_until(reader.as_fd(), &mut piece, deadline) {
+                Ok(0) => break,
+                Ok(count) => {
+                    let room = limit.saturating_sub(text.len()).min(count);
+                    text.extend_from_slice(&piece[..room]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let status = child.wait_until(deadline)?;
+        Ok(Told { text, status })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    fn shell() -> Program {
+        Program::File("/bin/sh".into())
+    }
+
+    fn told(script: &str, until: Instant) -> Told {
+        let env: Env = [("A", "x"), ("PATH", "/bin:/usr/bin")]
+            .into_iter()
+            .collect();
+        Command {
+            program: &shell(),
+            words: &["-c".into(), script.into()],
+            env: &env,
+            folder: Path::new("/"),
+            descriptors: &[],
+        }
+        .ask(4, 10, until)
+        .expect("run")
+    }
+
+    #[test]
+    fn what_it_says_and_how_it_ends_is_told() {
+        let told = told("pwd >&4; echo $A >&4; exit 7", soon());
+        assert_eq!(told.text, b"/\nx\n");
+        assert_eq!(told.status.and_then(Status::code), Some(7));
+    }
+
+    #[test]
+    fn more_than_is_asked_for_is_read_and_dropped() {
+        let told = told(
+            "i=0; while [ $i -lt 9999 ]; do echo 12345678901 >&4; i=$((i+1)); done",
+            soon(),
+        );
+        assert_eq!(told.text, b"1234567890");
+        assert_eq!(told.status.and_then(Status::code), Some(0));
+    }
+
+    #[test]
+    fn one_that_does_not_end_is_killed_with_what_it_has_started() {
+        let begin = Instant::now();
+        let told = told(
+            "sleep 60 & echo $! >&4; wait",
+            begin + Duration::from_millis(300),
+        );
+        assert_eq!(told.status, None);
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        let pid = String::from_utf8(told.text).expect("digits");
+        let pid: i32 = pid.trim().parse().expect("a number");
+        while os::process::exists(pid) {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if stat.is_empty() || stat.contains(") Z ") {
+                break;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(30), "{pid} lives");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_executed_is_an_error() {
+        let env = Env::default();
+        let program = Program::File("/nonexistent/program".into());
+        let command = Command {
+            program: &program,
+            words: &[],
+            env: &env,
+            folder: Path::new("/"),
+            descriptors: &[],
+        };
+        let error = command.start().expect_err("no such file");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn descriptors_get_their_numbers_even_where_these_are_in_use() {
+        let (read_a, mut write_a) = io::pipe().expect("a pipe");
+        let (mut read_b, write_b) = io::pipe().expect("a pipe");
+        write_a.write_all(b"hello").expect("room");
+        drop(write_a);
+        let env: Env = [("PATH", "/bin:/usr/bin")].into_iter().collect();
+        let numbers = [
+            (read_a.as_fd(), std::os::fd::AsRawFd::as_raw_fd(&write_b)),
+            (write_b.as_fd(), std::os::fd::AsRawFd::as_raw_fd(&read_a)),
+        ];
+        if numbers.iter().any(|&(_, number)| number >= 10) {
+            return;
+        }
+        let script = format!("cat <&{} >&{}", numbers[0].1, numbers[1].1);
+        let mut child = Command {
+            program: &shell(),
+            words: &["-c".into(), script.into()],
+            env: &env,
+            folder: Path::new("/"),
+            descriptors: &numbers,
+        }
+        .start()
+        .expect("started");
+        drop((read_a, write_b));
+        let mut text = String::new();
+        read_b.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "hello");
+        assert!(child.wait_until(soon()).expect("waited").is_some());
+    }
+}
