@@ -23,8 +23,9 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("superd", Alone(superd)),
     ("superd-rules", Alone(rules::superd_rules::main)),
     ("superd-rulescheck", Alone(rules::superd_rulescheck::main)),
-    ("smtpd", Alone(smtpd::main)),
-    ("maildir-queue", Alone(queue::main)),
+    ("smtpd", Chained(smtpd::main)),
+    ("maildir-queue", Chained(queue::main)),
+    ("lmtpd", Chained(lmtpd::main)),
     ("popup", Chained(popup::main)),
     ("pop3d", Chained(pop3d::main)),
     ("imapup", Chained(imapup::main)),
@@ -49,6 +50,8 @@ const PROGRAMS: &[(&str, Program)] = &[
 /// The programs that may follow another one in a chain: named there without a slash, they are called and
 /// not executed.
 const JOINTS: &[Joint] = &[
+    joint("smtpd", Kind::Ends, smtpd::main),
+    joint("maildir-queue", Kind::Ends, queue::main),
     joint("popup", Kind::Ends, popup::main),
     joint("pop3d", Kind::Ends, pop3d::main),
     joint("imapup", Kind::Ends, imapup::main),

@@ -163,6 +163,150 @@ fn on_a_full_disk_nothing_is_left_and_mail_comes_again_when_there_is_room() {
     assert_eq!((house.mail("joe").len(), house.mail("ann").len()), (2, 2));
 }
 
+/// With descriptor 6 as `six` says in the shell; what is written to a pipe stands in the log, and so
+/// does `code=`.
+fn deliver_with_six(house: &House, six: &str, envelope: &[u8]) -> String {
+    let text = format!("exec 7<&1; {{ \"$0\" {six} 1<&7 7<&-; echo code=$? >&2; }} | cat >&2");
+    let mut queue = house.queue(&["/bin/sh", "-c", &text]);
+    queue.feed(b"Subject: x\n\ny\n", envelope);
+    queue.end().1
+}
+
+#[test]
+fn what_concerns_the_client_is_told_on_descriptor_6_where_that_is_a_pipe() {
+    let house = House::new();
+    house.control("quota", "10S");
+    let full = b"Fs@x\0Tjoe@here.test\0\0";
+    let log = deliver_with_six(&house, "6>&1", full);
+    assert!(log.contains("Dmailbox of joe@here.test is full (#5.2.2)"), "{log}");
+    assert!(log.contains("code=82\n"), "{log}");
+    assert!(log.contains(" code=31 "), "the log has the plain code: {log}");
+    let log = deliver_with_six(&house, "6>&1", b"Fs@x\0Tbob@here.test\0\0");
+    assert!(
+        log.contains("Drecipient bob@here.test has no mailbox here (#5.1.1)"),
+        "{log}"
+    );
+    let log = deliver_with_six(&house, "6>&-", full);
+    assert!(log.contains("code=31\n") && !log.contains("Dmailbox"), "{log}");
+    let file = house.own_dir("six").join("file");
+    fs::write(&file, "kept").unwrap();
+    house.give(&file);
+    let log = deliver_with_six(&house, &format!("6>>{}", file.display()), full);
+    assert!(log.contains("code=31\n"), "{log}");
+    assert_eq!(fs::read(&file).unwrap(), b"kept");
+    // What concerns only the administrator is not told.
+    fs::write(house.path("home/users"), "joe:nonsense\n").unwrap();
+    let log = deliver_with_six(&house, "6>&1", full);
+    assert!(log.contains("code=55\n") && !log.contains("(#"), "{log}");
+}
+
+#[test]
+fn over_the_quota_nothing_is_delivered_and_after_making_room_it_is() {
+    let house = House::new();
+    house.control("quota", "2C");
+    for count in 1..=2 {
+        assert_eq!(deliver(&house, b"x\n", ENVELOPE).0, Some(0));
+        assert_eq!(house.mail("joe").len(), count);
+    }
+    let (code, log) = deliver(&house, b"x\n", ENVELOPE);
+    assert_eq!(code, Some(31), "{log}");
+    assert!(log.contains("/Maildir is full"), "{log}");
+    let size_file = house.path("ann/Maildir/maildirsize");
+    assert!(fs::read_to_string(&size_file).unwrap().starts_with("2C\n"));
+    for user in ["joe", "ann"] {
+        assert_eq!(house.mail(user).len(), 2);
+        assert!(house.unfinished(user).is_empty());
+        let file = crate::mail::files(&house.path(user).join("Maildir/new")).remove(0);
+        fs::remove_file(file).unwrap();
+    }
+    // Written by a careless editor, or half of it lost in a crash: counted again.
+    fs::write(&size_file, "2C\n999 9").unwrap();
+    assert_eq!(deliver(&house, b"x\n", ENVELOPE).0, Some(0));
+    assert_eq!(house.mail("ann").len(), 2);
+}
+
+#[test]
+fn a_filter_runs_as_the_owner_and_finds_nothing_open_but_its_three_descriptors() {
+    let house = House::new();
+    let filter = house.path("joe/.mail-filter");
+    crate::support::script(
+        &filter,
+        "#!/bin/sh\nid -u >id\nls -l /proc/$$/fd >fds\ncat >message\necho to the log >&2\n",
+    );
+    house.give(&filter);
+    house.control("filter", ".mail-filter");
+    let open = "exec 5<&0 8<&1 9>/dev/null; exec \"$0\"";
+    let mut queue = house.queue(&["/bin/sh", "-c", open]);
+    queue.feed(b"Subject: x\n\ny\n", ENVELOPE);
+    let (code, log) = queue.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("to the log\n"), "{log}");
+    let said = |name: &str| fs::read_to_string(house.path("joe").join(name)).unwrap();
+    assert_eq!(said("id").trim(), house.user.to_string());
+    assert_eq!(said("message"), house.mail("joe")[0]);
+    let fds = said("fds");
+    let number = |line: &str| {
+        let (head, _) = line.split_once(" -> ")?;
+        head.rsplit(' ').next()?.parse::<u32>().ok()
+    };
+    let mut numbers: Vec<u32> = fds.lines().filter_map(number).collect();
+    numbers.sort_unstable();
+    // The shell has its script open at 10.
+    numbers.retain(|&number| number < 10);
+    assert_eq!(numbers, [0, 1, 2], "{fds}");
+    assert!(fds.contains("Maildir/tmp/"), "the message is a file: {fds}");
+}
+
+#[test]
+fn a_filter_that_has_taken_the_message_stands_in_the_log() {
+    let house = House::new();
+    let filter = house.path("filter");
+    crate::support::script(&filter, "#!/bin/sh\ntest \"$USER\" = ann || exit 99\n");
+    house.control("filter", &filter.display().to_string());
+    let (code, log) = deliver(&house, b"x\n", ENVELOPE);
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("maildir-queue: filter qp="), "{log}");
+    assert!(log.contains(&format!("file={}", filter.display())), "{log}");
+    assert!(house.mail("joe").is_empty() && house.unfinished("joe").is_empty());
+    assert_eq!(house.mail("ann").len(), 1);
+}
+
+/// The largest anonymous memory of a process, in kB, as long as it lives.
+fn anonymous(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("Anonymous:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn a_message_of_100_mb_takes_at_most_4_mb_of_memory() {
+    let house = House::new();
+    let mut queue = house.queue(&[]);
+    let pid = queue.child.id();
+    let mut message = queue.message.take().unwrap();
+    let mut envelope = queue.envelope.take().unwrap();
+    let feeder = std::thread::spawn(move || {
+        let line = b"0123456789abcde\n".repeat(65_536);
+        for _ in 0..100 {
+            message.write_all(&line).unwrap();
+        }
+        drop(message);
+        envelope.write_all(ENVELOPE).unwrap();
+    });
+    let mut most = 0;
+    while queue.child.try_wait().unwrap().is_none() {
+        most = most.max(anonymous(pid).unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    feeder.join().unwrap();
+    let (code, log) = queue.end();
+    assert_eq!(code, Some(0), "{log}");
+    let file = crate::mail::files(&house.path("ann/Maildir/new")).remove(0);
+    assert!(fs::metadata(file).unwrap().len() > 100 << 20);
+    println!("at most {most} kB anonymous");
+    assert!(most > 0 && most <= 4096, "{most} kB");
+}
+
 fn text(round: u32) -> Vec<u8> {
     let body = "0123456789abcdef0123456789abcdef\n".repeat(2000);
     format!("Subject: {round}\n\n{body}end\n").into_bytes()

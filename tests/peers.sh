@@ -8,7 +8,8 @@
 #   DIR/root      what was unpacked
 #   DIR/bin       one entry a program: a link, or a wrapper that points it to its libraries
 #                 (bin/dovecot CONFIG: Dovecot in the foreground; tests/support/dovecot.sh makes a CONFIG;
-#                 bin/dovecot-imap CONFIG: its IMAP behind another login)
+#                 bin/dovecot-imap CONFIG: its IMAP behind another login;
+#                 bin/postfix CONFIG_DIRECTORY: Postfix in the foreground, see tests/support/postfix.sh)
 #   DIR/MISSING   one line for each program that could not be had, with the reason; empty when all is there
 #   DIR/stamp     what DIR was made from; while it fits, the next call has nothing to do
 #
@@ -27,19 +28,20 @@ LC_ALL=C
 export LC_ALL
 
 packages="ucspi-tcp ucspi-unix mailfront cvm checkpw dovecot-core dovecot-pop3d dovecot-imapd fetchmail getmail6
-mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace isync offlineimap3 python3-imaplib2 python3-distro mutt"
+mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace isync offlineimap3 python3-imaplib2 python3-distro mutt
+postfix msmtp git git-email"
 packages=$(echo $packages)
 # Debian lets nobody install Courier's IMAP server beside Dovecot's, so apt cannot plan both: these come with no
 # more than what they name.
 unplanned="courier-imap courier-authlib libcourier-unicode4 libgamin0 libidn12"
 # What those depend on and the programs do not need in order to run where they are unpacked.
 unneeded="adduser debianutils init-system-helpers libexttextcat-data libpam-modules libpam-modules-bin
-libpam-runtime libsecret-common lsb-base openssl ssl-cert sysvinit-utils ucf"
+libpam-runtime libsecret-common lsb-base openssl ssl-cert sysvinit-utils ucf cpio e2fsprogs logsave git-man"
 # These must be below DIR even where the machine has them installed: a test compares with a known version.
 programs="tcpserver tcprules tcprulescheck tcpclient rblsmtpd recordio fixcrio addcr delcr argv0
 tcpsvd unixserver unixclient mailfront smtpfront-echo smtpfront-qmail pop3front-auth pop3front-maildir
 imapfront-auth cvm-pwfile checkpw checkapoppw selectcheckpw dovecot fetchmail getmail getmail_fetch mpop
-swaks curl mandoc cdb strace mbsync offlineimap mutt courier-imapd"
+swaks curl mandoc cdb strace mbsync offlineimap mutt courier-imapd postfix smtp-source smtp-sink msmtp git"
 
 say() { echo "peers: $*"; }
 
@@ -94,7 +96,9 @@ fetch() {
         case " $(echo $unneeded) " in *" $package "*) continue ;; esac
         case $package in
         # A program that the machine has is linked, not fetched: curl would bring thirty libraries along.
-        curl) if command -v curl >/dev/null 2>&1; then continue; fi ;;
+        curl | git) if command -v "$package" >/dev/null 2>&1; then continue; fi ;;
+        # In Debian a package of its own, else a part of git.
+        git-email) if [ -e "$(git --exec-path 2>/dev/null)/git-send-email" ]; then continue; fi ;;
         # A newer one than the machine's would be fetched for the sake of the version number alone.
         libpam0g) if ls /lib/*/libpam.so.0 >/dev/null 2>&1; then continue; fi ;;
         # What offlineimap imports and no Python has of itself.
@@ -227,6 +231,28 @@ WRAPPER
             echo "dovecot: there is no cc to compile what it needs outside of its place" >>"$dir/MISSING"
         fi
         ;;
+    postfix) # its master process, for the script that starts it would check and mend the system's directories
+        parts=$root/usr/lib/postfix
+        cat >"$bin/postfix" <<WRAPPER
+#!/bin/sh
+# postfix CONFIG_DIRECTORY: Postfix in the foreground. Its main.cf must import LD_LIBRARY_PATH, and set daemon_directory.
+export LD_LIBRARY_PATH='$parts:$libraries'
+case \$1 in
+--version) exec '$root/usr/sbin/postconf' -d -h mail_version ;;
+esac
+exec '$parts/sbin/master' -c "\$1"
+WRAPPER
+        chmod 755 "$bin/postfix"
+        ;;
+    git) # send-email may have come alone, for a git of the machine's
+        core=$root/usr/lib/git-core
+        settings=
+        if [ "$file" = "$root/usr/bin/git" ]; then
+            settings="LD_LIBRARY_PATH='$libraries' GIT_EXEC_PATH='$core' GIT_TEMPLATE_DIR='$root/usr/share/git-core/templates'"
+        fi
+        if [ -e "$core/git-send-email" ]; then settings="$settings PATH='$core':\"\$PATH\" PERL5LIB='$modules'"; fi
+        if [ "$settings" ]; then wrap git "$settings" "'$file'"; else ln -s "$file" "$bin/git"; fi
+        ;;
     *front*) # its protocols and plugins are loaded from a directory at run time; the named fronts find mailfront beside them
         wrap "$program" "LD_LIBRARY_PATH='$libraries' MODULE_PATH='$root/usr/lib/mailfront'" "'$file'"
         ;;
@@ -282,6 +308,11 @@ check mutt 'Mutt 2.' -v
 check courier-imapd 'chdir ./Maildir'
 check swaks 'swaks version' --version
 check curl 'imap' --version
+check postfix '3.' --version
+check smtp-source 'smtp-source' -h
+check smtp-sink 'smtp-sink' -h
+check msmtp 'msmtp version' --version
+check git 'git version' --version
 check mandoc 'usage: mandoc' -V
 check strace 'strace -- version' -V
 check cdb 'cdb' -h

@@ -13,7 +13,7 @@ use crate::support::{Client, DEADLINE, Server};
 /// A process as /proc shows it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Process {
-    pid: u32,
+    pub pid: u32,
     /// Real, effective, saved and file system user.
     pub users: Vec<u32>,
     pub groups: Vec<u32>,
@@ -24,7 +24,7 @@ pub struct Process {
 }
 
 impl Process {
-    fn of(pid: u32) -> Option<Process> {
+    pub fn of(pid: u32) -> Option<Process> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -61,7 +61,7 @@ impl Process {
     }
 
     /// All that it has open.
-    fn descriptors(&self) -> Vec<(i32, String)> {
+    pub fn descriptors(&self) -> Vec<(i32, String)> {
         let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else {
             return vec![];
         };

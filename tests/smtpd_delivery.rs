@@ -131,11 +131,16 @@ fn send(mut client: Client, recipients: &[&str]) -> (Vec<String>, String) {
 }
 
 #[test]
-fn local_and_remote_recipients_of_one_message_each_get_it() {
+fn recipients_whose_mail_goes_two_ways_come_in_two_messages() {
+    const OTHER_WAY: &str = "452 please send to that recipient in a message of its own (#4.5.3)";
     let (house, server) = house_with_way_out();
-    let client = server.connect_from(RELAY);
-    let (replies, verdict) = send(client, &["joe@here.test", "x@far.test", "ann@here.test"]);
-    assert_eq!(replies, ["250 ok", "250 ok", "250 ok"]);
+    let recipients = ["joe@here.test", "x@far.test", "ann@here.test"];
+    let (replies, verdict) = send(server.connect_from(RELAY), &recipients);
+    assert_eq!(replies, ["250 ok", OTHER_WAY, "250 ok"]);
+    assert!(verdict.starts_with("250 ok "), "{verdict}");
+    // A client sends again to whom it got no 250 for.
+    let (replies, verdict) = send(server.connect_from(RELAY), &["x@far.test"]);
+    assert_eq!(replies, ["250 ok"]);
     assert!(verdict.starts_with("250 ok "), "{verdict}");
     assert_eq!(house.captured("remote"), ["Fs@x|Tx@far.test||"]);
     assert_eq!(house.mail("joe").len(), 1);

@@ -16,10 +16,10 @@ fuzz_target!(|line: &[u8]| {
     let mut recipient = parsed.address;
     assert!(recipient.len() < address::ADDRESS_BYTES);
     assert!(!recipient.iter().any(|&byte| byte < b' ' || byte == 0x7f));
-    let _ = address::declared_size(parsed.parameters);
+    let _ = address::mail_parameters(parsed.parameters);
     let hosts = Hosts {
         rcpthosts: None,
-        more: false,
+        more: smtpd::keyfile::KeyFile::default(),
         locals: HostList::new(vec![b"here.test".to_vec()]),
     };
     // A stranger reaches this host or nothing.

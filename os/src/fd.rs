@@ -110,6 +110,9 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// No number that a convention between programs names is this or above.
+pub(crate) const ABOVE_GIVEN: RawFd = 16;
+
 /// A second descriptor for the same open file, close-on-exec, numbered 3 or above.
 pub fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let new = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
@@ -119,7 +122,7 @@ pub fn duplicate_high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 /// The same, numbered `lowest` or above.
-fn duplicate_from(fd: BorrowedFd<'_>, lowest: RawFd) -> io::Result<OwnedFd> {
+pub(crate) fn duplicate_from(fd: BorrowedFd<'_>, lowest: RawFd) -> io::Result<OwnedFd> {
     let new = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
     // SAFETY: the number was just returned by the kernel as a new descriptor and nothing else
     // knows it.
@@ -145,10 +148,20 @@ pub fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     }
 }
 
-/// [`place`] for several, none of whose own numbers gets in the way of another's: no number that a convention
-/// names is 16 or above.
-pub fn place_all(descriptors: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<()> {
-    for (fd, number) in out_of_the_way(descriptors)? {
+/// [`place`] for several in a copy of a process (a child of fork that never returns to its parent's code), none of
+/// whose own numbers gets in the way of another's: no number that a convention names is 16 or above. `kept`
+/// are descriptors of the parent's alone, which are closed: in the copy the values that own them are never
+/// dropped.
+pub fn place_in_copy(
+    descriptors: &[(BorrowedFd<'_>, RawFd)],
+    kept: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let given = out_of_the_way(descriptors)?;
+    for fd in kept {
+        // SAFETY: the contract says that nobody uses or closes the copy's number any more.
+        unsafe { libc::close(fd.as_raw_fd()) };
+    }
+    for (fd, number) in given {
         place(fd.as_fd(), number)?;
     }
     Ok(())
@@ -160,7 +173,7 @@ pub(crate) fn out_of_the_way(
 ) -> io::Result<Vec<(OwnedFd, RawFd)>> {
     descriptors
         .iter()
-        .map(|&(fd, number)| Ok((duplicate_from(fd, 16)?, number)))
+        .map(|&(fd, number)| Ok((duplicate_from(fd, ABOVE_GIVEN)?, number)))
         .collect()
 }
 
@@ -179,6 +192,52 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
     unsafe { libc::close(number) };
     // SAFETY: the kernel just returned this number as a new descriptor; nothing else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
+/// [`take`] for the writing end of a pipe; `None` where the descriptor `number` is something else, which is
+/// then left alone, or is not open.
+///
+/// Nothing in this process may own `number`.
+pub fn take_pipe_writer(number: RawFd) -> io::Result<Option<OwnedFd>> {
+    // SAFETY: all zeros is a value of this plain struct.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is a local that lives through the call; a bad number is an error value.
+    if unsafe { libc::fstat(number, &raw mut stat) } != 0
+        || stat.st_mode & libc::S_IFMT != libc::S_IFIFO
+    {
+        return Ok(None);
+    }
+    // SAFETY: F_GETFL only reads flags.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
+    if flags < 0 || flags & libc::O_ACCMODE != libc::O_WRONLY {
+        return Ok(None);
+    }
+    take(number).map(Some)
+}
+
+/// No program that this process starts from now on inherits a descriptor from 3 on that is open now, unless
+/// it is given to it by its number.
+pub fn keep_from_programs() -> io::Result<()> {
+    // SAFETY: the call takes three numbers and changes a flag of descriptors; none is closed.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    // A kernel before 5.11.
+    let (limit, _) = crate::process::descriptor_limits()?;
+    let limit = i32::try_from(limit).unwrap_or(i32::MAX).min(1 << 20);
+    for number in 3..limit {
+        // SAFETY: as above; a bad number is an error value.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
 }
 
 /// Points descriptor 0, 1 or 2 at `/dev/null`, whatever it was, or was not.
@@ -302,6 +361,37 @@ mod tests {
             1
         );
         assert!(take(1 << 20).is_err());
+    }
+
+    #[test]
+    fn only_the_writing_end_of_a_pipe_is_taken_for_one() {
+        use std::os::fd::IntoRawFd;
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let file = std::fs::File::options().write(true).open("/dev/null");
+        let file = OwnedFd::from(file.expect("there")).into_raw_fd();
+        assert!(take_pipe_writer(file).expect("looked at").is_none());
+        assert!(take(file).is_ok(), "it was left alone");
+        let reader = OwnedFd::from(reader).into_raw_fd();
+        assert!(take_pipe_writer(reader).expect("looked at").is_none());
+        let writer = OwnedFd::from(writer).into_raw_fd();
+        assert!(take_pipe_writer(writer).expect("looked at").is_some());
+        assert!(take_pipe_writer(1 << 20).expect("looked at").is_none());
+        drop(take(reader).expect("it was left alone"));
+    }
+
+    #[test]
+    fn what_is_kept_from_programs_is_not_open_in_them() {
+        use std::os::fd::IntoRawFd;
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let number = OwnedFd::from(writer).into_raw_fd();
+        // SAFETY: the number is ours; the flag is what a careless caller leaves.
+        unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
+        keep_from_programs().expect("kept");
+        let status = std::process::Command::new("/bin/sh")
+            .args(["-c", &format!("test -e /proc/self/fd/{number}")])
+            .status();
+        assert_eq!(status.expect("run").code(), Some(1));
+        drop((reader, take(number).expect("it is open here")));
     }
 
     #[test]

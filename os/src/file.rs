@@ -65,6 +65,43 @@ pub fn create_whole(path: &Path, mode: u32, content: &[u8]) -> io::Result<File> 
     }
 }
 
+/// Where files may be made that nobody is to find: `$TMPDIR`, else `/var/tmp`, else `/tmp`.
+pub fn temporary_folders() -> Vec<std::path::PathBuf> {
+    let named = std::env::var_os("TMPDIR").filter(|value| !value.is_empty());
+    let usual = ["/var/tmp", "/tmp"].map(std::path::PathBuf::from);
+    named.into_iter().map(Into::into).chain(usual).collect()
+}
+
+/// Creates a file without a name, for writing and reading, in the first of `folders` that allows it:
+/// however this process ends, nothing is left behind.
+pub fn create_nameless(folders: &[std::path::PathBuf]) -> io::Result<File> {
+    let mut last = io::ErrorKind::NotFound.into();
+    for folder in folders {
+        let unnamed = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_TMPFILE | libc::O_EXCL)
+            .open(folder);
+        match unnamed.or_else(|_| create_and_forget(folder)) {
+            Ok(file) => return Ok(file),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The same where the file system has no files without names.
+fn create_and_forget(folder: &Path) -> io::Result<File> {
+    let mut random = [0; 16];
+    crate::process::random(&mut random)?;
+    let name = format!("superd.{:032x}", u128::from_be_bytes(random));
+    let path = folder.join(name);
+    let file = create_exclusive_readable(&path, 0o600)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
 /// Opens `path` for reading; a fifo that nobody writes to, or a device, is not waited for.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -79,6 +116,15 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
 pub fn open_unfollowed(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+}
+
+/// Opens `path`, which somebody else may be changing, for appending to it, as [`open_unfollowed`] does for
+/// reading. It must be there; a fifo that nobody reads is an error (ENXIO).
+pub fn append_unfollowed(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
 }
@@ -230,6 +276,23 @@ mod tests {
         let path = folder.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
         open_without_waiting(&path).expect("opened at once");
+    }
+
+    #[test]
+    fn what_is_appended_to_is_a_file_that_is_there_and_no_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [file, link, fifo] = ["file", "link", "fifo"].map(|name| folder.path().join(name));
+        assert!(append_unfollowed(&file).is_err(), "it is not made");
+        std::fs::write(&file, "a").expect("written");
+        let mut opened = append_unfollowed(&file).expect("there");
+        io::Write::write_all(&mut opened, b"b").expect("written");
+        assert_eq!(std::fs::read(&file).expect("read"), b"ab");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        for (path, number) in [(&link, libc::ELOOP), (&fifo, libc::ENXIO)] {
+            let error = append_unfollowed(path).expect_err("no file");
+            assert_eq!(error.raw_os_error(), Some(number));
+        }
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl Sink {
                 }),
                 Err(_) => {
                     let (take, put) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-                    let file = crate::fd::duplicate_high(fd)?;
+                    let (take, put) = (high(take.as_fd())?, high(put.as_fd())?);
+                    let file = high(fd)?;
                     Ok(Sink {
                         file,
                         way: Way::Splice { take, put },
@@ -102,7 +103,7 @@ impl Sink {
             Way::Device
         };
         Ok(Sink {
-            file: crate::fd::duplicate_high(fd)?,
+            file: high(fd)?,
             way,
         })
     }
@@ -198,11 +199,16 @@ fn open_again(pipe: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
     let mut options = std::fs::OpenOptions::new();
-    Ok(options
+    let file = options
         .write(true)
         .custom_flags(libc::O_NONBLOCK)
-        .open(path)?
-        .into())
+        .open(path)?;
+    high(file.as_fd())
+}
+
+/// A duplicate out of the way of numbers that a copy of this process may be given, which logs too.
+fn high(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    crate::fd::duplicate_from(fd, crate::fd::ABOVE_GIVEN)
 }
 
 #[cfg(test)]

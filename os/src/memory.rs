@@ -1,4 +1,11 @@
-//! The memory of this process.
+//! The memory of this process, and files that are nowhere else.
+
+/// An empty file in memory, without a name in any directory (`name` is what /proc calls it), close-on-exec.
+pub fn file(name: &str) -> std::io::Result<std::fs::File> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let name = std::ffi::CString::new(name)?;
+    Ok(memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC)?.into())
+}
 
 /// From now on large blocks are given back to the system the moment they are freed. The allocator of glibc
 /// keeps them otherwise once one was freed, which is faster for a program that asks for them again and
@@ -26,6 +33,17 @@ pub fn give_back() {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_file_in_memory_is_one_like_any_other() {
+        use std::os::unix::fs::FileExt;
+        let file = super::file("text").expect("made");
+        file.write_all_at(b"abc", 2).expect("written");
+        let mut back = [1; 5];
+        file.read_exact_at(&mut back, 0).expect("read");
+        assert_eq!(&back, b"\0\0abc");
+        assert!(file.metadata().expect("there").is_file());
+    }
+
     #[test]
     fn large_blocks_are_given_back() {
         super::give_back_large_blocks();

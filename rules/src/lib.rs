@@ -5,8 +5,8 @@
 //! [`lines`] reads the text within bounds, [`text`] is the grammar of one line, [`lint`] and
 //! [`shadows`] know what a line does that its writer will not have meant, [`record`] is the data of one rule,
 //! [`replace`] guards the change of a file, [`compile`] puts these together; [`cdb`] reads a
-//! database and [`search`] asks it about a client. [`superd_rules`] and [`superd_rulescheck`] are
-//! the programs.
+//! database and [`search`] asks it about a client. [`keys`] makes databases of mere names.
+//! [`superd_rules`] and [`superd_rulescheck`] are the programs.
 //!
 //! The grammar, the encoding and the order of look-up are those of tcprules, tcprulescheck and
 //! tcpserver of ucspi-tcp 0.88, found out by running them; a database made here is theirs to the
@@ -15,6 +15,7 @@
 pub mod cdb;
 pub mod compile;
 mod digest;
+pub mod keys;
 pub mod lines;
 pub mod lint;
 pub mod record;

@@ -14,6 +14,7 @@ pub mod cdb;
 pub mod client;
 pub mod dns;
 pub mod dovecot;
+pub mod faults;
 pub mod ident;
 pub mod imap;
 pub mod log;

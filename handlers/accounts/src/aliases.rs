@@ -4,13 +4,17 @@
 //! with `#` say nothing. Targets are local parts or addresses of local domains; what other mailers
 //! allow beside them (programs, files, includes, addresses elsewhere) is a fault, not ignored.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use crate::lines;
 
 /// The most targets of one alias.
 pub const TARGET_LIMIT: usize = 1000;
+
+/// How much of the file is read at once.
+const READ_BYTES: usize = 32 * 1024;
 
 /// What is wrong with an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,18 +46,27 @@ impl std::fmt::Display for AliasFault {
 }
 
 /// An alias of the file that was looked for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Alias {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
     /// The number of its first line.
-    pub(crate) number: u64,
+    pub number: u64,
     /// Addresses as they stand there.
-    pub(crate) targets: Result<Vec<Vec<u8>>, AliasFault>,
+    pub targets: Result<Vec<Vec<u8>>, AliasFault>,
 }
 
-/// The first alias called `name`, in any case.
+/// The first alias called `name`, in any case. A missing file has none.
 pub(crate) fn find(path: &Path, name: &[u8]) -> io::Result<Option<Alias>> {
+    match File::open(path) {
+        Ok(file) => find_in(BufReader::with_capacity(READ_BYTES, file), name),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// [`find`] in the text of a file.
+pub fn find_in(text: impl BufRead, name: &[u8]) -> io::Result<Option<Alias>> {
     let mut found: Option<Alias> = None;
-    lines::for_each(path, |line| {
+    lines::read(text, |line| {
         let text = line.text;
         if text.first() == Some(&b'#') || text.trim_ascii().is_empty() {
             return true;

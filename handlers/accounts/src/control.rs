@@ -25,6 +25,10 @@ pub enum Why {
     TooLarge,
     /// It should hold a number.
     NotANumber,
+    /// It should hold a quota.
+    NotAQuota,
+    /// It should hold a path that is absolute or below a home.
+    NotAPath,
     /// It holds a word that means nothing there.
     UnknownWord(Vec<u8>),
 }
@@ -45,6 +49,14 @@ impl fmt::Display for ControlError {
             Why::Io(error) => write!(f, "unable to read {path}: {}", os::reason(error)),
             Why::TooLarge => write!(f, "unable to read {path}: larger than {SIZE_LIMIT} bytes"),
             Why::NotANumber => write!(f, "unable to use {path}: its first line is no number"),
+            Why::NotAQuota => write!(
+                f,
+                "unable to use {path}: its first line is not of the form 10000000S,1000C"
+            ),
+            Why::NotAPath => write!(
+                f,
+                "unable to use {path}: its first line is neither an absolute path nor one below a home"
+            ),
             Why::UnknownWord(word) => {
                 write!(
                     f,

@@ -20,5 +20,5 @@ pub mod users;
 
 pub use control::ControlError;
 pub use home::Home;
-pub use resolve::{AccountError, Accounts, Found, Mailbox, Source, login_in_users};
+pub use resolve::{AccountError, Accounts, Filter, Found, Mailbox, Source, login_in_users};
 pub use users::{Account, Quota};

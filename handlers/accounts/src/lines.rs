@@ -27,7 +27,11 @@ pub(crate) fn for_each(path: &Path, each: impl FnMut(Numbered<'_>) -> bool) -> i
     }
 }
 
-fn read(mut from: impl BufRead, mut each: impl FnMut(Numbered<'_>) -> bool) -> io::Result<()> {
+/// Shows each line of a text to `each` until it returns `false`.
+pub(crate) fn read(
+    mut from: impl BufRead,
+    mut each: impl FnMut(Numbered<'_>) -> bool,
+) -> io::Result<()> {
     let mut line = Vec::new();
     let mut number = 0;
     loop {

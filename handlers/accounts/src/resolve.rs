@@ -2,7 +2,8 @@
 //!
 //! In this order: the `aliases` file; the accounts (`users`, the system's, or both, as
 //! `control/accounts` says); for `postmaster` and `abuse`, which must exist (RFC 5321 section
-//! 4.5.1, RFC 2142), the administrator; the alias `*`, if there is one.
+//! 4.5.1, RFC 2142), the administrator; the alias `*`, if there is one. Where nobody gets the mail of
+//! these two it is not refused: that is a fault of the configuration, and the log says so.
 //!
 //! Local parts are compared without regard to case. `user-ext` belongs to the longest user that
 //! exists, as with qmail-getpw; the extension names a Maildir++ folder if that is there already.
@@ -17,7 +18,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use os::names::passwd::User;
 
@@ -47,11 +48,34 @@ pub struct Mailbox {
     pub gid: u32,
     /// The account's home.
     pub home: PathBuf,
+    /// The account's shell, for the environment of programs; may be empty.
+    pub shell: Vec<u8>,
+    /// What the local part has behind the account's name and a hyphen, in lower case.
+    pub extension: Vec<u8>,
+    /// The account's Maildir.
+    pub inbox: PathBuf,
     /// The Maildir that is meant: the account's, or a folder of it.
     pub maildir: PathBuf,
-    /// How much may be in the account's Maildir.
+    /// How much may be in the account's Maildir with all its folders: what its line says, else
+    /// control/quota. Never one that limits nothing.
     pub quota: Option<Quota>,
+    /// The program that decides about mail for it; it may be missing where `of_his_own` is set.
+    pub filter: Option<Filter>,
 }
+
+/// A program that is asked about each message: control/filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// Whether it is one below the account's home, which need not be there.
+    pub of_his_own: bool,
+    /// How many seconds it may take.
+    pub seconds: u64,
+}
+
+/// How many seconds a filter may take where control/filtertime does not say.
+pub const FILTER_SECONDS: u64 = 60;
 
 /// The answer about a local part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +113,13 @@ pub enum AccountError {
     Loop(Vec<u8>),
     /// More than [`EXPANSION_LIMIT`] names.
     TooMany(Vec<u8>),
+    /// A name that must exist, and nobody gets its mail.
+    NoAdmin {
+        /// The name.
+        name: Vec<u8>,
+        /// The file that could say who does.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for AccountError {
@@ -144,6 +175,14 @@ impl fmt::Display for AccountError {
                     f,
                     "unable to expand alias {}: it has too many targets",
                     name.escape_ascii()
+                )
+            }
+            AccountError::NoAdmin { name, path } => {
+                write!(
+                    f,
+                    "unable to find a mailbox for {}, which every host must have: name a user in {}",
+                    name.escape_ascii(),
+                    path.display()
                 )
             }
         }
@@ -205,6 +244,8 @@ pub struct Accounts {
     sources: Vec<Source>,
     locals: Vec<Vec<u8>>,
     admin: Option<Vec<u8>>,
+    quota: Option<Quota>,
+    filter: Option<(PathBuf, u64)>,
     system: SystemUsers,
 }
 
@@ -226,6 +267,8 @@ impl Accounts {
             sources,
             locals,
             admin: home.line("admin")?,
+            quota: default_quota(home)?,
+            filter: filter(home)?,
             system,
         })
     }
@@ -254,6 +297,10 @@ impl Accounts {
         if let Some(targets) = fallback {
             expansion.pending = targets;
             return self.finish(asked, expansion);
+        }
+        if must_exist(&asked) {
+            let path = self.home.control("admin");
+            return Err(AccountError::NoAdmin { name: asked, path });
         }
         Ok(Found::Unknown)
     }
@@ -327,7 +374,7 @@ impl Accounts {
     /// Who gets the mail of a name that must exist and does not: control/admin, else the first of
     /// `users`.
     fn admin_for(&self, local: &[u8]) -> Result<Option<Vec<Vec<u8>>>, AccountError> {
-        if !matches!(local, b"postmaster" | b"abuse") {
+        if !must_exist(local) {
             return Ok(None);
         }
         if let Some(admin) = &self.admin {
@@ -360,10 +407,34 @@ impl Accounts {
                 Source::System => self.system_account(local)?,
             };
             if let Some(account) = account {
-                return Ok(Some(mailbox(account, local)));
+                return Ok(Some(self.mailbox(account, local)));
             }
         }
         Ok(None)
+    }
+
+    /// The mailbox of `account` that `local` (in lower case) means.
+    fn mailbox(&self, account: Account, local: &[u8]) -> Mailbox {
+        let inbox = account.home.join(&account.mailbox);
+        let extension = local.get(account.name.len() + 1..).unwrap_or_default();
+        let quota = account.quota.or(self.quota);
+        let filter = self.filter.as_ref().map(|(path, seconds)| Filter {
+            path: account.home.join(path),
+            of_his_own: path.is_relative(),
+            seconds: *seconds,
+        });
+        Mailbox {
+            filter,
+            user: account.name,
+            uid: account.uid,
+            gid: account.gid,
+            home: account.home,
+            shell: account.shell,
+            extension: extension.to_vec(),
+            maildir: folder(&inbox, extension).unwrap_or_else(|| inbox.clone()),
+            inbox,
+            quota: quota.filter(|quota| !quota.is_none()),
+        }
     }
 
     fn own_account(&self, local: &[u8]) -> Result<Option<Account>, AccountError> {
@@ -416,6 +487,42 @@ struct Expansion {
     visited: usize,
 }
 
+/// The names that every host must have: RFC 5321 section 4.5.1, RFC 2142.
+fn must_exist(local: &[u8]) -> bool {
+    matches!(local, b"postmaster" | b"abuse")
+}
+
+/// The quota of who has none of his own.
+fn default_quota(home: &Home) -> Result<Option<Quota>, ControlError> {
+    let Some(line) = home.line("quota")? else {
+        return Ok(None);
+    };
+    Quota::parse(&line).map(Some).ok_or_else(|| ControlError {
+        path: home.control("quota"),
+        why: Why::NotAQuota,
+    })
+}
+
+/// The path in control/filter, and how many seconds what is there may take.
+fn filter(home: &Home) -> Result<Option<(PathBuf, u64)>, ControlError> {
+    let Some(line) = home.line("filter")? else {
+        return Ok(None);
+    };
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(&line));
+    let is_below = |path: &Path| {
+        path.components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    };
+    if !path.is_absolute() && !is_below(&path) {
+        return Err(ControlError {
+            path: home.control("filter"),
+            why: Why::NotAPath,
+        });
+    }
+    let seconds = home.number("filtertime")?.unwrap_or(FILTER_SECONDS);
+    Ok(Some((path, seconds)))
+}
+
 fn exists(path: &Path) -> Result<bool, ControlError> {
     path.try_exists().map_err(|error| ControlError {
         path: path.to_owned(),
@@ -463,21 +570,6 @@ fn owns_home(user: &User) -> Result<bool, AccountError> {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
             _ => Err(AccountError::Read(user.home.clone(), error)),
         },
-    }
-}
-
-/// The mailbox of `account` that `local` (in lower case) means.
-fn mailbox(account: Account, local: &[u8]) -> Mailbox {
-    let inbox = account.home.join(&account.mailbox);
-    let extension = local.get(account.name.len() + 1..).unwrap_or_default();
-    let maildir = folder(&inbox, extension).unwrap_or(inbox);
-    Mailbox {
-        user: account.name,
-        uid: account.uid,
-        gid: account.gid,
-        home: account.home,
-        maildir,
-        quota: account.quota,
     }
 }
 

@@ -167,6 +167,80 @@ fn postmaster_and_abuse_exist() {
 }
 
 #[test]
+fn a_postmaster_whom_nobody_is_makes_mail_wait_and_not_bounce() {
+    let (_folder, accounts, _) = with_system(&[]);
+    for local in ["postmaster", "Abuse"] {
+        let error = fault(&accounts, local);
+        assert!(error.contains("name a user in "), "{error}");
+        assert!(error.ends_with("control/admin"), "{error}");
+    }
+    let (_folder, accounts, inbox) = with_system(&[("control/admin", "me\n")]);
+    assert_eq!(paths(&accounts, "postmaster"), [inbox]);
+    let (_folder, accounts, inbox) = with_system(&[("aliases", "postmaster: me\n")]);
+    assert_eq!(paths(&accounts, "postmaster"), [inbox]);
+    let (_folder, accounts, inbox) = with_system(&[("aliases", "*: me\n")]);
+    assert_eq!(paths(&accounts, "abuse"), [inbox]);
+}
+
+#[test]
+fn who_has_no_quota_of_his_own_has_the_default_one() {
+    let users = (
+        "users",
+        "joe:x:7:7::/v/joe:::\nann:x:7:7::/v/ann:::5C\nbob:x:7:7::/v/bob:::NOQUOTA\n",
+    );
+    let of = |accounts: &Accounts, local: &str| match accounts.resolve(local.as_bytes()) {
+        Ok(Found::Mailboxes(list)) => list[0].quota,
+        other => panic!("{other:?}"),
+    };
+    let quota = |bytes, messages| Some(Quota { bytes, messages });
+    let (_folder, without) = accounts(&[users]);
+    assert_eq!(of(&without, "joe"), None);
+    let (_folder, with) = accounts(&[users, ("control/quota", "1000S\n")]);
+    assert_eq!(of(&with, "joe"), quota(Some(1000), None));
+    assert_eq!(of(&with, "joe-lists"), quota(Some(1000), None));
+    assert_eq!(of(&with, "ann"), quota(None, Some(5)));
+    assert_eq!(of(&with, "bob"), None);
+    let (_folder, home) = home(&[users, ("control/quota", "1000\n")]);
+    let error = Accounts::open_with(&home, vec![], no_system).expect_err("no quota");
+    assert!(
+        error
+            .to_string()
+            .ends_with("not of the form 10000000S,1000C"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_filter_is_everybodys_or_below_each_home() {
+    let of = |files: &[(&str, &str)]| {
+        let (_folder, accounts) = accounts(files);
+        match accounts.resolve(b"joe") {
+            Ok(Found::Mailboxes(mut list)) => list.remove(0).filter,
+            other => panic!("{other:?}"),
+        }
+    };
+    let filter = |path: &str, of_his_own, seconds| {
+        let path = path.into();
+        Some(Filter {
+            path,
+            of_his_own,
+            seconds,
+        })
+    };
+    assert_eq!(of(&[USERS]), None);
+    let own = ("control/filter", ".mail-filter\n");
+    assert_eq!(of(&[USERS, own]), filter("/v/joe/.mail-filter", true, 60));
+    let all = ("control/filter", "/usr/bin/filter\n");
+    let time = ("control/filtertime", "5\n");
+    assert_eq!(of(&[USERS, all, time]), filter("/usr/bin/filter", false, 5));
+    for wrong in ["../filter\n", "a/../../b\n", "./a\n"] {
+        let (_folder, home) = home(&[USERS, ("control/filter", wrong)]);
+        let error = Accounts::open_with(&home, vec![], no_system).expect_err(wrong);
+        assert!(error.to_string().contains("control/filter: "), "{error}");
+    }
+}
+
+#[test]
 fn there_is_a_catch_all_only_if_an_alias_says_so() {
     let (_folder, accounts) = accounts(&[USERS, ("aliases", "*: ann\n")]);
     assert_eq!(paths(&accounts, "whoever"), ["/v/ann/mail"]);

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! `mailbox` is a path below `home`, by default `Maildir`; `quota` is that of Maildir++
-//! (`10000000S,1000C`), by default none. Both fields may be left out, so a line of passwd will do.
+//! (`10000000S,1000C`), or `NOQUOTA`, by default what `control/quota` says. Both fields may be left
+//! out, so a line of passwd will do.
 //! Empty lines and lines that begin with `#` say nothing.
 //!
 //! uid 0 never owns a mailbox: such a line is faulty.
@@ -37,17 +38,49 @@ pub struct Account {
     pub shell: Vec<u8>,
     /// The Maildir, relative to the home.
     pub mailbox: PathBuf,
-    /// How much may be in it.
+    /// How much may be in it; `None` where the line does not say.
     pub quota: Option<Quota>,
 }
 
-/// A limit in the manner of Maildir++.
+/// A limit in the manner of Maildir++. Without either number it is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Bytes of all messages together.
     pub bytes: Option<u64>,
     /// Number of messages.
     pub messages: Option<u64>,
+}
+
+impl Quota {
+    /// Whether it limits nothing.
+    pub fn is_none(&self) -> bool {
+        self.bytes.is_none() && self.messages.is_none()
+    }
+
+    /// Reads `10000000S`, `1000C`, both with a comma between them, or `NOQUOTA`; `None` for anything
+    /// else. A 0 means no limit, as with Courier and Dovecot.
+    pub fn parse(text: &[u8]) -> Option<Quota> {
+        if text == b"NOQUOTA" {
+            return Some(Quota::default());
+        }
+        let mut quota = Quota::default();
+        for part in text.split(|&byte| byte == b',') {
+            let (unit, number) = part.split_last()?;
+            let field = match unit {
+                b'S' => &mut quota.bytes,
+                b'C' => &mut quota.messages,
+                _ => return None,
+            };
+            if field.replace(digits(number)?).is_some() {
+                return None;
+            }
+        }
+        let limit = |number: Option<u64>| number.filter(|&number| number > 0);
+        Some(Quota {
+            bytes: limit(quota.bytes),
+            messages: limit(quota.messages),
+        })
+    }
 }
 
 /// What is wrong with a line.
@@ -157,20 +190,7 @@ fn parse_quota(text: &[u8]) -> Result<Option<Quota>, LineError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let mut quota = Quota::default();
-    for part in text.split(|&byte| byte == b',') {
-        let (unit, number) = part.split_last().ok_or(LineError::Quota)?;
-        let field = match unit {
-            b'S' => &mut quota.bytes,
-            b'C' => &mut quota.messages,
-            _ => return Err(LineError::Quota),
-        };
-        let number = digits(number).ok_or(LineError::Quota)?;
-        if field.replace(number).is_some() {
-            return Err(LineError::Quota);
-        }
-    }
-    Ok(Some(quota))
+    Quota::parse(text).map(Some).ok_or(LineError::Quota)
 }
 
 /// A line of the file that was looked for.
@@ -315,10 +335,30 @@ mod tests {
             ("joe:x:5000:5001::/h:::S", LineError::Quota),
             ("joe:x:5000:5001::/h:::1S,2S", LineError::Quota),
             ("joe:x:5000:5001::/h:::1S,", LineError::Quota),
+            ("joe:x:5000:5001::/h:::NOQUOTA,1S", LineError::Quota),
+            ("joe:x:5000:5001::/h:::noquota", LineError::Quota),
         ];
         for (line, fault) in cases {
             assert_eq!(parse(line.as_bytes()), Err(fault), "{line}");
         }
+    }
+
+    #[test]
+    fn no_quota_is_said_by_its_word_or_by_a_nought_and_is_not_the_same_as_nothing() {
+        assert_eq!(parse_quota(b""), Ok(None));
+        for none in ["NOQUOTA", "0S", "0S,0C", "0C,0S"] {
+            let quota = Quota::parse(none.as_bytes()).expect(none);
+            assert!(quota.is_none(), "{none}");
+        }
+        let messages = Some(5);
+        assert_eq!(
+            Quota::parse(b"0S,5C"),
+            Some(Quota {
+                bytes: None,
+                messages
+            })
+        );
+        assert_eq!(Quota::parse(b""), None);
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {

@@ -2,6 +2,7 @@
 //!
 //! - [`secret`]: bytes that are overwritten when they are done with;
 //! - [`attempt`]: one login as values, and as the record that goes through descriptor 3;
+//! - [`challenge`]: what a digest answers to;
 //! - [`verdict`]: what a checker answers, and becoming the user it found;
 //! - [`checker`]: the checkers of ours, one by its name; `system` and `own_file` decide for them, with
 //!   [`account`] (who is it), [`users_secret`] and [`password_file`] (where the secret is),
@@ -17,6 +18,7 @@
 pub mod account;
 pub mod attempt;
 pub mod authd;
+pub mod challenge;
 pub mod checker;
 pub mod digest;
 pub mod hash;

@@ -47,6 +47,8 @@ pub struct Command<'a> {
     /// Its descriptors with their numbers, below 16; the others are those of this process that are
     /// not close-on-exec.
     pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    /// Those that this process keeps to itself, such as its ends of pipes; all close-on-exec.
+    pub kept: &'a [BorrowedFd<'a>],
 }
 
 /// A program that runs, or has ended and was not waited for. One that is dropped is killed.
@@ -96,7 +98,8 @@ impl Command<'_> {
         if self.folder.is_dir() && std::env::set_current_dir(self.folder).is_err() {
             return CANNOT_BEGIN;
         }
-        if os::fd::place_all(self.descriptors).is_err() {
+        // Nobody is to wait for the end of a pipe whose other end a copy holds open.
+        if os::fd::place_in_copy(self.descriptors, self.kept).is_err() {
             return CANNOT_BEGIN;
         }
         let call = Call {
@@ -118,6 +121,9 @@ impl Child {
 
     /// Waits for its end until `deadline`; `None` then. The status is told once.
     pub fn wait_until(&mut self, deadline: Instant) -> io::Result<Option<Status>> {
+        if self.waited {
+            return Ok(None);
+        }
         let status = match os::process::wait_until(self.pid, deadline) {
             Err(error) if error.raw_os_error().is_none() || is_refused(&error) => {
                 self.wait_in_steps(deadline)
@@ -185,8 +191,10 @@ impl Command<'_> {
         let (reader, writer) = io::pipe()?;
         let mut descriptors = self.descriptors.to_vec();
         descriptors.push((writer.as_fd(), number));
+        let kept = [self.kept, &[reader.as_fd()]].concat();
         let mut child = Command {
             descriptors: &descriptors,
+            kept: &kept,
             ..*self
         }
         .start()?;
@@ -234,6 +242,7 @@ mod tests {
             env: &env,
             folder: Path::new("/"),
             descriptors: &[],
+            kept: &[],
         }
         .ask(4, 10, until)
         .expect("run")
@@ -286,6 +295,7 @@ mod tests {
             env: &env,
             folder: Path::new("/"),
             descriptors: &[],
+            kept: &[],
         };
         let error = command.start().expect_err("no such file");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -312,6 +322,7 @@ mod tests {
             env: &env,
             folder: Path::new("/"),
             descriptors: &numbers,
+            kept: &[],
         }
         .start()
         .expect("started");

@@ -251,6 +251,22 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file, for reading.
+    pub fn open(&self) -> Result<File, Error> {
+        os::file::open_unfollowed(&self.tmp)
+            .map_err(|error| Error::new(Step::Create, &self.tmp, error))
+    }
+
+    /// Lets it become visible in another Maildir of the same file system, such as a folder.
+    pub fn redirect(&mut self, maildir: &Maildir) {
+        self.new = maildir.path.join("new");
+    }
+
     /// Makes the message visible in `new`. Its directory entry is not synced yet.
     fn link(&self, names: &mut Names, clock: fn() -> SystemTime) -> Result<PathBuf, Error> {
         let mut name = self.name.clone();

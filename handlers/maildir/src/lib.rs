@@ -6,6 +6,7 @@
 //!
 //! - [`name`]: unique names, as values;
 //! - [`deliver`]: writing messages so that a kill or a full disk leaves either nothing or all;
+//! - [`quota`]: how much may be in a Maildir, and how much is;
 //! - [`mailbox`]: reading: a numbered list of messages with exact sizes; [`commit`]: its end;
 //! - [`index`]: the format of the file in which what was found out about messages is kept;
 //! - [`uidlist`] and [`courier`]: what Dovecot and Courier call the messages;
@@ -26,6 +27,7 @@ pub mod index;
 mod lines;
 pub mod mailbox;
 pub mod name;
+pub mod quota;
 #[cfg(test)]
 mod race_tests;
 mod relocate;

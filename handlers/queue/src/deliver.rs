@@ -4,20 +4,28 @@
 //! 2. Every mailbox must belong to the user that this process runs as. So root delivers nothing:
 //!    a path in a user's hands is not to be written to with root's rights. A missing Maildir is
 //!    made, in a home that exists and belongs to that user.
-//! 3. Every copy is written and synced in `tmp`.
-//! 4. All are linked into `new`, and the directories are synced.
+//! 3. All copies for an account must fit into its quota.
+//! 4. Every copy is written and synced in `tmp`.
+//! 5. Filters are asked, each about its copy.
+//! 6. All are linked into `new`, and the directories are synced. What was added is noted for the
+//!    quotas.
 //!
-//! Up to step 4 nothing is visible to anybody, and a failure takes everything back.
+//! Up to step 6 nothing is visible to anybody, and a failure takes everything back. (What a filter has
+//! done meanwhile it may do again, when the message comes again.)
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use accounts::{AccountError, Accounts, Found, Mailbox, address};
+use maildir::quota::{self, Limits, Usage};
 use maildir::{Delivered, Maildir, Names, Staged};
 
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, Failure, printable};
+use crate::filter::{self, Decision, Question};
 use crate::spool::Spool;
 use crate::trace::{self, LoopCheck};
 
@@ -42,8 +50,10 @@ pub struct Place {
 pub struct Delivery {
     /// The recipient of the envelope that it is for.
     pub recipient: Vec<u8>,
-    /// The file.
+    /// The file; where a filter has taken the message, the filter.
     pub message: Delivered,
+    /// Whether a filter has taken it, so that there is no copy.
+    pub taken: bool,
 }
 
 /// A copy to be made: where it goes, and the first recipient that leads there.
@@ -56,6 +66,15 @@ pub struct Target {
     delivered_to: Vec<u8>,
 }
 
+impl Target {
+    /// The two lines on top of its copy.
+    fn head(&self, sender: &[u8]) -> Vec<u8> {
+        let mut head = trace::return_path(sender);
+        head.extend_from_slice(&self.delivered_to);
+        head
+    }
+}
+
 /// Delivers `message` to all of `targets`, or to none of them.
 pub fn deliver(
     place: &mut Place,
@@ -66,28 +85,152 @@ pub fn deliver(
     check_for_loop(&targets, message)?;
     for target in &targets {
         check_time(place.deadline)?;
-        prepare(place.uid, &target.mailbox)?;
+        let mailbox = &target.mailbox;
+        prepare(place.uid, &mailbox.home, mailbox.uid, &mailbox.maildir)?;
     }
-    let return_path = trace::return_path(sender);
-    let mut staged = Vec::with_capacity(targets.len());
-    for target in &targets {
+    check_quotas(place, sender, &targets, message)?;
+    let mut copies = Vec::with_capacity(targets.len());
+    for target in targets {
         check_time(place.deadline)?;
-        staged.push(stage(place, target, &return_path, message)?);
+        let staged = stage(place, &target, sender, message)?;
+        copies.push((target, staged));
     }
+    let (kept, mut done) = ask_filters(place, sender, copies, message)?;
     check_time(place.deadline)?;
+    let (targets, staged): (Vec<Target>, Vec<Staged>) = kept.into_iter().unzip();
     let delivered = maildir::publish_all(staged, &mut place.names, place.clock)?;
+    for (target, message) in targets.iter().zip(&delivered) {
+        if counted(&target.mailbox).is_some() {
+            let size = message.size;
+            quota::add(&target.mailbox.inbox, one(size));
+        }
+    }
     if std::process::id().is_multiple_of(SWEEP_EVERY) {
         for target in &targets {
             Maildir::at(target.mailbox.maildir.clone()).sweep((place.clock)());
         }
     }
     let pairs = targets.into_iter().zip(delivered);
-    Ok(pairs
-        .map(|(target, message)| Delivery {
-            recipient: target.recipient,
-            message,
-        })
-        .collect())
+    done.extend(pairs.map(|(target, message)| Delivery {
+        recipient: target.recipient,
+        message,
+        taken: false,
+    }));
+    Ok(done)
+}
+
+/// The quota that what goes into a mailbox counts for. The folder for what was thrown away has none.
+fn counted(mailbox: &Mailbox) -> Option<Limits> {
+    let quota = mailbox.quota?;
+    if mailbox.maildir != mailbox.inbox && mailbox.maildir.ends_with(quota::TRASH) {
+        return None;
+    }
+    Some(Limits {
+        bytes: quota.bytes,
+        messages: quota.messages,
+    })
+}
+
+fn one(bytes: u64) -> Usage {
+    Usage { bytes, messages: 1 }
+}
+
+/// Refuses the message where the copies for one account are too much for it.
+fn check_quotas(
+    place: &mut Place,
+    sender: &[u8],
+    targets: &[Target],
+    message: &Spool,
+) -> Result<(), Failure> {
+    let mut added: BTreeMap<&Path, (Usage, Limits, &Target)> = BTreeMap::new();
+    for target in targets {
+        let Some(limits) = counted(&target.mailbox) else {
+            continue;
+        };
+        let size = target.head(sender).len() as u64 + message.size();
+        let empty = (Usage::default(), limits, target);
+        let sum = added.entry(&target.mailbox.inbox).or_insert(empty);
+        sum.0 = sum.0.plus(one(size));
+    }
+    for (inbox, (more, limits, target)) in added {
+        check_time(place.deadline)?;
+        let fits = quota::fits(inbox, &limits, more, &mut place.names, (place.clock)());
+        let fits = fits.map_err(|error| {
+            let reason = os::reason(&error);
+            let reason = format!("unable to count what is in {}: {reason}", inbox.display());
+            Failure::writing(reason, &error, Code::Home)
+        })?;
+        if !fits {
+            let reason = format!(
+                "{} is full: {} bytes more are over its quota",
+                inbox.display(),
+                more.bytes
+            );
+            let text = format!("mailbox of {} is full", printable(&target.recipient));
+            return Err(Failure::new(Code::Refused, reason).telling("5.2.2", &text));
+        }
+    }
+    Ok(())
+}
+
+/// Copies that are to be delivered, with where they go.
+type Copies = Vec<(Target, Staged)>;
+
+/// Asks the filter of each copy; what is left to be delivered, and what the filters have taken.
+fn ask_filters(
+    place: &mut Place,
+    sender: &[u8],
+    copies: Copies,
+    message: &Spool,
+) -> Result<(Copies, Vec<Delivery>), Failure> {
+    let mut kept = Vec::with_capacity(copies.len());
+    let mut taken = Vec::new();
+    for (mut target, mut staged) in copies {
+        let Some(filter) = &target.mailbox.filter else {
+            kept.push((target, staged));
+            continue;
+        };
+        check_time(place.deadline)?;
+        let question = Question {
+            mailbox: &target.mailbox,
+            sender,
+            recipient: &target.recipient,
+        };
+        match question.ask(&staged.open()?, place.uid, place.deadline)? {
+            Decision::Taken => {
+                let path = filter.path.clone();
+                let size = staged.size();
+                taken.push(Delivery {
+                    recipient: target.recipient,
+                    message: Delivered { path, size },
+                    taken: true,
+                });
+                continue;
+            }
+            Decision::Folder(name) => {
+                let mailbox = &mut target.mailbox;
+                if let Some(folder) = filter::folder(&mailbox.inbox, &name) {
+                    prepare(place.uid, &mailbox.home, mailbox.uid, &folder)?;
+                    let near = same_device(&mailbox.maildir, &folder);
+                    mailbox.maildir = folder;
+                    if near {
+                        staged.redirect(&Maildir::at(mailbox.maildir.clone()));
+                    } else {
+                        staged = stage(place, &target, sender, message)?;
+                    }
+                }
+            }
+            // The last two are errors of `ask`.
+            Decision::Deliver | Decision::Refuse(_) | Decision::Defer(_) => {}
+        }
+        kept.push((target, staged));
+    }
+    Ok((kept, taken))
+}
+
+fn same_device(one: &Path, other: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev());
+    matches!((device(one), device(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The mailboxes of all recipients, each once, with the first recipient that leads to it. One
@@ -113,17 +256,18 @@ pub fn targets(accounts: &Accounts, recipients: &[Vec<u8>]) -> Result<Vec<Target
 }
 
 fn resolve(accounts: &Accounts, recipient: &[u8]) -> Result<Vec<Mailbox>, Failure> {
-    let refused = |why: &str| {
+    let refused = |why: &str, enhanced| {
         let reason = format!("recipient {} {why}", recipient.escape_ascii());
-        Err(Failure::new(Code::Refused, reason))
+        let text = format!("recipient {} {why}", printable(recipient));
+        Err(Failure::new(Code::Refused, reason).telling(enhanced, &text))
     };
     let (local, domain) = address::split(recipient);
     if domain.is_some_and(|domain| !accounts.is_local(domain)) {
-        return refused("is not of a local domain");
+        return refused("is not of a local domain", "5.1.2");
     }
     match accounts.resolve(local) {
         Ok(Found::Mailboxes(list)) => Ok(list),
-        Ok(Found::Unknown) => refused("has no mailbox here"),
+        Ok(Found::Unknown) => refused("has no mailbox here", "5.1.1"),
         Err(error @ AccountError::Read(..)) if is_memory(&error) => {
             Err(Failure::new(Code::Memory, error.to_string()))
         }
@@ -145,36 +289,37 @@ fn check_for_loop(targets: &[Target], message: &Spool) -> Result<(), Failure> {
         None => Ok(()),
         Some(line) => {
             let reason = format!("the message is looping: it has {}", line.escape_ascii());
-            Err(Failure::new(Code::Refused, reason))
+            let text = "too many hops, this message is looping";
+            Err(Failure::new(Code::Refused, reason).telling("5.4.6", text))
         }
     }
 }
 
-/// Sees to it that `mailbox` is there and ours to write to.
-fn prepare(uid: u32, mailbox: &Mailbox) -> Result<(), Failure> {
-    let path = mailbox.maildir.display();
-    if mailbox.uid != uid {
-        let owner = mailbox.uid;
+/// Sees to it that the Maildir at `path` of the account with this home and this owner is there and ours
+/// to write to.
+fn prepare(uid: u32, home: &Path, owner: u32, path: &Path) -> Result<(), Failure> {
+    let maildir = Maildir::at(path.to_owned());
+    let path = path.display();
+    if owner != uid {
         let reason = format!(
             "unable to deliver to {path}: it belongs to user id {owner} and this program runs as {uid}"
         );
         return Err(Failure::new(Code::Home, reason));
     }
-    let home = fs::metadata(&mailbox.home).map_err(|error| {
-        let home = mailbox.home.display();
+    let meta = fs::metadata(home).map_err(|error| {
+        let home = home.display();
         let reason = format!("unable to use home {home}: {}", os::reason(&error));
         Failure::new(Code::Home, reason)
     })?;
-    if !home.is_dir() || home.uid() != uid {
-        let home = mailbox.home.display();
+    if !meta.is_dir() || meta.uid() != uid {
+        let home = home.display();
         let reason = format!(
             "unable to deliver to {path}: home {home} is no directory that belongs to user id {uid}"
         );
         return Err(Failure::new(Code::Home, reason));
     }
-    let maildir = Maildir::at(mailbox.maildir.clone());
     if !maildir.exists() {
-        maildir.create_below(&mailbox.home)?;
+        maildir.create_below(home)?;
     }
     maildir.belongs_to(uid).map_err(|part| {
         let part = part.display();
@@ -199,12 +344,11 @@ fn check_time(deadline: Instant) -> Result<(), Failure> {
 fn stage(
     place: &mut Place,
     target: &Target,
-    return_path: &[u8],
+    sender: &[u8],
     message: &Spool,
 ) -> Result<Staged, Failure> {
     let maildir = Maildir::at(target.mailbox.maildir.clone());
-    let mut head = return_path.to_vec();
-    head.extend_from_slice(&target.delivered_to);
+    let head = target.head(sender);
     let size = head.len() as u64 + message.size();
     let staged = maildir.stage(&mut place.names, place.clock, |file| {
         file.write_all(&head)?;

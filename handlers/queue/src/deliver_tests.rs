@@ -74,6 +74,18 @@ impl House {
         self.deliver_by("s@x", recipients, text, deadline)
     }
 
+    fn mailbox(&self, name: &str) -> Mailbox {
+        let home = Home::at(self.folder.path().to_owned());
+        let accounts = Accounts::open(&home, vec![b"h".to_vec()]).expect("opened");
+        let targets = targets(&accounts, &[name.into()]).expect("known");
+        targets[0].mailbox.clone()
+    }
+
+    /// One file in `new` of a user.
+    fn mail_file(&self, name: &str) -> PathBuf {
+        files(&self.path(name).join("Maildir/new")).remove(0)
+    }
+
     /// The texts in `new` of a user, and whether `tmp` is empty.
     fn mail(&self, name: &str) -> Vec<String> {
         let maildir = self.path(name).join("Maildir");
@@ -284,4 +296,135 @@ fn a_maildir_with_a_link_in_it_or_a_home_of_somebody_elses_gets_nothing() {
         "{failure:?}"
     );
     assert_eq!(files(&house.path("ann/Maildir/cur")).len(), 0);
+}
+
+impl House {
+    fn control(&self, name: &str, text: &str) {
+        fs::write(self.path("control").join(name), text).expect("written");
+    }
+
+    fn give(&self, path: &Path) {
+        if os::identity::effective_uid() == 0 {
+            std::os::unix::fs::chown(path, Some(self.uid), None).expect("root may");
+        }
+    }
+
+    /// A folder of a user's Maildir.
+    fn folder(&self, user: &str, name: &str) -> PathBuf {
+        let folder = self.path(user).join("Maildir").join(name);
+        fs::create_dir_all(&folder).expect("made");
+        for part in ["tmp", "new", "cur"].map(|part| folder.join(part)) {
+            fs::create_dir(&part).expect("made");
+            self.give(&part);
+        }
+        self.give(&folder);
+        folder
+    }
+
+    fn script(&self, user: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(user).join("filter");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("written");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("set");
+        self.give(&path);
+        self.control("filter", "filter\n");
+    }
+
+    /// Delivers again where a script is still open in a fork of another test.
+    fn deliver_filtered(&self, recipients: &[&str]) -> Result<Vec<Delivery>, Failure> {
+        loop {
+            match self.deliver(recipients, "x\n") {
+                Err(failure) if failure.reason.contains("text busy") => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn size_file(&self, user: &str) -> Option<String> {
+        fs::read_to_string(self.path(user).join("Maildir/maildirsize")).ok()
+    }
+}
+
+/// What a copy of `x` for joe takes.
+const COPY: u64 = "Return-Path: <s@x>\nDelivered-To: joe@h\nx\n".len() as u64;
+
+#[test]
+fn a_message_that_does_not_fit_is_refused_for_good_and_nobody_gets_it() {
+    let house = House::new();
+    house.deliver(&["joe@h", "ann@h"], "x\n").expect("no quota");
+    assert_eq!(house.size_file("joe"), None, "without a quota there is no file");
+    house.control("quota", &format!("{}S\n", 2 * COPY));
+    house.deliver(&["joe@h", "ann@h"], "x\n").expect("it fits");
+    let expected = format!("{}S\n{COPY} 1\n{COPY} 1\n", 2 * COPY);
+    assert_eq!(house.size_file("joe"), Some(expected));
+    house.folder("ann", ".lists");
+    fs::remove_file(house.mail_file("ann")).expect("made room");
+    let failure = house.deliver(&["ann@h", "joe@h"], "x\n").expect_err("full");
+    assert_eq!(failure.code, Code::Refused);
+    assert_eq!(
+        failure.reply(),
+        (true, "5.2.2", "mailbox of joe@h is full".to_owned())
+    );
+    assert!(failure.reason.contains("joe/Maildir is full"), "{failure}");
+    assert_eq!((house.mail("joe").len(), house.mail("ann").len()), (2, 1));
+    let failure = house.deliver(&["ann@h", "ann-lists@h"], "x\n");
+    assert!(failure.is_err(), "both copies are ann's");
+    house.deliver(&["ann-lists@h"], "x\n").expect_err("a longer Delivered-To");
+    house.deliver(&["ann@h"], "x\n").expect("one fits");
+}
+
+#[test]
+fn what_was_thrown_away_does_not_count() {
+    let house = House::new();
+    house.control("quota", "1S\n");
+    house.deliver(&["joe"], "x\n").expect_err("full");
+    let trash = house.folder("joe", ".Trash");
+    let mailbox = Mailbox {
+        maildir: trash,
+        ..house.mailbox("joe")
+    };
+    assert_eq!(counted(&mailbox), None);
+    let limits = counted(&house.mailbox("joe")).expect("one");
+    assert_eq!((limits.bytes, limits.messages), (Some(1), None));
+}
+
+#[test]
+fn a_filter_chooses_the_folder_if_that_is_there() {
+    let house = House::new();
+    house.script("joe", "echo Spam");
+    house.deliver_filtered(&["joe", "ann"]).expect("delivered");
+    assert_eq!(house.mail("joe").len(), 1, "there is no such folder");
+    let spam = house.folder("joe", ".Spam");
+    let done = house.deliver_filtered(&["joe", "ann"]).expect("delivered");
+    assert_eq!((house.mail("joe").len(), house.mail("ann").len()), (1, 2));
+    assert_eq!(files(&spam.join("new")), [done[0].message.path.clone()]);
+}
+
+#[test]
+fn what_a_filter_has_taken_has_no_copy_and_others_get_theirs() {
+    let house = House::new();
+    house.script("joe", "cat >taken; exit 99");
+    let done = house.deliver_filtered(&["joe", "ann"]).expect("delivered");
+    assert!(house.mail("joe").is_empty());
+    assert_eq!(house.mail("ann").len(), 1);
+    let taken: Vec<bool> = done.iter().map(|delivery| delivery.taken).collect();
+    assert_eq!(taken, [true, false]);
+    assert_eq!(done[0].message.path, house.path("joe").join("filter"));
+    let text = fs::read_to_string(house.path("joe").join("taken")).expect("taken");
+    assert_eq!(text, "Return-Path: <s@x>\nDelivered-To: joe\nx\n");
+}
+
+#[test]
+fn when_a_filter_refuses_or_breaks_nobody_gets_anything() {
+    for (script, code) in [
+        ("exit 100", Code::Refused),
+        ("exit 111", Code::Deferred),
+        ("kill -9 $$", Code::Deferred),
+    ] {
+        let house = House::new();
+        house.script("ann", script);
+        let failure = house.deliver_filtered(&["joe", "ann"]).expect_err(script);
+        assert_eq!(failure.code, code, "{failure}");
+        assert!(house.mail("joe").is_empty() && house.mail("ann").is_empty());
+    }
 }

@@ -12,21 +12,23 @@
 //! There is no bounce: whoever calls must have asked for unknown users before.
 //!
 //! The rooms: [`envelope`] and [`trace`] are pure; [`spool`] keeps the message until the envelope
-//! says where it goes; [`deliver`] is the order of things; [`failure`] is the exit codes.
+//! says where it goes; [`deliver`] is the order of things; [`filter`] asks programs of users;
+//! [`failure`] is the exit codes, and the texts for clients.
 
 pub mod deliver;
 pub mod envelope;
 pub mod failure;
+pub mod filter;
 pub mod spool;
 pub mod trace;
 
-use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use accounts::{Accounts, Home};
+use chain::{Call, Env};
 use maildir::{Host, Names};
 use os::Exit;
 use wire::Log;
@@ -42,21 +44,29 @@ const MESSAGE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long everything after the message may take: the envelope, and the writing.
 const DELIVERY_TIME: Duration = Duration::from_secs(4 * 60);
 
+/// Where a text for the client goes, if that is a pipe: notqmail's custom text.
+const TEXT: RawFd = 6;
+
+/// How long a full pipe for the text is waited for.
+const TEXT_TIME: Duration = Duration::from_secs(1);
+
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
 
 /// The program. It has no options and no arguments.
-pub fn main(name: &str, _args: Vec<OsString>) -> Exit {
+pub fn main(call: Call) -> Exit {
     os::process::umask(0o077);
     // A write over the limit must be an error, or nobody would remove the half-written file.
     let _ = os::signals::ignore_file_size();
-    let ip = std::env::var_os("TCPREMOTEIP");
-    let mut log = Log::new(name, ip.as_deref().map(OsStrExt::as_bytes));
+    let mut log = Log::new(&call.name, call.env.bytes("TCPREMOTEIP"));
     let pid = std::process::id();
-    match run(pid) {
+    // Taken at once, so that no program of a user inherits it.
+    let text = os::fd::take_pipe_writer(TEXT).ok().flatten();
+    match run(pid, &call.env) {
         Ok((envelope, deliveries)) => {
             for delivery in deliveries {
-                log.event("deliver")
+                let event = if delivery.taken { "filter" } else { "deliver" };
+                log.event(event)
                     .number("qp", u64::from(pid))
                     .address("from", &envelope.sender)
                     .address("to", &delivery.recipient)
@@ -72,26 +82,35 @@ pub fn main(name: &str, _args: Vec<OsString>) -> Exit {
                 .number("code", u64::from(failure.code.number()))
                 .field("reason", failure.reason.as_bytes())
                 .say();
-            Exit(failure.code.number())
+            Exit(tell(&failure, text))
         }
     }
 }
 
-fn run(pid: u32) -> Result<(Envelope, Vec<Delivery>), Failure> {
+/// Tells the client's text where somebody reads it; the exit code.
+fn tell(failure: &Failure, text: Option<OwnedFd>) -> u8 {
+    let told = failure.told().zip(text).is_some_and(|(told, pipe)| {
+        let deadline = Instant::now() + TEXT_TIME;
+        os::fd::write_all_until(pipe.as_fd(), told.as_bytes(), deadline).is_ok()
+    });
+    if told {
+        failure::TOLD
+    } else {
+        failure.code.number()
+    }
+}
+
+fn run(pid: u32, env: &Env) -> Result<(Envelope, Vec<Delivery>), Failure> {
     // The configuration comes after the message: a sender that goes away needs none of it.
     let message = read_message(io::stdin().as_fd(), Instant::now() + MESSAGE_TIME)?;
     let deadline = Instant::now() + DELIVERY_TIME;
     let envelope = read_envelope(io::stdout().as_fd(), deadline)?;
     let configuration =
         |error: accounts::ControlError| Failure::new(Code::Configuration, error.to_string());
-    let home = Home::find(|name| std::env::var_os(name));
+    let home = Home::find(|name| env.get(name).map(ToOwned::to_owned));
     home.check().map_err(configuration)?;
-    let local_host = std::env::var_os("TCPLOCALHOST");
     let me = home
-        .me(
-            local_host.as_deref().map(OsStrExt::as_bytes),
-            os::process::host_name,
-        )
+        .me(env.bytes("TCPLOCALHOST"), os::process::host_name)
         .map_err(configuration)?;
     let locals = home.locals(&me).map_err(configuration)?;
     let accounts = Accounts::open(&home, locals).map_err(configuration)?;

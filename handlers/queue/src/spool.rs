@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,40 @@ impl Spool {
             file: None,
             size: 0,
         }
+    }
+
+    /// All of a file that somebody else has written. An error where it is no regular file: such a
+    /// one has no size, and may be waited for.
+    pub fn of_file(file: File) -> io::Result<Spool> {
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Spool {
+            folders: Vec::new(),
+            memory: Vec::new(),
+            file: Some(file),
+            size: meta.len(),
+        })
+    }
+
+    /// The message as a file without a name, for another process: its own one, or, where it is small,
+    /// one in memory.
+    pub fn into_file(self) -> Result<File, Failure> {
+        if let Some(file) = self.file {
+            return Ok(file);
+        }
+        let file = os::memory::file("message").map_err(|error| {
+            let reason = format!("unable to create a file in memory: {}", os::reason(&error));
+            Failure::writing(reason, &error, Code::Create)
+        })?;
+        write_at(&file, &self.memory, 0)?;
+        Ok(file)
+    }
+
+    /// Its file, where it has one.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(AsFd::as_fd)
     }
 
     /// The bytes so far.
@@ -179,6 +214,39 @@ mod tests {
                 .reason
                 .contains("/nonexistent/tmp: file does not exist")
         );
+    }
+
+    #[test]
+    fn a_message_of_any_size_can_be_handed_over_as_a_file() {
+        for size in [0, 5, MEMORY_LIMIT + 1] {
+            let mut spool = Spool::new(folders());
+            let text: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            spool.push(&text).expect("pushed");
+            let file = spool.into_file().expect("a file");
+            let taken = Spool::of_file(file).expect("a regular file");
+            assert_eq!((taken.size(), back(&taken)), (size as u64, text));
+        }
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_taken() {
+        for path in ["/dev/null", "/"] {
+            let file = File::open(path).expect("opened");
+            let error = Spool::of_file(file).expect_err(path);
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_meanwhile_is_an_error() {
+        let mut spool = Spool::new(folders());
+        spool.push(b"0123456789").expect("pushed");
+        let file = spool.into_file().expect("a file");
+        let other = file.try_clone().expect("a duplicate");
+        let taken = Spool::of_file(file).expect("a regular file");
+        other.set_len(4).expect("cut");
+        let error = taken.read(|_| Ok(true)).expect_err("cut");
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

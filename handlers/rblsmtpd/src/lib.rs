@@ -11,11 +11,11 @@
 //!   talks to a client that is not served is nobody, too ([`conversation`]).
 
 pub mod conversation;
-pub mod lookups;
 pub mod options;
-pub mod verdict;
 
-use std::net::IpAddr;
+pub use blocklist::{lookups, verdict};
+
+use std::time::Duration;
 
 use chain::{Call, Env};
 use os::Exit;
@@ -24,6 +24,9 @@ use os::identity::Identity;
 use crate::lookups::LookUps;
 use crate::options::{Mistake, Options};
 use crate::verdict::{Refusal, Verdict};
+
+/// The time for all sources together.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The most bytes of `$TCPREMOTEIP` that the log gets.
 const SHOWN_LIMIT: usize = 200;
@@ -83,23 +86,19 @@ fn verdict(call: &Call, options: &Options) -> Result<Verdict, String> {
     if let Some(value) = call.env.bytes("RBLSMTPD") {
         return Ok(Verdict::of_variable(value));
     }
-    let address = call.env.bytes("TCPREMOTEIP").and_then(address);
+    let address = call.env.bytes("TCPREMOTEIP").and_then(blocklist::address);
     let Some(address) = address.filter(|_| !options.sources.is_empty()) else {
         return Ok(Verdict::Serve);
     };
-    let look_ups = LookUps::new(&call.name, &options.sources, address, &call.env);
+    let servers = call.env.bytes("DNSCACHEIP");
+    let look_ups = LookUps::new(&options.sources, address, servers, DEADLINE);
+    let warn = &mut |reason: &str| {
+        os::log::say_nowait(format!("{}: warning: {reason}\n", call.name).as_bytes());
+    };
     Ok(match nobody(&call.env)? {
-        Some(who) => look_ups.verdict_apart(who),
-        None => look_ups.verdict(),
+        Some(who) => look_ups.verdict_apart(who, warn),
+        None => look_ups.verdict(warn),
     })
-}
-
-/// The client's address; one of IPv4 in the form of IPv6 is what it is, and the interface of a
-/// link-local one is not looked up.
-fn address(value: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(value).ok()?;
-    let address = text.split_once('%').map_or(text, |(address, _)| address);
-    Some(address.parse::<IpAddr>().ok()?.to_canonical())
 }
 
 /// The line of the log, which is the original's.
@@ -127,21 +126,4 @@ fn be_nobody(env: &Env) -> Result<(), String> {
     os::process::no_new_privileges()
         .and_then(|()| os::process::not_dumpable())
         .map_err(|error| format!("unable to give up privileges: {}", os::reason(&error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_that_of_the_client_whatever_its_form() {
-        let read = |text: &str| address(text.as_bytes()).map(|address| address.to_string());
-        assert_eq!(read("192.0.2.1").as_deref(), Some("192.0.2.1"));
-        assert_eq!(read("::ffff:192.0.2.1").as_deref(), Some("192.0.2.1"));
-        assert_eq!(read("2001:DB8::1").as_deref(), Some("2001:db8::1"));
-        assert_eq!(read("fe80::1%eth0").as_deref(), Some("fe80::1"));
-        for none in ["", "x", "192.0.2", "192.0.2.1 ", "[::1]"] {
-            assert_eq!(read(none), None, "{none}");
-        }
-    }
 }

@@ -60,6 +60,7 @@ impl Options {
                     way: if letter == b'a' { Way::Anti } else { Way::List },
                     permanent,
                     closed,
+                    message: None,
                 }),
                 Opt::Long(_) => break,
             }

@@ -80,22 +80,39 @@ fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
     bytes.iter().position(|&byte| byte == wanted)
 }
 
-/// The value of SIZE= (RFC 1870), `None` where it is not there. A number that is too large for 64
-/// bits is as large as they allow: it is over any limit. Other parameters are left alone.
-pub fn declared_size(parameters: &[u8]) -> Result<Option<u64>, Fault> {
+/// What MAIL says beside the sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MailParameters {
+    /// SIZE= (RFC 1870). A number that is too large for 64 bits is as large as they allow: it is over
+    /// any limit.
+    pub size: Option<u64>,
+    /// BODY=8BITMIME (RFC 6152).
+    pub eight_bit: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub utf8: bool,
+}
+
+/// Reads the parameters of MAIL; those that are not known are left alone.
+pub fn mail_parameters(parameters: &[u8]) -> Result<MailParameters, Fault> {
+    let mut read = MailParameters::default();
     for word in parameters.split(|&byte| byte == b' ') {
-        let Some((name, value)) = word.split_at_checked(5) else {
-            continue;
-        };
-        if !name.eq_ignore_ascii_case(b"SIZE=") {
-            continue;
+        let equals = position(word, b'=').unwrap_or(word.len());
+        let (name, value) = (&word[..equals], word.get(equals + 1..));
+        if name.eq_ignore_ascii_case(b"SIZE")
+            && let Some(value) = value
+        {
+            if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+                return Err(Fault::Size);
+            }
+            let size = accounts::control::digits(value).unwrap_or(u64::MAX);
+            read.size.get_or_insert(size);
+        } else if name.eq_ignore_ascii_case(b"BODY") {
+            read.eight_bit |= value.is_some_and(|value| value.eq_ignore_ascii_case(b"8BITMIME"));
+        } else if name.eq_ignore_ascii_case(b"SMTPUTF8") && value.is_none() {
+            read.utf8 = true;
         }
-        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-            return Err(Fault::Size);
-        }
-        return Ok(Some(accounts::control::digits(value).unwrap_or(u64::MAX)));
     }
-    Ok(None)
+    Ok(read)
 }
 
 /// Puts `localiphost` in the place of a domain that is an address of this host in brackets
@@ -260,7 +277,8 @@ mod tests {
     #[test]
     fn the_size_is_found_among_the_parameters() {
         let size = |argument: &str| {
-            declared_size(parse(argument.as_bytes()).expect("no fault").parameters)
+            let argument = parse(argument.as_bytes()).expect("no fault");
+            Ok(mail_parameters(argument.parameters)?.size)
         };
         assert_eq!(size("FROM:<a> SIZE=123"), Ok(Some(123)));
         assert_eq!(size("FROM:<a> BODY=8BITMIME size=0"), Ok(Some(0)));
@@ -278,6 +296,18 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn body_and_smtputf8_are_found_among_the_parameters() {
+        let read = |argument: &str| {
+            let argument = parse(argument.as_bytes()).expect("no fault");
+            let read = mail_parameters(argument.parameters).expect("no fault");
+            (read.eight_bit, read.utf8)
+        };
+        assert_eq!(read("FROM:<a> body=8bitmime smtputf8"), (true, true));
+        assert_eq!(read("FROM:<a> BODY=7BIT SMTPUTF8=1"), (false, false));
+        assert_eq!(read("FROM:<a> BODY AUTH=<> X=8BITMIME"), (false, false));
     }
 
     fn replaced(text: &str) -> String {

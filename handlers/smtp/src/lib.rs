@@ -4,4 +4,5 @@
 //! an envelope to a line; [`received`] is the trace header and the count of those that a message has.
 
 pub mod address;
+pub mod enhanced;
 pub mod received;

@@ -22,8 +22,10 @@ pub struct Received<'a> {
     pub remote_ip: &'a [u8],
     /// Our name.
     pub local: &'a [u8],
-    /// Whether the client said EHLO.
-    pub esmtp: bool,
+    /// How it came: [`word`].
+    pub with: &'a str,
+    /// The protocol version of TLS, on an encrypted link.
+    pub tls: Option<&'a [u8]>,
     /// The id that the reply and the log have, too.
     pub id: &'a str,
     /// When the message began.
@@ -50,12 +52,29 @@ impl Received<'_> {
         put(&mut out, self.remote_ip);
         out.extend_from_slice(b")\n  by ");
         put(&mut out, self.local);
-        let word = if self.esmtp { "ESMTP" } else { "SMTP" };
-        let date = date(self.at);
-        let rest = format!(" with {word} id {}; {date}\n", self.id);
+        out.extend_from_slice(format!(" with {}", self.with).as_bytes());
+        if let Some(version) = self.tls {
+            out.extend_from_slice(b" (");
+            put(&mut out, version);
+            out.push(b')');
+        }
+        let rest = format!(" id {}; {}\n", self.id, date(self.at));
         out.extend_from_slice(rest.as_bytes());
         out
     }
+}
+
+/// What stands behind `with` (RFC 3848, RFC 6531): `SMTP` after HELO, else `ESMTP` or, for a message in
+/// UTF-8, `UTF8SMTP`; then S on an encrypted link, and A from somebody who has logged in.
+pub fn word(esmtp: bool, utf8: bool, tls: bool, auth: bool) -> String {
+    let mut word = String::from(match (esmtp, utf8) {
+        (false, _) => return "SMTP".to_owned(),
+        (true, false) => "ESMTP",
+        (true, true) => "UTF8SMTP",
+    });
+    word.extend(tls.then_some('S'));
+    word.extend(auth.then_some('A'));
+    word
 }
 
 /// Adds a value from outside: what could end a comment or a line becomes `?`.
@@ -168,7 +187,8 @@ mod tests {
             remote_info: None,
             remote_ip: b"192.0.2.1",
             local: b"mx.here.example",
-            esmtp: false,
+            with: "SMTP",
+            tls: None,
             id: "812090814.77",
             at: at(812_090_814),
         }
@@ -192,12 +212,13 @@ mod tests {
         let full = Received {
             helo: Some(b"other"),
             remote_info: Some(b"joe"),
-            esmtp: true,
+            with: "ESMTPS",
+            tls: Some(b"TLSv1.3"),
             ..received()
         };
         let lines = text(full);
         assert!(lines.starts_with("Received: from mail.s.example (HELO other) (joe@192.0.2.1)\n"));
-        assert!(lines.contains(" with ESMTP id "));
+        assert!(lines.contains(" with ESMTPS (TLSv1.3) id "));
         let silent = Received {
             helo: None,
             ..received()

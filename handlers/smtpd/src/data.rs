@@ -1,110 +1,346 @@
-//! DATA: the message from 354 to the reply after its end.
+//! The message: DATA and BDAT, from their first byte to the reply after the last.
 //!
-//! The message goes to the queue programs as it comes, in pieces of a bounded size. As soon as it
-//! is known that it will not be taken (too large, going round, a bare LF) the programs are given
-//! up; the client is still read to the true end of its message, so that what follows in the
-//! conversation is never taken for part of it, or the other way round.
+//! The message goes on its way as it comes, in pieces of a bounded size. As soon as it is known that
+//! it will not be taken (too large, going round, a bare LF) it is given up; the client is still read to
+//! the true end of its message, so that what follows in the conversation is never taken for part of it,
+//! or the other way round.
 
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use smtp::received::{Hops, Received};
+use accounts::control::digits;
+use smtp::received::{self, Hops, Received};
 use wire::Trouble;
+use wire::chunk::Chunks;
 use wire::command::Next;
 use wire::data::{Step, Unstuff};
 
-use crate::handoff::Handoff;
-use crate::replies;
-use crate::session::{Mail, Session};
+use crate::handoff::{Handoff, Place};
+use crate::replies::{self, queue as texts};
+use crate::session::{AtHop, Heeded, Mail, Session};
+use crate::settings::Settings;
+use crate::ways::Side;
 
 /// Recipients that are named in a log line; more are only counted.
 const LOGGED_RECIPIENTS: usize = 20;
 
 /// How the text of a message ended.
 enum End {
-    /// At its end mark, after so many stored bytes (without our own header).
-    Whole(Taken, u64),
+    /// At its end mark.
+    Whole,
     /// At a bare LF, in the mode that stops there.
     BareLf,
     /// Nowhere: it was refused and went on for too long.
-    Endless(&'static str),
+    Endless,
     /// The conversation broke off.
     Trouble(Trouble),
 }
 
-/// The programs that take the message, or the reply that refuses it. They are given up before it
-/// is refused.
-type Taken = Result<Handoff, &'static str>;
-
 /// What one message is called in the reply, the header and the log.
+#[derive(Clone, Debug)]
 struct Id {
     seconds: u64,
-    pid: u32,
+    /// What stands behind `qp`: the process id of the queue program, which is what a queue's own log
+    /// has, or, where none is started, this process's and the number of the message in it.
+    number: String,
 }
 
 impl std::fmt::Display for Id {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.seconds, self.pid)
+        write!(f, "{}.{}", self.seconds, self.number)
+    }
+}
+
+/// A message that is coming in.
+#[derive(Debug)]
+pub(crate) struct Receiving {
+    mail: Mail,
+    id: Id,
+    /// Who takes it, or the reply that refuses it; it has been given up then.
+    taken: Result<Handoff, Cow<'static, str>>,
+    hops: Hops,
+    /// Stored bytes so far, without our own header.
+    size: u64,
+    /// Bytes that were read though the message was refused.
+    discarded: u64,
+    chunks: Chunks,
+}
+
+impl Receiving {
+    /// Takes stored text that came in `used` bytes; `is_spoiled` says that a line end in it, or before
+    /// it, is not what it must be.
+    fn take(&mut self, stored: &[u8], used: usize, is_spoiled: bool, settings: &Settings) {
+        self.hops.feed(stored);
+        self.size += stored.len() as u64;
+        let databytes = settings.limits.databytes;
+        // Each of these stays true once it is, so the last answer is the one that counts.
+        let refusal = if is_spoiled {
+            Some(replies::BARE_LF)
+        } else if self.hops.too_many() {
+            Some(replies::LOOPING)
+        } else if databytes > 0 && self.size > databytes {
+            Some(replies::TOO_BIG)
+        } else {
+            None
+        };
+        let bare_cr = |handoff: &Handoff| !handoff.takes_bare_cr() && stored.contains(&b'\r');
+        match (&mut self.taken, refusal) {
+            (Ok(handoff), None) if bare_cr(handoff) => self.taken = Err(replies::BARE_CR.into()),
+            (Ok(handoff), None) => {
+                handoff.write(stored);
+                if handoff.is_broken() {
+                    self.discarded += used as u64;
+                }
+            }
+            (Ok(_), Some(reply)) => self.taken = Err(reply.into()),
+            (Err(before), reply) => {
+                self.discarded += used as u64;
+                if let Some(reply) = reply {
+                    *before = reply.into();
+                }
+            }
+        }
+    }
+
+    /// Whether so much was read in vain that it has to end.
+    fn is_endless(&self, settings: &Settings) -> bool {
+        self.discarded > settings.limits.discard
+    }
+
+    /// The reply to a message that is refused already.
+    fn refusal(&self) -> Cow<'static, str> {
+        match &self.taken {
+            Err(reply) => reply.clone(),
+            Ok(_) => texts::READ_ERROR.into(),
+        }
     }
 }
 
 impl Session {
-    /// Takes the message of a transaction that is ready for it.
-    pub(crate) fn receive(&mut self, mail: Mail) -> Next {
-        let parts = self.parts(&mail);
-        let started = Handoff::start(&self.settings.home, &parts, self.settings.limits.queue);
+    /// DATA.
+    pub(crate) fn data(&mut self, _: &[u8]) -> Next {
+        if self.receiving.is_some() {
+            return self.bad(replies::CHUNKS_UNDER_WAY);
+        }
+        let mail = match self.ready() {
+            Ok(mail) => mail,
+            Err(text) => return self.bad_in_turn(text),
+        };
+        if let Heeded::Over(next) = self.asks_for_data() {
+            return next;
+        }
+        let Some(mut receiving) = self.begin(mail) else {
+            return Next::Continue;
+        };
+        self.reply(replies::GO_AHEAD);
+        match self.read_text(&mut receiving) {
+            End::Trouble(trouble) => {
+                self.log_message("broken", Some(&receiving.id), &receiving.mail, 0, None);
+                self.trouble = Some(trouble);
+                Next::Close
+            }
+            End::BareLf => self.cut_off(&receiving, replies::STRAY_NEWLINE, "bare LF"),
+            End::Endless => self.cut_off(&receiving, &receiving.refusal(), "endless message"),
+            End::Whole => {
+                self.settle(receiving);
+                Next::Continue
+            }
+        }
+    }
+
+    /// BDAT (RFC 3030): a chunk of the message, whose length says where it ends.
+    pub(crate) fn bdat(&mut self, argument: &[u8]) -> Next {
+        let Some((size, is_last)) = chunk(argument) else {
+            // Nobody knows where the next command begins.
+            return self.close(replies::BAD_CHUNK, "bad BDAT");
+        };
+        let mut receiving = match self.receiving.take() {
+            Some(receiving) => Some(receiving),
+            None => match self.ready() {
+                Ok(mail) => match self.asks_for_data() {
+                    Heeded::Over(Next::Close) => return Next::Close,
+                    Heeded::Over(Next::Continue) => None,
+                    Heeded::GoOn | Heeded::Unchecked => self.begin(mail),
+                },
+                Err(text) => return self.skip_chunk(size, text),
+            },
+        };
+        let ends = self.read_chunk(receiving.as_mut(), size);
+        let Some(mut receiving) = receiving else {
+            // Its refusal has been said.
+            return ends.map_or(Next::Close, |()| Next::Continue);
+        };
+        if ends.is_none() {
+            self.log_message("broken", Some(&receiving.id), &receiving.mail, 0, None);
+            return Next::Close;
+        }
+        if is_last {
+            let mut stored = Vec::new();
+            receiving.chunks.finish(&mut stored);
+            let is_spoiled = receiving.chunks.is_spoiled();
+            receiving.take(&stored, 0, is_spoiled, &self.settings);
+            self.settle(receiving);
+        } else if receiving.taken.is_err() {
+            let reply = receiving.refusal();
+            self.log_message(
+                "refuse",
+                Some(&receiving.id),
+                &receiving.mail,
+                0,
+                Some(&reply),
+            );
+            self.reply(&reply);
+            // Chunks that are on their way already follow on this.
+            self.mail_refused = true;
+        } else {
+            self.receiving = Some(receiving);
+            self.reply(&format!("250 ok, {size} octets"));
+        }
+        Next::Continue
+    }
+
+    /// Reads a chunk that nobody wants, and says so.
+    fn skip_chunk(&mut self, size: u64, text: &'static str) -> Next {
+        if self.read_chunk(None, size).is_none() {
+            return Next::Close;
+        }
+        self.bad_in_turn(text)
+    }
+
+    /// Reads `size` bytes of the message; `None` where the conversation ends in them.
+    fn read_chunk(&mut self, mut receiving: Option<&mut Receiving>, size: u64) -> Option<()> {
+        let mut left = size;
+        let mut discarded = 0;
+        let mut stored = Vec::new();
+        while left > 0 {
+            let input = match self.conn.data() {
+                Ok(input) => input,
+                Err(trouble) => {
+                    self.trouble = Some(trouble);
+                    return None;
+                }
+            };
+            let count = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+            let is_endless = match &mut receiving {
+                Some(receiving) => {
+                    receiving.chunks.feed(&input[..count], &mut stored);
+                    let is_spoiled = receiving.chunks.is_spoiled();
+                    receiving.take(&stored, count, is_spoiled, &self.settings);
+                    stored.clear();
+                    receiving.is_endless(&self.settings)
+                }
+                None => {
+                    discarded += count as u64;
+                    discarded > self.settings.limits.discard
+                }
+            };
+            self.conn.consume(count);
+            left -= count as u64;
+            if is_endless {
+                self.reply(texts::READ_ERROR);
+                self.ended = Some("endless message");
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// What the plugins say to a message.
+    fn asks_for_data(&mut self) -> Heeded {
+        let heeded = self.heed("DATA", &mut Vec::new(), |plugins, env, _| plugins.data(env));
+        self.mail_refused |= matches!(heeded, Heeded::Over(_));
+        heeded
+    }
+
+    /// The transaction, if a message can follow.
+    fn ready(&mut self) -> Result<Mail, &'static str> {
+        match self.mail.take() {
+            None => Err(replies::WANT_MAIL),
+            Some(mail) if mail.recipients.is_empty() => {
+                self.mail = Some(mail);
+                Err(replies::WANT_RCPT)
+            }
+            Some(mail) => Ok(mail),
+        }
+    }
+
+    /// Begins to take a message; where that cannot be, it is said.
+    fn begin(&mut self, mut mail: Mail) -> Option<Receiving> {
+        let client = match std::mem::take(&mut mail.hop) {
+            AtHop::Begun(_, client) => Some(*client),
+            AtHop::Nothing | AtHop::Refused(..) => None,
+        };
+        let side = mail.side.unwrap_or(Side::Local);
+        let started = match self.settings.ways.of(side) {
+            Some(way) => Handoff::start(way, client, self.place()),
+            None => Err(crate::handoff::hop::unreachable()),
+        };
         let mut handoff = match started {
             Ok(handoff) => handoff,
             Err(failure) => {
                 self.log_fault(&failure.reason);
-                self.log_message("refuse", None, &mail, 0, Some(failure.reply));
-                self.reply(failure.reply);
-                return Next::Continue;
+                self.log_message("refuse", None, &mail, 0, Some(&failure.reply));
+                self.reply(&failure.reply);
+                self.mail_refused = true;
+                return None;
             }
         };
         self.counts.begun += 1;
         let at = SystemTime::now();
+        let number = match handoff.pid() {
+            Some(pid) => pid.to_string(),
+            None => format!("{}.{}", std::process::id(), self.counts.begun),
+        };
         let id = Id {
             seconds: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-            pid: handoff.pid(),
+            number,
         };
         let client = &self.settings.client;
+        let is_tls = self.is_tls();
+        let word = received::word(
+            self.hello.esmtp,
+            mail.parameters.utf8,
+            is_tls,
+            self.user.is_some(),
+        );
+        let version = self.means.env.bytes(chain::tls::PROTOCOL_VARIABLE);
         let received = Received {
             remote_host: &client.host,
             helo: self.hello.name.as_deref(),
             remote_info: client.info.as_deref(),
             remote_ip: &client.ip,
             local: &self.settings.local,
-            esmtp: self.hello.esmtp,
+            with: &word,
+            tls: version.filter(|_| is_tls),
             id: &id.to_string(),
             at,
         };
         handoff.write(&received.lines());
-        self.reply(replies::GO_AHEAD);
-        match self.read_text(handoff) {
-            End::Trouble(trouble) => {
-                self.log_message("broken", Some(&id), &mail, 0, None);
-                self.trouble = Some(trouble);
-                Next::Close
-            }
-            End::BareLf => self.cut_off(&id, &mail, replies::STRAY_NEWLINE, "bare LF"),
-            End::Endless(reply) => self.cut_off(&id, &mail, reply, "endless message"),
-            End::Whole(taken, size) => {
-                self.settle(taken, &id, &mail, size);
-                Next::Continue
-            }
+        if let Some(plugins) = &mut self.settings.plugins {
+            handoff.write(&plugins.take_headers());
+        }
+        Some(Receiving {
+            mail,
+            id,
+            taken: Ok(handoff),
+            hops: Hops::default(),
+            size: 0,
+            discarded: 0,
+            chunks: Chunks::new(self.settings.bare_lf),
+        })
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            folder: &self.settings.home,
+            env: &self.means.env,
+            patience: self.settings.limits.queue,
         }
     }
 
-    /// Reads the text to its end and passes it on as long as it may be taken.
-    ///
-    /// Where the conversation breaks off, dropping the handoff closes its pipes: the programs see
-    /// a message that was given up.
-    fn read_text(&mut self, handoff: Handoff) -> End {
+    /// Reads the text of DATA to its end and passes it on as long as it may be taken.
+    fn read_text(&mut self, receiving: &mut Receiving) -> End {
         let mut machine = Unstuff::new(self.settings.bare_lf);
-        let mut hops = Hops::default();
-        let limits = self.settings.limits;
-        let (mut size, mut discarded) = (0_u64, 0_u64);
-        let mut taken: Taken = Ok(handoff);
         let mut stored = Vec::new();
         loop {
             let (used, step) = match self.conn.data() {
@@ -112,81 +348,67 @@ impl Session {
                 Err(trouble) => return End::Trouble(trouble),
             };
             self.conn.consume(used);
-            hops.feed(&stored);
-            size += stored.len() as u64;
-            // Each of these stays true once it is, so the last answer is the one that counts.
-            let refusal = if machine.is_spoiled() {
-                Some(replies::BARE_LF)
-            } else if hops.too_many() {
-                Some(replies::LOOPING)
-            } else if limits.databytes > 0 && size > limits.databytes {
-                Some(replies::TOO_BIG)
-            } else {
-                None
-            };
-            taken = match (taken, refusal) {
-                (Ok(mut handoff), None) => {
-                    handoff.write(&stored);
-                    Ok(handoff)
-                }
-                (Ok(handoff), Some(reply)) => {
-                    handoff.abort();
-                    Err(reply)
-                }
-                (Err(before), reply) => {
-                    discarded += used as u64;
-                    Err(reply.unwrap_or(before))
-                }
-            };
+            receiving.take(&stored, used, machine.is_spoiled(), &self.settings);
             stored.clear();
-            match (step, &taken) {
-                (Step::End(_), _) => return End::Whole(taken, size),
-                (Step::BareLf, _) => return End::BareLf,
-                (Step::More, Err(reply)) if discarded > limits.discard => {
-                    return End::Endless(reply);
-                }
-                (Step::More, _) => {}
+            match step {
+                Step::End(_) => return End::Whole,
+                Step::BareLf => return End::BareLf,
+                Step::More if receiving.is_endless(&self.settings) => return End::Endless,
+                Step::More => {}
             }
         }
     }
 
     /// Commits or refuses a message that has come to its end.
-    fn settle(&mut self, taken: Taken, id: &Id, mail: &Mail, size: u64) {
+    fn settle(&mut self, receiving: Receiving) {
+        let Receiving {
+            mail,
+            id,
+            taken,
+            size,
+            ..
+        } = receiving;
         let committed = match taken {
             Err(reply) => Err(reply),
-            Ok(handoff) => handoff.finish(&mail.sender).map_err(|(failure, in_part)| {
-                self.log_fault(&failure.reason);
-                if in_part {
-                    self.log_message("partial", Some(id), mail, size, None);
+            Ok(handoff) => {
+                let (done, client) = handoff.finish(&mail.sender, &mail.recipients, self.place());
+                if let (Some(client), Some(side)) = (client, mail.side) {
+                    self.idle = Some((side, Box::new(client)));
                 }
-                failure.reply
-            }),
+                done.map_err(|failure| {
+                    self.log_fault(&failure.reason);
+                    failure.reply
+                })
+            }
         };
         match committed {
-            Ok(()) => {
+            Ok(said) => {
                 self.counts.accepted += 1;
-                self.log_message("accept", Some(id), mail, size, None);
-                self.reply(&format!("250 ok {} qp {}", id.seconds, id.pid));
+                self.log_accepted(&id, &mail, size, said.as_deref());
+                self.reply(&format!("250 ok {} qp {}", id.seconds, id.number));
             }
             Err(reply) => {
-                self.log_message("refuse", Some(id), mail, size, Some(reply));
-                self.reply(reply);
+                self.log_message("refuse", Some(&id), &mail, size, Some(&reply));
+                self.reply(&reply);
             }
         }
     }
 
-    fn cut_off(&mut self, id: &Id, mail: &Mail, reply: &'static str, why: &'static str) -> Next {
-        self.log_message("refuse", Some(id), mail, 0, Some(reply));
+    fn cut_off(&mut self, receiving: &Receiving, reply: &str, why: &'static str) -> Next {
+        self.log_message(
+            "refuse",
+            Some(&receiving.id),
+            &receiving.mail,
+            0,
+            Some(reply),
+        );
         self.reply(reply);
         self.ended = Some(why);
         Next::Close
     }
 
-    fn log_fault(&mut self, reason: &str) {
-        self.log
-            .event("fault")
-            .field("reason", reason.as_bytes())
-            .say();
+    fn log_accepted(&mut self, id: &Id, mail: &Mail, size: u64, said: Option<&str>) {
+        self.log_line("accept", Some(id), mail, size, None, said);
     }
 
     fn log_message(
@@ -197,7 +419,20 @@ impl Session {
         size: u64,
         reply: Option<&str>,
     ) {
+        self.log_line(event, id, mail, size, reply, None);
+    }
+
+    fn log_line(
+        &mut self,
+        event: &str,
+        id: Option<&Id>,
+        mail: &Mail,
+        size: u64,
+        reply: Option<&str>,
+        hop: Option<&str>,
+    ) {
         let hello = self.hello.name.as_deref().unwrap_or_default();
+        let login = self.user.as_ref().or(self.settings.client.login.as_ref());
         let mut entry = self.log.event(event);
         if reply.is_some() {
             entry = entry.field("verb", b"DATA");
@@ -210,18 +445,56 @@ impl Session {
             entry = entry.number("size", size);
         }
         entry = entry
-            .number("rcpts", mail.count() as u64)
+            .number("rcpts", mail.recipients.len() as u64)
             .field("helo", hello);
-        if let Some(login) = &self.settings.client.login {
+        if let Some(login) = login {
             entry = entry.field("login", login);
         }
         if let Some(reply) = reply {
             entry = entry.field("reply", reply.as_bytes());
         }
-        let recipients = mail.recipients.iter().chain(&mail.remote);
-        for recipient in recipients.take(LOGGED_RECIPIENTS) {
+        if let Some(hop) = hop {
+            entry = entry.field("hop", hop.as_bytes());
+        }
+        for recipient in mail.recipients.iter().take(LOGGED_RECIPIENTS) {
             entry = entry.address("to", recipient);
         }
         entry.say();
+    }
+}
+
+/// The argument of BDAT: how many bytes, and whether they are the last.
+fn chunk(argument: &[u8]) -> Option<(u64, bool)> {
+    let mut words = argument
+        .split(|&byte| byte == b' ')
+        .filter(|word| !word.is_empty());
+    let size = digits(words.next()?)?;
+    let is_last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case(b"LAST") => true,
+        Some(_) => return None,
+    };
+    words.next().is_none().then_some((size, is_last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chunk;
+
+    #[test]
+    fn a_chunk_has_a_length_and_may_be_the_last() {
+        assert_eq!(chunk(b"12"), Some((12, false)));
+        assert_eq!(chunk(b"0 last"), Some((0, true)));
+        for wrong in [
+            "",
+            "LAST",
+            "x",
+            "-1",
+            "1 2",
+            "1 LAST x",
+            "99999999999999999999",
+        ] {
+            assert_eq!(chunk(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 }

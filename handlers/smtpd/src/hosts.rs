@@ -1,10 +1,14 @@
 //! Which recipients are taken, and which way they go: the rule against relaying.
 //!
 //! A client that may not relay (RELAYCLIENT is not set) reaches the hosts of control/rcpthosts,
-//! and nothing else. Where that file is missing it reaches the local domains: qmail-smtpd takes
-//! everything then, which is an open relay. An address without `@` is local.
+//! and of control/morercpthosts.cdb beside it, and nothing else. Where the former is missing it
+//! reaches the local domains: qmail-smtpd takes everything then, which is an open relay. An address
+//! without `@` is local.
 
 use accounts::address;
+
+use crate::keyfile::{KeyFile, Unreadable};
+use crate::lists;
 
 /// Host names as rcpthosts and locals list them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,29 +31,30 @@ impl HostList {
     /// Whether `host` is an entry, or ends in one that begins with a dot: `.example.org` stands for
     /// all hosts below `example.org`, not for that name itself.
     pub fn covers(&self, host: &[u8]) -> bool {
-        self.names(host)
-            || host
-                .iter()
-                .enumerate()
-                .filter(|&(_, &byte)| byte == b'.')
-                .any(|(dot, _)| self.names(&host[dot..]))
+        entries_for(host).any(|entry| self.names(entry))
     }
 }
 
+/// The entries that would stand for `host`: itself, and what of it begins with a dot.
+fn entries_for(host: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let dots = host.iter().enumerate().filter(|&(_, &byte)| byte == b'.');
+    std::iter::once(host).chain(dots.map(|(dot, _)| &host[dot..]))
+}
+
 /// The lists that decide.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Hosts {
     /// control/rcpthosts, `None` where it is missing.
     pub rcpthosts: Option<HostList>,
-    /// Whether control/morercpthosts.cdb is there. It is not read, so a host that rcpthosts does
-    /// not name may be allowed or not.
-    pub more: bool,
+    /// control/morercpthosts.cdb, which counts only beside rcpthosts. Its keys are entries in lower
+    /// case.
+    pub more: KeyFile,
     /// The domains whose mail stays here.
     pub locals: HostList,
 }
 
 /// Where a recipient's mail goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// It stays here.
     Local,
@@ -58,7 +63,7 @@ pub enum Route {
     /// It is not taken from this client.
     Refused,
     /// It cannot be told whether it is taken.
-    Unknown,
+    Unknown(Unreadable),
 }
 
 impl Hosts {
@@ -69,33 +74,40 @@ impl Hosts {
             return Route::Local;
         };
         let local = self.locals.names(host);
-        let taken = may_relay
-            || match &self.rcpthosts {
-                Some(list) => list.covers(host),
-                None => local,
-            };
+        let taken = match &self.rcpthosts {
+            _ if may_relay => Ok(true),
+            None => Ok(local),
+            Some(list) if list.covers(host) => Ok(true),
+            Some(_) => self.more_covers(host),
+        };
         match (taken, local) {
-            (true, true) => Route::Local,
-            (true, false) => Route::Remote,
-            (false, _) if self.more && self.rcpthosts.is_some() => Route::Unknown,
-            (false, _) => Route::Refused,
+            (Ok(true), true) => Route::Local,
+            (Ok(true), false) => Route::Remote,
+            (Ok(false), _) => Route::Refused,
+            (Err(unreadable), _) => Route::Unknown(unreadable),
         }
+    }
+
+    fn more_covers(&self, host: &[u8]) -> Result<bool, Unreadable> {
+        let host = host.to_ascii_lowercase();
+        for entry in entries_for(&host) {
+            if self.more.has(entry)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
-/// control/badmailfrom: whole addresses, or `@host`; exact but for case.
+/// control/badmailfrom: whole addresses, or `@host`, with stars ([`lists::Patterns`]).
 pub fn is_bad_sender(list: &[Vec<u8>], sender: &[u8]) -> bool {
-    let at = sender.iter().rposition(|&byte| byte == b'@');
-    let host = at.map(|at| &sender[at..]);
-    list.iter().any(|entry| {
-        entry.eq_ignore_ascii_case(sender)
-            || host.is_some_and(|host| entry.eq_ignore_ascii_case(host))
-    })
+    !sender.is_empty() && list.iter().any(|entry| lists::means(entry, sender))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyfile::tests::file_of;
 
     fn list(entries: &[&str]) -> HostList {
         HostList::new(entries.iter().map(|entry| (*entry).into()).collect())
@@ -104,7 +116,7 @@ mod tests {
     fn hosts(rcpthosts: Option<&[&str]>) -> Hosts {
         Hosts {
             rcpthosts: rcpthosts.map(list),
-            more: false,
+            more: KeyFile::default(),
             locals: list(&["here.test"]),
         }
     }
@@ -176,10 +188,33 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_not_read_puts_refusals_in_doubt() {
+    fn morercpthosts_adds_hosts_and_counts_only_beside_rcpthosts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("morercpthosts.cdb");
+        let mut hosts = hosts(Some(&["one.test"]));
+        hosts.more = file_of(&path, "More.test\n.sub.test\nhere.test\n");
+        for taken in ["one.test", "MORE.test", "a.b.Sub.test"] {
+            let recipient = format!("joe@{taken}");
+            assert_eq!(hosts.route(recipient.as_bytes(), false), Route::Remote);
+        }
+        assert_eq!(hosts.route(b"joe@here.test", false), Route::Local);
+        for refused in ["sub.test", "x.more.test", "more.test.", ""] {
+            let recipient = format!("joe@{refused}");
+            assert_eq!(hosts.route(recipient.as_bytes(), false), Route::Refused);
+        }
+        hosts.rcpthosts = None;
+        assert_eq!(hosts.route(b"joe@more.test", false), Route::Refused);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_puts_refusals_in_doubt() {
         let mut hosts = hosts(Some(&["here.test"]));
-        hosts.more = true;
-        assert_eq!(hosts.route(b"joe@other.test", false), Route::Unknown);
+        hosts.more = KeyFile::open_named("/nonexistent/more.cdb".into());
+        let Route::Unknown(reason) = hosts.route(b"joe@other.test", false) else {
+            panic!("told");
+        };
+        let expected = "unable to read /nonexistent/more.cdb: file does not exist";
+        assert_eq!(reason.to_string(), expected);
         assert_eq!(hosts.route(b"joe@here.test", false), Route::Local);
         assert_eq!(hosts.route(b"joe@other.test", true), Route::Remote);
         hosts.rcpthosts = None;

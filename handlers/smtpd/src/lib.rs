@@ -12,56 +12,70 @@
 //! Dialogue, control files, environment and reply texts are qmail-smtpd's; where this differs on
 //! purpose smtpd(8) says so under COMPATIBILITY.
 //!
-//! The rooms: [`settings`] reads what decides; [`hosts`] is pure, as is the grammar in `smtp`;
-//! [`session`] is the dialogue and [`data`] the message in it; [`handoff`] is the queue programs.
+//! The rooms: [`settings`], [`limits`] and [`ways`] read what decides; [`hosts`] is pure, as is the
+//! grammar in `smtp`; [`decide`] is the decision about one recipient; [`session`] is the dialogue and
+//! [`data`] the message in it; [`handoff`] is who takes it.
 
+pub mod checker;
 pub mod data;
+pub mod decide;
+pub mod dnsbl;
+pub mod explain;
 pub mod handoff;
 pub mod hosts;
+pub mod keyfile;
+pub mod limits;
+pub mod lists;
+pub mod make_cdb;
+pub mod policy;
+pub mod rcptcheck;
 pub mod replies;
+pub mod said;
 pub mod session;
 pub mod settings;
+pub mod spp;
+pub mod ways;
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
+use chain::Call;
+use chain::tls::Door;
 use os::Exit;
 use wire::{Conn, Limits, Log};
 
-use crate::session::Session;
-use crate::settings::{Settings, World};
+use crate::session::{Means, Session};
+use crate::settings::{Settings, SettingsError, World};
 
 /// How long a client may take to read that it is not served.
 const REFUSAL_TIME: Duration = Duration::from_secs(60);
 
-/// The program. It has no options; arguments (a checkpassword program, for AUTH) are not used yet.
-pub fn main(name: &str, args: Vec<OsString>) -> Exit {
+/// The program. Its words are a checkpassword program and what that is to run, for AUTH.
+pub fn main(mut call: Call) -> Exit {
     let _ = os::signals::ignore_pipe();
     let _ = os::signals::default_child();
-    let ip = std::env::var_os("TCPREMOTEIP");
+    // A log file of limited size is no reason to die.
+    let _ = os::signals::ignore_file_size();
     let mut log = Log::new(
-        name,
-        Some(ip.as_deref().map_or(b"unknown", OsStrExt::as_bytes)),
+        &call.name,
+        Some(call.env.bytes("TCPREMOTEIP").unwrap_or(b"unknown")),
     );
     let mut warn = |reason: &str| {
         log.event("warning")
             .field("reason", reason.as_bytes())
             .say();
     };
-    if !args.is_empty() {
-        warn("arguments are ignored: this version has no AUTH");
-    }
     if os::identity::effective_uid() == 0 {
         warn("this runs as root and need not: give superd the options -u and -g");
     }
-    let world = World {
-        variable: &|name| std::env::var_os(name),
-        host_name: os::process::host_name,
-        program: &|name| os::programs::resolve(name, std::env::var_os("PATH").as_deref()),
-    };
-    match Settings::read(&world) {
-        Ok(settings) => serve(settings, log),
+    if call
+        .env
+        .bytes("SPFBEHAVIOR")
+        .is_some_and(|value| value != b"0")
+    {
+        warn("SPFBEHAVIOR is set, and this version checks no SPF");
+    }
+    match begin(&mut call) {
+        Ok((settings, door)) => serve(settings, call, door, log),
         Err(error) => {
             let reason = error.to_string();
             log.event("fault").field("reason", reason.as_bytes()).say();
@@ -71,14 +85,31 @@ pub fn main(name: &str, args: Vec<OsString>) -> Exit {
     }
 }
 
-fn serve(settings: Settings, mut log: Log) -> Exit {
+fn begin(call: &mut Call) -> Result<(Settings, Option<Door>), SettingsError> {
+    let door = Door::take(&mut call.env).map_err(SettingsError::Offer)?;
+    let settings = Settings::read(&World {
+        env: &call.env,
+        host_name: os::process::host_name,
+        program: &|name| os::programs::resolve(name, call.env.get("PATH")),
+        joints: call.joints,
+        words: &call.args,
+    })?;
+    Ok((settings, door))
+}
+
+fn serve(settings: Settings, call: Call, door: Option<Door>, mut log: Log) -> Exit {
     let now = Instant::now();
     let limits = Limits {
         read: settings.limits.timeout,
-        session_end: now.checked_add(settings.limits.session).unwrap_or(now),
+        session_end: now + settings.limits.session,
+    };
+    let means = Means {
+        env: call.env,
+        joints: call.joints,
+        door,
     };
     match Conn::standard(limits) {
-        Ok(conn) => Session::new(conn, log, settings).run(),
+        Ok(conn) => Session::new(conn, log, settings, means).run(),
         Err(error) => {
             let reason = format!("unable to use descriptors 0 and 1: {}", os::reason(&error));
             log.event("fault").field("reason", reason.as_bytes()).say();

@@ -1,29 +1,40 @@
 //! The dialogue: states, verbs, replies.
 //!
-//! A session has at most one transaction (`Mail`); RSET, HELO, EHLO and DATA end it, as does a
-//! second MAIL, which begins the next.
+//! A session has at most one transaction ([`Mail`]); RSET, HELO, EHLO and the end of its message end
+//! it, as does a second MAIL, which begins the next. The verbs are in the rooms below: [`hello`] what
+//! a client says about itself and its link, [`login`] AUTH, [`envelope`] MAIL and RCPT, [`outside`] who else is asked about them; the message is
+//! in [`crate::data`].
 
-use std::path::Path;
+mod envelope;
+mod hello;
+mod login;
+mod outside;
+mod peer;
 
-use accounts::{Found, address as envelope};
+pub(crate) use outside::Heeded;
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use chain::tls::Door;
+use chain::{Env, Joint};
+use nexthop::Client;
 use os::Exit;
-use smtp::address::{self, Fault};
+use smtp::address::MailParameters;
+use smtp::enhanced::{self, Status};
 use wire::command::{self, Next, Verb};
-use wire::{Conn, Line, Log, Trouble};
+use wire::{Conn, Line, Log, Ready, Trouble};
 
-use crate::handoff::Part;
-use crate::hosts::{self, Route};
+use crate::data::Receiving;
 use crate::replies;
-use crate::settings::{Queue, Settings};
+use crate::settings::Settings;
+use crate::ways::Side;
 
 /// The most bytes of a command line, without its end.
 pub const LINE_LIMIT: usize = 4096;
 
-/// The most bytes of a recipient with RELAYCLIENT's value; the number is qmail-queue's.
-const RECIPIENT_BYTES: usize = 1003;
-
-/// After so many temporary refusals of recipients, and messages that are declared too large, the
-/// session ends.
+/// After so many temporary refusals of recipients, messages that are declared too large, and commands
+/// that follow a refused one, the session ends.
 const DEFERRAL_LIMIT: u64 = 1000;
 
 /// All verbs; anything else is 502.
@@ -41,6 +52,10 @@ const VERBS: &[Verb<Session>] = &[
         run: Session::data,
     },
     Verb {
+        word: "BDAT",
+        run: Session::bdat,
+    },
+    Verb {
         word: "QUIT",
         run: Session::quit,
     },
@@ -55,6 +70,18 @@ const VERBS: &[Verb<Session>] = &[
     Verb {
         word: "RSET",
         run: Session::rset,
+    },
+    Verb {
+        word: "AUTH",
+        run: Session::auth,
+    },
+    Verb {
+        word: "STARTTLS",
+        run: Session::starttls,
+    },
+    Verb {
+        word: "XCLIENT",
+        run: Session::xclient,
     },
     Verb {
         word: "HELP",
@@ -81,18 +108,30 @@ pub(crate) struct Hello {
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
     pub(crate) sender: Vec<u8>,
-    /// It is in badmailfrom; each recipient is told so.
-    bad_sender: bool,
-    /// Those for the first queue program: local ones, or all where one program takes all.
+    pub(crate) parameters: MailParameters,
+    /// Which way it goes: that of its first recipient.
+    pub(crate) side: Option<Side>,
     pub(crate) recipients: Vec<Vec<u8>>,
-    /// Those for the remotequeue program.
-    pub(crate) remote: Vec<Vec<u8>>,
+    /// What the next hop knows of it.
+    pub(crate) hop: AtHop,
+    /// A plugin has vouched for the sender.
+    vouched: bool,
+    /// Recipients over the limit were refused, and the log has one line about it.
+    over_limit: bool,
+    /// Somebody was refused, so what comes next may have been sent in the hope that nobody would.
+    disappointed: bool,
 }
 
-impl Mail {
-    pub(crate) fn count(&self) -> usize {
-        self.recipients.len() + self.remote.len()
-    }
+/// A transaction as the next hop sees it.
+#[derive(Debug, Default)]
+pub(crate) enum AtHop {
+    /// It has heard nothing.
+    #[default]
+    Nothing,
+    /// It has accepted the sender.
+    Begun(Side, Box<Client>),
+    /// It cannot be asked, or has refused the sender: all recipients are told so.
+    Refused(Side, crate::handoff::Failure),
 }
 
 /// What has happened so far.
@@ -103,6 +142,18 @@ pub(crate) struct Counts {
     deferred: u64,
     pub(crate) begun: u64,
     pub(crate) accepted: u64,
+    pub(crate) failed_logins: u64,
+}
+
+/// Where the session's means come from.
+#[derive(Debug)]
+pub struct Means {
+    /// The environment that programs get.
+    pub env: Env,
+    /// The programs that can be called.
+    pub joints: &'static [Joint],
+    /// The way to the TLS program, where STARTTLS is offered.
+    pub door: Option<Door>,
 }
 
 /// One conversation with one client.
@@ -111,25 +162,42 @@ pub struct Session {
     pub(crate) conn: Conn,
     pub(crate) log: Log,
     pub(crate) settings: Settings,
+    pub(crate) means: Means,
     pub(crate) hello: Hello,
     pub(crate) mail: Option<Mail>,
+    /// A message that comes in chunks.
+    pub(crate) receiving: Option<Receiving>,
+    /// The next hop of one side, which waits for another transaction.
+    pub(crate) idle: Option<(Side, Box<Client>)>,
+    /// Who has logged in.
+    pub(crate) user: Option<Vec<u8>>,
+    /// Why the client is refused for its address, once that was looked up: a reply.
+    pub(crate) listed: Option<Option<String>>,
+    /// MAIL was refused, and commands that were sent before that was known follow.
+    pub(crate) mail_refused: bool,
     pub(crate) counts: Counts,
     /// What made a reading or writing step fail.
     pub(crate) trouble: Option<Trouble>,
     /// What the log says about the end where it is neither QUIT nor trouble.
     pub(crate) ended: Option<&'static str>,
-    exit: Exit,
+    pub(crate) exit: Exit,
 }
 
 impl Session {
     /// Nothing is said yet.
-    pub fn new(conn: Conn, log: Log, settings: Settings) -> Session {
+    pub fn new(conn: Conn, log: Log, settings: Settings, means: Means) -> Session {
         Session {
             conn,
             log,
             settings,
+            means,
             hello: Hello::default(),
             mail: None,
+            receiving: None,
+            idle: None,
+            user: None,
+            listed: None,
+            mail_refused: false,
             counts: Counts::default(),
             trouble: None,
             ended: None,
@@ -140,12 +208,51 @@ impl Session {
     /// Speaks to the end. The exit code is 0 after QUIT and 1 otherwise.
     pub fn run(mut self) -> Exit {
         self.log_start();
-        let banner = [b"220 ", self.settings.greeting.as_slice(), b" ESMTP\r\n"].concat();
-        self.conn.reply(&banner);
-        let mut line = Vec::new();
-        while self.next(&mut line) == Next::Continue {}
+        if self.is_patient() && self.is_welcome() {
+            self.greet();
+            let mut line = Vec::new();
+            while self.next(&mut line) == Next::Continue {}
+        }
+        self.abandon();
+        if let Some((_, client)) = self.idle.take() {
+            client.quit();
+        }
         self.say_goodbye();
         self.exit
+    }
+
+    /// Holds the banner back where that is asked for, and sees whether the client waits for it.
+    fn is_patient(&mut self) -> bool {
+        let terms = &self.settings.terms;
+        if terms.greet_delay.is_zero() || self.settings.client.relay.is_some() {
+            return true;
+        }
+        let drop_early = terms.drop_early;
+        let until = Instant::now() + terms.greet_delay;
+        match self.conn.wait(None, until) {
+            Ok(Ready::Input) if drop_early => {
+                self.log_refusal("banner", b"", None, replies::EARLY_TALKER);
+                self.reply(replies::EARLY_TALKER);
+                self.ended = Some("spoke before the banner");
+                false
+            }
+            Ok(Ready::Input) => {
+                // He is not dropped, and waits like everybody else.
+                let left = until.saturating_duration_since(Instant::now());
+                std::thread::sleep(left);
+                true
+            }
+            Ok(_) => true,
+            Err(trouble) => {
+                self.trouble = Some(trouble);
+                false
+            }
+        }
+    }
+
+    pub(crate) fn greet(&mut self) {
+        let banner = [b"220 ", self.settings.greeting.as_slice(), b" ESMTP\r\n"].concat();
+        self.conn.reply(&banner);
     }
 
     /// Reads and answers one command.
@@ -193,37 +300,55 @@ impl Session {
     }
 
     fn log_start(&mut self) {
-        let (queue, remote): (&Path, Option<&Path>) = match &self.settings.queue {
-            Queue::External(program) => (program, None),
-            Queue::Embedded { local, remote, .. } => (local, remote.as_deref()),
+        let relay: &[u8] = match self.settings.client.relay {
+            Some(_) => b"yes",
+            None => b"no",
         };
-        let relay: &[u8] = if self.settings.client.relay.is_some() {
-            b"yes"
-        } else {
-            b"no"
-        };
-        let bytes = |path: &Path| path.as_os_str().as_encoded_bytes().to_vec();
-        let (queue, remote) = (bytes(queue), remote.map(bytes));
+        let ways = &self.settings.ways;
+        let shown = |side| ways.of(side).map(ToString::to_string);
+        let (queue, remote) = (shown(Side::Local), shown(Side::Remote));
+        let one = matches!(ways, crate::ways::Ways::One(_));
         let mut entry = self
             .log
             .event("start")
             .field("host", &self.settings.client.host)
             .field("relay", relay)
-            .field("queue", &queue);
-        if let Some(remote) = remote {
-            entry = entry.field("remotequeue", &remote);
+            .field("queue", queue.unwrap_or_default().as_bytes());
+        if let Some(remote) = remote.filter(|_| !one) {
+            entry = entry.field("remotequeue", remote.as_bytes());
         }
         entry.say();
     }
 
     /// Adds one reply line.
     pub(crate) fn reply(&mut self, text: &str) {
-        self.conn.reply(text.as_bytes());
+        self.reply_with(text, None);
+    }
+
+    /// The same with the status code of a text that has none of its own: subject and detail.
+    pub(crate) fn reply_with(&mut self, text: &str, status: Option<(u16, u16)>) {
+        let class = text
+            .as_bytes()
+            .first()
+            .map_or(0, |digit| digit.wrapping_sub(b'0'));
+        // The next question of an exchange, and 354, have none.
+        let line = if self.settings.terms.enhanced && class != 3 {
+            let class = u16::from(class);
+            let status = status.map(|(subject, detail)| Status {
+                class,
+                subject,
+                detail,
+            });
+            Cow::Owned(enhanced::enhance(text, status))
+        } else {
+            Cow::Borrowed(text)
+        };
+        self.conn.reply(line.as_bytes());
         self.conn.reply(b"\r\n");
     }
 
     /// Refuses a command that nobody should send; too many of them end the session.
-    fn bad(&mut self, text: &'static str) -> Next {
+    pub(crate) fn bad(&mut self, text: &'static str) -> Next {
         self.reply(text);
         self.counts.bad_commands += 1;
         let limit = self.settings.limits.bad_commands;
@@ -234,7 +359,10 @@ impl Session {
     }
 
     /// Refuses a recipient; too many of them end the session.
-    fn refuse(&mut self, recipient: &[u8], text: &'static str) -> Next {
+    pub(crate) fn refuse(&mut self, recipient: &[u8], text: &str) -> Next {
+        if let Some(mail) = &mut self.mail {
+            mail.disappointed = true;
+        }
         let sender = self.mail.as_ref().map(|mail| mail.sender.clone());
         self.log_refusal("RCPT", &sender.unwrap_or_default(), Some(recipient), text);
         self.reply(text);
@@ -250,9 +378,20 @@ impl Session {
         self.close(replies::TOO_MANY_REFUSED, "too many refused recipients")
     }
 
+    /// Refuses a command that only follows on one that was refused: in a pipeline it was sent before that was
+    /// known (RFC 2920 section 3.1), so it is nobody's fault.
+    pub(crate) fn bad_in_turn(&mut self, text: &'static str) -> Next {
+        let is_disappointed = |mail: &Mail| mail.disappointed;
+        if self.mail_refused || self.mail.as_ref().is_some_and(is_disappointed) {
+            self.reply(text);
+            return self.count_deferral();
+        }
+        self.bad(text)
+    }
+
     /// Counts a refusal that an honest client may get many of, and not without end: each has its
     /// line in the log.
-    fn count_deferral(&mut self) -> Next {
+    pub(crate) fn count_deferral(&mut self) -> Next {
         self.counts.deferred += 1;
         if self.counts.deferred < DEFERRAL_LIMIT {
             return Next::Continue;
@@ -260,13 +399,19 @@ impl Session {
         self.close(replies::TOO_MANY_REFUSED, "too many deferrals")
     }
 
-    fn close(&mut self, text: &str, why: &'static str) -> Next {
+    pub(crate) fn close(&mut self, text: &str, why: &'static str) -> Next {
         self.reply(text);
         self.ended = Some(why);
         Next::Close
     }
 
-    fn log_refusal(&mut self, verb: &str, sender: &[u8], recipient: Option<&[u8]>, text: &str) {
+    pub(crate) fn log_refusal(
+        &mut self,
+        verb: &str,
+        sender: &[u8],
+        recipient: Option<&[u8]>,
+        text: &str,
+    ) {
         let hello = self.hello.name.as_deref().unwrap_or_default();
         let mut entry = self
             .log
@@ -282,206 +427,16 @@ impl Session {
             .say();
     }
 
-    fn helo(&mut self, argument: &[u8]) -> Next {
-        self.greet(argument, false);
-        let reply = [b"250 ", self.settings.greeting.as_slice(), b"\r\n"].concat();
-        self.conn.reply(&reply);
-        Next::Continue
+    pub(crate) fn log_fault(&mut self, reason: &str) {
+        self.log
+            .event("fault")
+            .field("reason", reason.as_bytes())
+            .say();
     }
 
-    fn ehlo(&mut self, argument: &[u8]) -> Next {
-        self.greet(argument, true);
-        let size = format!("250 SIZE {}\r\n", self.settings.limits.databytes);
-        let reply = [
-            b"250-",
-            self.settings.greeting.as_slice(),
-            b"\r\n250-PIPELINING\r\n250-8BITMIME\r\n",
-            size.as_bytes(),
-        ];
-        self.conn.reply(&reply.concat());
-        Next::Continue
-    }
-
-    fn greet(&mut self, name: &[u8], esmtp: bool) {
-        self.mail = None;
-        self.hello = Hello {
-            name: Some(name.to_vec()),
-            esmtp,
-        };
-    }
-
-    fn mail(&mut self, argument: &[u8]) -> Next {
-        let limit = self.settings.limits.messages;
-        if limit > 0 && self.counts.begun >= limit {
-            return self.close(replies::TOO_MANY_MESSAGES, "too many messages");
-        }
-        // Also a MAIL that is refused ends the transaction before it.
-        self.mail = None;
-        let (mut sender, size) = match address::parse(argument)
-            .and_then(|read| Ok((address::declared_size(read.parameters)?, read.address)))
-        {
-            Ok((size, sender)) => (sender, size),
-            Err(fault) => return self.bad(reply_to(fault)),
-        };
-        address::replace_own_literal(
-            &mut sender,
-            self.settings.local_ip,
-            &self.settings.localiphost,
-        );
-        let databytes = self.settings.limits.databytes;
-        if databytes > 0 && size.is_some_and(|size| size > databytes) {
-            self.log_refusal("MAIL", &sender, None, replies::TOO_BIG);
-            self.reply(replies::TOO_BIG);
-            return self.count_deferral();
-        }
-        self.mail = Some(Mail {
-            bad_sender: hosts::is_bad_sender(&self.settings.bad_senders, &sender),
-            sender,
-            ..Mail::default()
-        });
-        self.reply(replies::OK);
-        Next::Continue
-    }
-
-    fn rcpt(&mut self, argument: &[u8]) -> Next {
-        let Some(mail) = &self.mail else {
-            return self.bad(replies::WANT_MAIL);
-        };
-        let mut recipient = match address::parse(argument) {
-            Ok(read) if read.address.is_empty() => return self.bad(replies::BAD_ADDRESS),
-            Ok(read) => read.address,
-            Err(fault) => return self.bad(reply_to(fault)),
-        };
-        if mail.bad_sender {
-            return self.refuse(&recipient, replies::BAD_SENDER);
-        }
-        if mail.count() as u64 >= self.settings.limits.recipients {
-            return self.refuse(&recipient, replies::TOO_MANY_RECIPIENTS);
-        }
-        address::replace_own_literal(
-            &mut recipient,
-            self.settings.local_ip,
-            &self.settings.localiphost,
-        );
-        let relay = self.settings.client.relay.as_deref();
-        recipient.extend_from_slice(relay.unwrap_or_default());
-        if recipient.len() > RECIPIENT_BYTES {
-            return self.bad(replies::SYNTAX);
-        }
-        match self.settings.hosts.route(&recipient, relay.is_some()) {
-            Route::Refused => self.refuse(&recipient, replies::NO_GATEWAY),
-            Route::Unknown => self.refuse(&recipient, replies::NO_MORE_RCPTHOSTS),
-            Route::Local => self.rcpt_local(recipient),
-            Route::Remote => self.rcpt_remote(recipient),
-        }
-    }
-
-    fn rcpt_local(&mut self, recipient: Vec<u8>) -> Next {
-        if let Queue::Embedded { accounts, .. } = &self.settings.queue {
-            let (local, _) = envelope::split(&recipient);
-            match accounts.resolve(local) {
-                Ok(Found::Mailboxes(_)) => {}
-                Ok(Found::Unknown) => return self.refuse(&recipient, replies::NO_MAILBOX),
-                Err(error) => {
-                    let reason = error.to_string();
-                    let entry = self.log.event("fault").address("to", &recipient);
-                    entry.field("reason", reason.as_bytes()).say();
-                    return self.refuse(&recipient, replies::NO_LOOKUP);
-                }
-            }
-        }
-        self.take(recipient, false)
-    }
-
-    fn rcpt_remote(&mut self, recipient: Vec<u8>) -> Next {
-        match &self.settings.queue {
-            Queue::External(_) => self.take(recipient, false),
-            Queue::Embedded {
-                remote: Some(_), ..
-            } => self.take(recipient, true),
-            Queue::Embedded { remote: None, .. } => self.refuse(&recipient, replies::NO_WAY_OUT),
-        }
-    }
-
-    fn take(&mut self, recipient: Vec<u8>, remote: bool) -> Next {
-        if let Some(mail) = &mut self.mail {
-            let list = if remote {
-                &mut mail.remote
-            } else {
-                &mut mail.recipients
-            };
-            list.push(recipient);
-            self.reply(replies::OK);
-        }
-        Next::Continue
-    }
-
-    fn data(&mut self, _: &[u8]) -> Next {
-        match self.mail.take() {
-            None => self.bad(replies::WANT_MAIL),
-            Some(mail) if mail.count() == 0 => {
-                self.mail = Some(mail);
-                self.bad(replies::WANT_RCPT)
-            }
-            Some(mail) => self.receive(mail),
-        }
-    }
-
-    /// The programs that are to take `mail`, in the order in which they are committed.
-    pub(crate) fn parts<'m>(&'m self, mail: &'m Mail) -> Vec<Part<'m>> {
-        let (first, second) = match &self.settings.queue {
-            Queue::External(program) => (program, None),
-            Queue::Embedded { local, remote, .. } => (local, remote.as_ref()),
-        };
-        let first = Part {
-            program: first,
-            recipients: &mail.recipients,
-        };
-        let second = second.map(|program| Part {
-            program,
-            recipients: &mail.remote,
-        });
-        [Some(first), second]
-            .into_iter()
-            .flatten()
-            .filter(|part| !part.recipients.is_empty())
-            .collect()
-    }
-
-    fn rset(&mut self, _: &[u8]) -> Next {
-        self.mail = None;
-        self.reply(replies::FLUSHED);
-        Next::Continue
-    }
-
-    fn help(&mut self, _: &[u8]) -> Next {
-        self.reply(replies::HELP);
-        Next::Continue
-    }
-
-    fn noop(&mut self, _: &[u8]) -> Next {
-        self.reply(replies::OK);
-        Next::Continue
-    }
-
-    fn vrfy(&mut self, _: &[u8]) -> Next {
-        self.reply(replies::VRFY);
-        Next::Continue
-    }
-
-    fn quit(&mut self, _: &[u8]) -> Next {
-        let reply = [b"221 ", self.settings.greeting.as_slice(), b"\r\n"].concat();
-        self.conn.reply(&reply);
-        self.exit = Exit::OK;
-        Next::Close
-    }
-}
-
-fn reply_to(fault: Fault) -> &'static str {
-    match fault {
-        Fault::TooLong => replies::SYNTAX,
-        Fault::Control => replies::BAD_ADDRESS,
-        Fault::Size => replies::BAD_SIZE,
+    /// Whether the link is encrypted.
+    pub(crate) fn is_tls(&self) -> bool {
+        chain::tls::is_on(&self.means.env)
     }
 }
 

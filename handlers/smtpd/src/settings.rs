@@ -7,38 +7,28 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use accounts::control::digits;
-use accounts::{Accounts, ControlError, Home};
+use accounts::{ControlError, Home};
+use chain::{Env, Joint};
 use wire::data::BareLf;
 
+use crate::checker::SmtpAuth;
+use crate::dnsbl::Dnsbl;
 use crate::hosts::{HostList, Hosts};
+use crate::keyfile::KeyFile;
+use crate::limits::SessionLimits;
+use crate::lists::Lists;
+use crate::rcptcheck::RcptCheck;
+use crate::spp::Plugins;
+use crate::ways::Ways;
 
-/// Seconds that a client may be silent (control/timeoutsmtpd).
-const DEFAULT_TIMEOUT: u64 = 1200;
-/// Seconds that a session may last (SESSION_TIMEOUT).
-const DEFAULT_SESSION: u64 = 4 * 60 * 60;
-/// Recipients of one message (MAXRCPT, control/maxrcpt). RFC 5321 wants at least 100.
-const DEFAULT_RECIPIENTS: u64 = 1000;
-/// No setting allows more recipients: it is what the queue programs take.
-pub const MOST_RECIPIENTS: u64 = 10_000;
-/// Bad commands of one session (MAXNOTIMPL).
-const DEFAULT_BAD_COMMANDS: u64 = 20;
-/// Refused recipients of one session (BRTLIMIT, control/brtlimit).
-const DEFAULT_REFUSED: u64 = 100;
-/// Messages of one session (MAXMESSAGES).
-const DEFAULT_MESSAGES: u64 = 1000;
-/// How long one write to a queue program, and its work after the envelope, may take. A client
-/// waits ten minutes after its dot (RFC 5321 section 4.5.3.2.6).
-const QUEUE_TIME: Duration = Duration::from_secs(5 * 60);
-/// The most bytes of a refused message that are read in search of its end. A client that is cut
-/// off sends again, so this is far more than any message that is meant.
-const DISCARD_LIMIT: u64 = 1 << 30;
+/// The most seconds that a banner waits: clients give up after five minutes.
+const GREET_DELAY_LIMIT: u64 = 240;
 
 /// Why a session cannot begin.
 #[derive(Debug)]
@@ -49,6 +39,10 @@ pub enum SettingsError {
     Variable(&'static str, Vec<u8>, &'static str),
     /// No queue program.
     NoQueue,
+    /// A way that cannot be one: where it stands, what is wrong.
+    Way(String, String),
+    /// What is to be offered and cannot be: a sentence.
+    Offer(String),
     /// It cannot be told whether there is a bin/qmail-queue.
     Queue(PathBuf, io::Error),
 }
@@ -72,6 +66,8 @@ impl fmt::Display for SettingsError {
                     os::reason(error)
                 )
             }
+            SettingsError::Way(place, reason) => write!(f, "unable to use {place}: {reason}"),
+            SettingsError::Offer(sentence) => f.write_str(sentence),
             SettingsError::NoQueue => write!(
                 f,
                 "unable to find a queue program: QMAILQUEUE is not set, there is no bin/qmail-queue \
@@ -89,23 +85,6 @@ impl From<ControlError> for SettingsError {
     }
 }
 
-/// Who takes accepted messages.
-#[derive(Debug)]
-pub enum Queue {
-    /// A program with qmail-queue's interface takes all of them. It knows its users, we do not.
-    External(PathBuf),
-    /// maildir-queue takes what is for local users, who are known; another program, if there is
-    /// one, what goes elsewhere.
-    Embedded {
-        /// maildir-queue.
-        local: PathBuf,
-        /// control/remotequeue.
-        remote: Option<PathBuf>,
-        /// The local users.
-        accounts: Accounts,
-    },
-}
-
 /// What is known about the client.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -119,29 +98,6 @@ pub struct Client {
     pub relay: Option<Vec<u8>>,
     /// RELAY_CTRL_USER: who logged in from there, where that is why he may relay. For the log.
     pub login: Option<Vec<u8>>,
-}
-
-/// The limits of a session; 0 is no limit where the field says so.
-#[derive(Clone, Copy, Debug)]
-pub struct SessionLimits {
-    /// For one line, block or write.
-    pub timeout: Duration,
-    /// For all of it.
-    pub session: Duration,
-    /// Stored bytes of one message; 0 is none.
-    pub databytes: u64,
-    /// Recipients of one message.
-    pub recipients: u64,
-    /// Bad commands; 0 is none.
-    pub bad_commands: u64,
-    /// Refused recipients; 0 is none.
-    pub refused: u64,
-    /// Messages; 0 is none.
-    pub messages: u64,
-    /// For one write to a queue program, and for its work after the envelope.
-    pub queue: Duration,
-    /// Bytes of a refused message that are read in search of its end.
-    pub discard: u64,
 }
 
 /// Everything that decides.
@@ -161,24 +117,59 @@ pub struct Settings {
     pub client: Client,
     /// Which hosts are taken.
     pub hosts: Hosts,
-    /// control/badmailfrom.
-    pub bad_senders: Vec<Vec<u8>>,
+    /// Who is refused, and who is there.
+    pub lists: Lists,
+    /// Whose address refuses him.
+    pub dnsbl: Dnsbl,
+    /// The program that is asked about each recipient.
+    pub rcpt_check: Option<RcptCheck>,
+    /// The programs that are asked at each step.
+    pub plugins: Option<Plugins>,
     /// The limits.
     pub limits: SessionLimits,
     /// What a bare LF means.
     pub bare_lf: BareLf,
     /// Who takes messages.
-    pub queue: Queue,
+    pub ways: Ways,
+    /// What the next hop is told and has to show.
+    pub hop: nexthop::Settings,
+    /// What is offered and demanded.
+    pub terms: Terms,
+    /// Who says whether a login is good, and whether one is needed.
+    pub auth: SmtpAuth,
+}
+
+/// What is offered to a client, and demanded of it before it may send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// ENHANCEDSTATUSCODES: status codes stand in front of the texts (RFC 2034).
+    pub enhanced: bool,
+    /// XCLIENT: this peer may say for whom it speaks.
+    pub xclient: bool,
+    /// FORCETLS: no AUTH on a link that is not encrypted.
+    pub tls_to_auth: bool,
+    /// REQUIRETLS: no mail on a link that is not encrypted, either.
+    pub tls_to_send: bool,
+    /// FORCEAUTHMAILFROM: who has logged in sends as himself.
+    pub own_sender: bool,
+    /// SMTPD_GREETDELAY: how long the banner waits.
+    pub greet_delay: Duration,
+    /// DROP_PRE_GREET: who speaks before it is dropped.
+    pub drop_early: bool,
 }
 
 /// The world as far as settings come from it.
 pub struct World<'w> {
-    /// A variable of the environment.
-    pub variable: &'w dyn Fn(&str) -> Option<OsString>,
+    /// The environment.
+    pub env: &'w Env,
     /// The name of this host.
     pub host_name: fn() -> Vec<u8>,
     /// The path of one of our programs.
     pub program: &'w dyn Fn(&OsStr) -> Option<PathBuf>,
+    /// The programs that can be called.
+    pub joints: &'static [Joint],
+    /// The words of the command line: a checkpassword program and what it is to run.
+    pub words: &'w [OsString],
 }
 
 impl fmt::Debug for World<'_> {
@@ -188,16 +179,21 @@ impl fmt::Debug for World<'_> {
 }
 
 impl World<'_> {
-    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
-        (self.variable)(name).map(OsStringExt::into_vec)
+    pub(crate) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.env.bytes(name).map(<[u8]>::to_vec)
+    }
+
+    /// Whether a variable is set, be it to nothing.
+    fn is_set(&self, name: &str) -> bool {
+        self.env.get(name).is_some()
     }
 
     /// A variable that is set to something.
-    fn text(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn text(&self, name: &str) -> Option<Vec<u8>> {
         self.bytes(name).filter(|value| !value.is_empty())
     }
 
-    fn number(&self, name: &'static str) -> Result<Option<u64>, SettingsError> {
+    pub(crate) fn number(&self, name: &'static str) -> Result<Option<u64>, SettingsError> {
         let Some(value) = self.bytes(name) else {
             return Ok(None);
         };
@@ -211,7 +207,8 @@ impl World<'_> {
 impl Settings {
     /// Reads them.
     pub fn read(world: &World<'_>) -> Result<Settings, SettingsError> {
-        let home = Home::find(world.variable);
+        let variable = |name: &str| world.env.get(name).map(ToOwned::to_owned);
+        let home = Home::find(variable);
         home.check()?;
         let local_host = world.text("TCPLOCALHOST");
         let me = home.me(local_host.as_deref(), world.host_name)?;
@@ -224,7 +221,7 @@ impl Settings {
                 .or_else(|| local_ip.clone())
                 .unwrap_or_else(unknown),
             local_ip: local_ip.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()),
-            localiphost: home.line("localiphost")?.unwrap_or(me),
+            localiphost: home.line("localiphost")?.unwrap_or_else(|| me.clone()),
             client: Client {
                 ip: world.text("TCPREMOTEIP").unwrap_or_else(unknown),
                 host: world.text("TCPREMOTEHOST").unwrap_or_else(unknown),
@@ -234,13 +231,20 @@ impl Settings {
             },
             hosts: Hosts {
                 rcpthosts: home.list("rcpthosts")?.map(HostList::new),
-                more: home.control("morercpthosts.cdb").exists(),
+                more: KeyFile::open(home.control("morercpthosts.cdb")),
                 locals: HostList::new(locals.clone()),
             },
-            bad_senders: home.list("badmailfrom")?.unwrap_or_default(),
-            limits: limits(world, &home)?,
+            lists: Lists::read(&variable, &home)?,
+            dnsbl: Dnsbl::read(&variable, &home)?,
+            rcpt_check: RcptCheck::parse(world.env, home.path()).map_err(SettingsError::Offer)?,
+            plugins: Plugins::read(world.env, &home).map_err(SettingsError::Offer)?,
+            limits: SessionLimits::read(world, &home)?,
             bare_lf: bare_lf(world)?,
-            queue: queue(world, &home, locals)?,
+            ways: Ways::read(world, &home, locals)?,
+            hop: hop(world, &home, &me)?,
+            terms: terms(world)?,
+            auth: SmtpAuth::parse(world.words, world.env, home.path())
+                .map_err(SettingsError::Offer)?,
             home: home.path().to_owned(),
         })
     }
@@ -256,29 +260,38 @@ fn relay(world: &World<'_>) -> Result<Option<Vec<u8>>, SettingsError> {
     }
 }
 
-fn limits(world: &World<'_>, home: &Home) -> Result<SessionLimits, SettingsError> {
-    let either = |variable, file| -> Result<Option<u64>, SettingsError> {
-        match world.number(variable)? {
-            Some(number) => Ok(Some(number)),
-            None => Ok(home.number(file)?),
-        }
+fn terms(world: &World<'_>) -> Result<Terms, SettingsError> {
+    let tls = world.bytes("UCSPITLS");
+    let greet_delay = world.number("SMTPD_GREETDELAY")?.unwrap_or(0);
+    Ok(Terms {
+        enhanced: world.is_set("ENHANCEDSTATUSCODES"),
+        xclient: world.is_set("XCLIENT"),
+        tls_to_auth: world.text("FORCETLS").is_some_and(|value| value != b"0"),
+        tls_to_send: world.is_set("REQUIRETLS") || tls.is_some_and(|value| value == b"!"),
+        own_sender: world
+            .text("FORCEAUTHMAILFROM")
+            .is_some_and(|value| value != b"0"),
+        greet_delay: Duration::from_secs(greet_delay.min(GREET_DELAY_LIMIT)),
+        drop_early: world
+            .text("DROP_PRE_GREET")
+            .is_some_and(|value| value != b"0"),
+    })
+}
+
+fn hop(world: &World<'_>, home: &Home, me: &[u8]) -> Result<nexthop::Settings, SettingsError> {
+    let credentials = match home.line("remoteauth")? {
+        None => None,
+        Some(line) => Some(nexthop::Credentials::parse(&line).ok_or_else(|| {
+            let path = home.control("remoteauth");
+            let reason = "its first line is not of the form user:password".to_owned();
+            SettingsError::Way(path.display().to_string(), reason)
+        })?),
     };
-    let timeout = home.number("timeoutsmtpd")?.unwrap_or(DEFAULT_TIMEOUT);
-    let session = world.number("SESSION_TIMEOUT")?.unwrap_or(DEFAULT_SESSION);
-    let recipients = match either("MAXRCPT", "maxrcpt")?.unwrap_or(DEFAULT_RECIPIENTS) {
-        0 => MOST_RECIPIENTS,
-        number => number.min(MOST_RECIPIENTS),
-    };
-    Ok(SessionLimits {
-        timeout: Duration::from_secs(timeout.max(1)),
-        session: Duration::from_secs(session.max(1)),
-        databytes: either("DATABYTES", "databytes")?.unwrap_or(0),
-        recipients,
-        bad_commands: world.number("MAXNOTIMPL")?.unwrap_or(DEFAULT_BAD_COMMANDS),
-        refused: either("BRTLIMIT", "brtlimit")?.unwrap_or(DEFAULT_REFUSED),
-        messages: world.number("MAXMESSAGES")?.unwrap_or(DEFAULT_MESSAGES),
-        queue: QUEUE_TIME,
-        discard: DISCARD_LIMIT,
+    let ca_file = Some(home.control("remoteca")).filter(|path| path.exists());
+    Ok(nexthop::Settings {
+        credentials,
+        ca_file,
+        ..nexthop::Settings::new(me, world.bytes("DNSCACHEIP").as_deref())
     })
 }
 
@@ -293,27 +306,6 @@ fn bare_lf(world: &World<'_>) -> Result<BareLf, SettingsError> {
             "reject, qmail or accept",
         )),
     }
-}
-
-/// `$QMAILQUEUE`, else `bin/qmail-queue` in the home, else maildir-queue.
-fn queue(world: &World<'_>, home: &Home, locals: Vec<Vec<u8>>) -> Result<Queue, SettingsError> {
-    let below_home = |program: Vec<u8>| home.path().join(Path::new(OsStr::from_bytes(&program)));
-    if let Some(program) = world.text("QMAILQUEUE") {
-        return Ok(Queue::External(below_home(program)));
-    }
-    let installed = home.path().join("bin/qmail-queue");
-    // Only what is surely absent is stood in for: a link that leads nowhere, or a folder that may not
-    // be looked into, is a real queue's in trouble.
-    match std::fs::symlink_metadata(&installed) {
-        Ok(_) => return Ok(Queue::External(installed)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-        Err(error) => return Err(SettingsError::Queue(installed, error)),
-    }
-    Ok(Queue::Embedded {
-        local: (world.program)(OsStr::new("maildir-queue")).ok_or(SettingsError::NoQueue)?,
-        remote: home.line("remotequeue")?.map(below_home),
-        accounts: Accounts::open(home, locals)?,
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use super::*;
+use crate::limits::MOST_RECIPIENTS;
+use crate::ways::Side;
 
 /// A home and an environment.
 struct Place {
@@ -36,13 +39,19 @@ impl Place {
     }
 
     fn try_read(&self) -> Result<Settings, SettingsError> {
+        let mut env = Env::default();
+        for (name, value) in &self.variables {
+            env.set_os(OsStr::new(name), value);
+        }
         Settings::read(&World {
-            variable: &|name| self.variables.get(name).cloned(),
+            env: &env,
             host_name: || b"uname.test".to_vec(),
             program: &|name| {
                 assert_eq!(name, "maildir-queue");
                 self.ours.clone()
             },
+            joints: &[],
+            words: &[],
         })
     }
 
@@ -70,11 +79,10 @@ fn without_any_file_or_variable_everything_has_its_default() {
     assert_eq!(settings.limits.databytes, 0);
     assert_eq!(settings.limits.recipients, 1000);
     assert_eq!(settings.bare_lf, BareLf::Reject);
-    let Queue::Embedded { local, remote, .. } = settings.queue else {
-        panic!("an external queue");
-    };
-    assert_eq!(local, Path::new("/libexec/maildir-queue"));
-    assert_eq!(remote, None);
+    let local = settings.ways.of(Side::Local).expect("a way");
+    assert_eq!(local.to_string(), "/libexec/maildir-queue");
+    assert!(settings.ways.accounts().is_some());
+    assert!(settings.ways.of(Side::Remote).is_none());
 }
 
 #[test]
@@ -232,46 +240,51 @@ fn lists_are_read() {
     let rcpthosts = settings.hosts.rcpthosts.expect("a list");
     assert!(rcpthosts.covers(b"a.test") && rcpthosts.covers(b"x.b.test"));
     assert!(settings.hosts.locals.names(b"A.test") && !settings.hosts.locals.names(b"b.test"));
-    assert_eq!(settings.bad_senders, [b"x@y".to_vec()]);
-    assert!(!settings.hosts.more);
+    assert!(settings.lists.refuse_sender(b"x@y", true));
+    assert!(!settings.hosts.more.is_there());
     assert!(
         place
             .file("control/morercpthosts.cdb", "")
             .read()
             .hosts
             .more
+            .is_there()
     );
 }
 
-fn external(settings: &Settings) -> Option<&Path> {
-    match &settings.queue {
-        Queue::External(program) => Some(program),
-        Queue::Embedded { .. } => None,
+fn external(settings: &Settings) -> Option<PathBuf> {
+    match &settings.ways {
+        Ways::One(way) => Some(way.to_string().into()),
+        Ways::Two { .. } => None,
     }
+}
+
+#[test]
+fn the_way_of_local_mail_can_be_a_server_that_knows_its_users() {
+    let place = Place::new().file("control/localqueue", "lmtp:unix:/run/lmtp\n");
+    let ways = place.read().ways;
+    assert!(ways.accounts().is_none());
+    let local = ways.of(Side::Local).expect("a way").to_string();
+    assert_eq!(local, "lmtp:unix:/run/lmtp");
+    let fault = Place::new().file("control/localqueue", "lmtp:\n").fault();
+    assert!(fault.contains("control/localqueue: "), "{fault}");
 }
 
 #[test]
 fn the_queue_is_qmailqueue_else_the_homes_own_else_ours() {
     let place = Place::new().file("control/remotequeue", "bin/other\n");
     let home = place.folder.path().to_owned();
-    let Queue::Embedded { remote, .. } = place.read().queue else {
-        panic!("an external queue");
-    };
-    assert_eq!(remote, Some(home.join("bin/other")));
+    let ways = place.read().ways;
+    let remote = ways.of(Side::Remote).expect("a way").to_string();
+    assert_eq!(Path::new(&remote), home.join("bin/other"));
     let place = place.file("bin/qmail-queue", "");
-    assert_eq!(
-        external(&place.read()),
-        Some(home.join("bin/qmail-queue").as_path())
-    );
+    assert_eq!(external(&place.read()), Some(home.join("bin/qmail-queue")));
     let place = place.with("QMAILQUEUE", "");
-    assert_eq!(
-        external(&place.read()),
-        Some(home.join("bin/qmail-queue").as_path())
-    );
+    assert_eq!(external(&place.read()), Some(home.join("bin/qmail-queue")));
     let place = place.with("QMAILQUEUE", "bin/qq");
-    assert_eq!(external(&place.read()), Some(home.join("bin/qq").as_path()));
+    assert_eq!(external(&place.read()), Some(home.join("bin/qq")));
     let place = place.with("QMAILQUEUE", "/usr/bin/qq");
-    assert_eq!(external(&place.read()), Some(Path::new("/usr/bin/qq")));
+    assert_eq!(external(&place.read()), Some("/usr/bin/qq".into()));
 }
 
 #[test]
@@ -293,7 +306,7 @@ fn a_qmail_queue_that_is_a_link_to_nowhere_is_not_taken_for_absent() {
     fs::create_dir(&bin).expect("made");
     std::os::unix::fs::symlink("/nonexistent/queue", bin.join("qmail-queue")).expect("a link");
     let settings = place.read();
-    assert_eq!(external(&settings), Some(bin.join("qmail-queue").as_path()));
+    assert_eq!(external(&settings), Some(bin.join("qmail-queue")));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! - [`conn`]: the two descriptors of a conversation, with a bounded buffer, deadlines and
 //!   collected replies;
 //! - [`codec`]: a layer below, such as compression;
+//! - [`chunk`]: the text of a message that comes in chunks of a known length, likewise;
 //! - [`command`]: a line taken apart into verb and argument, and the table of verbs;
 //! - [`data`]: the text of a message between DATA and its end mark, as a pure state machine;
 //! - [`log`]: the one grammar of our log lines;
@@ -11,6 +12,7 @@
 //! Nothing here knows a protocol's states, and nothing here trusts a byte that it reads: every
 //! line has a limit, every wait has an end.
 
+pub mod chunk;
 pub mod codec;
 #[cfg(test)]
 mod codec_tests;

@@ -39,13 +39,15 @@ fn ehlo_tells_what_there_is() {
         "250-mx.here.test",
         "250-PIPELINING",
         "250-8BITMIME",
+        "250-SMTPUTF8",
+        "250-CHUNKING",
         "250 SIZE 0",
     ];
     assert_eq!(said.after_banner(), expected);
     let mut settings = place.settings();
     settings.limits.databytes = 5000;
     assert_eq!(
-        place.talk_with(settings, b"ehlo\r\n").replies[4],
+        place.talk_with(settings, b"ehlo\r\n").replies[6],
         "250 SIZE 5000"
     );
 }
@@ -188,7 +190,10 @@ fn a_silent_client_and_an_endless_session_are_told_so() {
         settings.limits.session = Duration::from_millis(session);
         let (server, mut client) = UnixStream::pair().expect("a pair");
         let conn = conn(server, &settings);
-        assert_eq!(Session::new(conn, log().0, settings).run(), Exit::NO);
+        assert_eq!(
+            Session::new(conn, log().0, settings, means()).run(),
+            Exit::NO
+        );
         let mut text = String::new();
         client.read_to_string(&mut text).expect("ASCII");
         assert_eq!(text, format!("220 mx.here.test ESMTP\r\n{last}\r\n"));

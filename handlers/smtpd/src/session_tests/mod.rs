@@ -1,23 +1,33 @@
 //! Dialogues over a socket pair, with scripts as queue programs.
 
 mod bare_lf;
+mod chunks;
 mod dialogue;
+mod hop;
 mod messages;
 mod recipients;
+mod terms;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use accounts::{Accounts, Home};
+use chain::child::Program;
 use wire::Limits;
 use wire::data::BareLf;
 
+use crate::checker::SmtpAuth;
+use crate::dnsbl::Dnsbl;
 use crate::hosts::{HostList, Hosts};
-use crate::settings::{Client, SessionLimits};
+use crate::keyfile::KeyFile;
+use crate::limits::SessionLimits;
+use crate::lists::{Lists, Patterns};
+use crate::settings::{Client, Terms};
+use crate::ways::{Way, Ways};
 
 use super::*;
 
@@ -103,10 +113,16 @@ impl Place {
             },
             hosts: Hosts {
                 rcpthosts: None,
-                more: false,
+                more: KeyFile::default(),
                 locals: HostList::new(vec![b"here.test".to_vec()]),
             },
-            bad_senders: vec![b"@spam.test".to_vec()],
+            lists: Lists {
+                senders: Patterns::new(vec![b"@spam.test".to_vec()]),
+                ..Lists::default()
+            },
+            dnsbl: Dnsbl::default(),
+            rcpt_check: None,
+            plugins: None,
             limits: SessionLimits {
                 timeout: Duration::from_secs(20),
                 session: Duration::from_secs(60),
@@ -115,21 +131,26 @@ impl Place {
                 bad_commands: 20,
                 refused: 100,
                 messages: 1000,
+                tarpit_after: 0,
+                tarpit: Duration::ZERO,
                 queue: Duration::from_secs(60),
                 discard: 1 << 30,
             },
             bare_lf: BareLf::Reject,
-            queue: Queue::Embedded {
-                local: self.path("queue"),
-                remote: Some(self.path("remote")),
-                accounts: self.accounts(),
+            ways: Ways::Two {
+                local: program(&self.path("queue")),
+                accounts: Some(self.accounts()),
+                remote: Some(program(&self.path("remote"))),
             },
+            hop: nexthop::Settings::new(b"mx.here.test", None),
+            terms: Terms::default(),
+            auth: SmtpAuth::off(),
         }
     }
 
     fn external(&self) -> Settings {
         Settings {
-            queue: Queue::External(self.path("queue")),
+            ways: Ways::One(program(&self.path("queue"))),
             ..self.settings()
         }
     }
@@ -148,7 +169,7 @@ impl Place {
             let _ = client.read_to_end(&mut text);
             text
         });
-        let exit = Session::new(conn, log, settings).run();
+        let exit = Session::new(conn, log, settings, means()).run();
         let text = writer.join().expect("joined");
         let text = String::from_utf8(text).expect("ASCII");
         assert!(text.is_empty() || text.ends_with("\r\n"), "{text:?}");
@@ -161,6 +182,18 @@ impl Place {
 
     fn talk(&self, input: &str) -> Said {
         self.talk_with(self.settings(), input.as_bytes())
+    }
+}
+
+fn program(path: &Path) -> Way {
+    Way::Program(Program::File(path.to_owned()))
+}
+
+fn means() -> Means {
+    Means {
+        env: Env::of_process(),
+        joints: &[],
+        door: None,
     }
 }
 

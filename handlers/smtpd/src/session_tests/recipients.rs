@@ -94,9 +94,9 @@ fn a_relay_client_reaches_other_hosts_only_where_there_is_a_way_out() {
         relay(),
         &["x@far.test", "joe@here.test", "nobody@here.test"],
     );
-    assert_eq!(said, [replies::OK, replies::OK, replies::NO_MAILBOX]);
+    assert_eq!(said, [replies::OK, replies::OTHER_WAY, replies::NO_MAILBOX]);
     let mut settings = relay();
-    if let Queue::Embedded { remote, .. } = &mut settings.queue {
+    if let Ways::Two { remote, .. } = &mut settings.ways {
         *remote = None;
     }
     assert_eq!(
@@ -115,11 +115,11 @@ fn rcpthosts_that_are_not_local_go_the_way_out() {
 }
 
 #[test]
-fn with_morercpthosts_that_is_not_read_nobody_is_refused_for_good() {
+fn with_morercpthosts_that_cannot_be_read_nobody_is_refused_for_good() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.hosts.rcpthosts = Some(HostList::new(vec![b"here.test".to_vec()]));
-    settings.hosts.more = true;
+    settings.hosts.more = KeyFile::open_named("/nonexistent/more.cdb".into());
     let said = rcpt(&place, settings, &["x@far.test", "joe@here.test"]);
     assert_eq!(said, [replies::NO_MORE_RCPTHOSTS, replies::OK]);
 }
@@ -166,7 +166,7 @@ fn relayclients_value_is_appended_to_every_recipient_and_then_decides() {
     assert_eq!(said, [replies::OK, replies::NO_MAILBOX]);
     let mut settings = place.external();
     settings.client.relay = Some(vec![b'z'; 200]);
-    let length = RECIPIENT_BYTES - 200;
+    let length = crate::decide::RECIPIENT_BYTES - 200;
     let (fits, not) = ("a".repeat(length), "a".repeat(length + 1));
     assert_eq!(
         rcpt(&place, settings, &[&fits, &not]),

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use chain::Env;
 use dns::client::Client;
 use dns::servers;
 use dns::settings::{PORT, ROUNDS, Settings};
@@ -17,10 +16,7 @@ use dns::{Outcome, Trouble};
 use os::identity::Identity;
 use os::process::Side;
 
-use crate::verdict::{Decision, Source, TEXT_LIMIT, Verdict, decide};
-
-/// The time for all sources together.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+use crate::verdict::{Decision, Source, TEXT_LIMIT, Verdict, Way, decide};
 
 /// What the child may take longer than its questions.
 const GRACE: Duration = Duration::from_secs(5);
@@ -28,11 +24,12 @@ const GRACE: Duration = Duration::from_secs(5);
 /// No record of a verdict is longer: three digits, a blank, the text.
 const RECORD_LIMIT: usize = 4 + TEXT_LIMIT;
 
+/// Takes what there is to be told of the look-ups: a sentence without the program's name.
+pub type Warn<'w> = &'w mut dyn FnMut(&str);
+
 /// What there is to be looked up.
 #[derive(Debug)]
 pub struct LookUps<'a> {
-    /// The name of the program, for what it says.
-    pub name: &'a str,
     /// Who is asked, in order.
     pub sources: &'a [Source],
     /// About whom.
@@ -42,39 +39,58 @@ pub struct LookUps<'a> {
 }
 
 impl<'a> LookUps<'a> {
-    /// With the servers that the environment or the system names.
-    pub fn new(name: &'a str, sources: &'a [Source], address: IpAddr, env: &Env) -> LookUps<'a> {
+    /// With the servers that `$DNSCACHEIP` or the system names; all sources together have until
+    /// `deadline`.
+    pub fn new(
+        sources: &'a [Source],
+        address: IpAddr,
+        dnscacheip: Option<&[u8]>,
+        deadline: Duration,
+    ) -> LookUps<'a> {
         LookUps {
-            name,
             sources,
             address,
             settings: Settings {
-                servers: servers::Source::of_variable(env.bytes("DNSCACHEIP")),
+                servers: servers::Source::of_variable(dnscacheip),
                 port: PORT,
                 rounds: ROUNDS,
-                deadline: DEADLINE,
+                deadline,
             },
         }
     }
 
     /// Asks in this process.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self, warn: Warn<'_>) -> Verdict {
         let (decision, outcomes) = self.ask();
+        let mut last = None;
         for (source, outcome) in self.sources.iter().zip(&outcomes).take(decision.counted) {
             if let Some(Err(trouble)) = outcome {
-                self.warn(&source.base, &trouble.to_string());
+                let (address, base) = (self.address, source.base.escape_ascii());
+                warn(&format!("unable to look up {address} in {base}: {trouble}"));
             }
+            last = Some(source);
+        }
+        if let Some(source) = last.filter(|source| source.way == Way::Note)
+            && decision.decided
+        {
+            let (address, base) = (self.address, source.base.escape_ascii());
+            warn(&format!("{address} is listed in {base}, which is only noted"));
         }
         decision.verdict
     }
 
     /// Asks in a child that is `who`.
-    pub fn verdict_apart(&self, who: Identity) -> Verdict {
-        self.tell_apart(who).unwrap_or_else(|error| {
-            let reason = format!("unable to look anything up: {}", os::reason(&error));
-            warn(self.name, &reason);
+    pub fn verdict_apart(&self, who: Identity, warn: Warn<'_>) -> Verdict {
+        self.tell_apart(who, warn).unwrap_or_else(|error| {
+            let reason = os::reason(&error);
+            warn(&format!("unable to look anything up: {reason}"));
             self.nothing_known(Trouble::from(&error)).verdict
         })
+    }
+
+    /// What becomes of a client about whom nobody can be asked.
+    pub fn without_answers(&self) -> Verdict {
+        self.nothing_known(Trouble::Protocol).verdict
     }
 
     fn ask(&self) -> (Decision, Vec<Option<Outcome>>) {
@@ -121,21 +137,24 @@ impl<'a> LookUps<'a> {
         decide(self.sources, &outcomes).unwrap_or(Decision {
             verdict: Verdict::Serve,
             counted: 0,
+            decided: false,
         })
     }
 
-    fn tell_apart(&self, who: Identity) -> io::Result<Verdict> {
+    fn tell_apart(&self, who: Identity, warn: Warn<'_>) -> io::Result<Verdict> {
         let (reader, writer) = io::pipe()?;
         os::signals::default_child()?;
         match os::process::fork()? {
             Side::Child => {
                 drop(reader);
                 // Nothing of the parent's may be undone by this process, also not by a bug in it.
-                let end = catch_unwind(AssertUnwindSafe(|| self.child(who, writer.into())));
+                let end = catch_unwind(AssertUnwindSafe(|| {
+                    self.child(who, writer.into(), &mut *warn)
+                }));
                 os::process::end_now(match end {
                     Ok(Ok(())) => 0,
                     Ok(Err(reason)) => {
-                        warn(self.name, &reason);
+                        warn(&reason);
                         111
                     }
                     Err(_) => 101,
@@ -157,7 +176,7 @@ impl<'a> LookUps<'a> {
     }
 
     /// The error is a sentence.
-    fn child(&self, who: Identity, writer: OwnedFd) -> Result<(), String> {
+    fn child(&self, who: Identity, writer: OwnedFd, warn: Warn<'_>) -> Result<(), String> {
         let failed = |error| format!("unable to prepare the look-ups: {}", os::reason(&error));
         os::fd::close_all_but(&[writer.as_fd()]).map_err(failed)?;
         // Whoever waits for the client's end is not to wait for this process.
@@ -169,21 +188,11 @@ impl<'a> LookUps<'a> {
             .and_then(|()| os::process::no_new_privileges())
             .and_then(|()| os::process::not_dumpable())
             .map_err(failed)?;
-        let record = self.verdict().to_record();
+        let record = self.verdict(warn).to_record();
         std::fs::File::from(writer)
             .write_all(&record)
             .map_err(failed)
     }
-
-    fn warn(&self, base: &[u8], reason: &str) {
-        let base = base.escape_ascii();
-        let message = format!("unable to look up {} in {base}: {reason}", self.address);
-        warn(self.name, &message);
-    }
-}
-
-fn warn(name: &str, message: &str) {
-    os::log::say_nowait(format!("{name}: warning: {message}\n").as_bytes());
 }
 
 /// All that is written until the end; too much of it is an error.

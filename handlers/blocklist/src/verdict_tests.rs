@@ -7,6 +7,7 @@ fn source(way: Way, flags: &str) -> Source {
         way,
         permanent: flags.contains('b'),
         closed: flags.contains('c'),
+        message: None,
     }
 }
 
@@ -16,6 +17,23 @@ fn list(flags: &str) -> Source {
 
 fn anti(flags: &str) -> Source {
     source(Way::Anti, flags)
+}
+
+/// A list of A records, with a text of its own.
+fn told(flags: &str) -> Source {
+    Source {
+        message: Some(b"told".to_vec()),
+        ..list(flags)
+    }
+}
+
+fn note() -> Source {
+    source(Way::Note, "")
+}
+
+fn at(address: &str) -> Option<Outcome> {
+    let address = address.parse().expect("an address");
+    Some(Ok(Found::Addresses(vec![address])))
 }
 
 fn text(text: &[u8]) -> Option<Outcome> {
@@ -162,4 +180,34 @@ fn a_list_is_asked_for_texts_and_an_anti_list_for_addresses() {
         ..list("")
     };
     assert_eq!(impossible.question(address), None);
+}
+
+#[test]
+fn a_list_with_a_text_of_its_own_is_asked_for_addresses_that_mean_a_listing() {
+    let question = told("").question("192.0.2.71".parse().expect("an address"));
+    assert_eq!(question.expect("a name").kind, Kind::Ipv4);
+    for listed in ["127.0.0.2", "127.1.2.3"] {
+        assert_eq!(said(&[(told("b"), at(listed))]), "553 told", "{listed}");
+    }
+    for other in ["192.0.2.80", "126.0.0.2", "::1"] {
+        assert_eq!(said(&[(told("b"), at(other))]), "serve", "{other}");
+    }
+    assert_eq!(said(&[(told(""), addresses(0))]), "serve");
+    assert_eq!(
+        said(&[(told("c"), FAILED)]),
+        "451 temporary RBL lookup error"
+    );
+}
+
+#[test]
+fn a_list_that_is_only_noted_serves_and_ends_the_search() {
+    assert_eq!(said(&[(note(), text(b"spam")), (list(""), None)]), "serve");
+    assert_eq!(said(&[(note(), text(b"")), (list(""), text(b"x"))]), "451 x");
+    assert_eq!(said(&[(note(), FAILED), (list("b"), text(b"x"))]), "451 x");
+}
+
+#[test]
+fn a_refusal_tells_whether_it_is_for_good() {
+    assert!(Refusal::new(true, b"x").is_permanent());
+    assert!(!Refusal::new(false, b"5").is_permanent());
 }

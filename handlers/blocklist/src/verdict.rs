@@ -4,6 +4,8 @@
 //! one that has the client decides. One that could not answer is passed over or decides, by its -c
 //! or -C. What stands behind the one that decides does not count, whatever it says or would say.
 
+use std::net::IpAddr;
+
 use dns::{DnsName, Found, Kind, Outcome, Question};
 
 /// The most bytes of the text of a refusal.
@@ -19,6 +21,8 @@ pub enum Way {
     List,
     /// Clients that are served: whoever has an A record (-a).
     Anti,
+    /// Clients that are told of in the log and served, whatever the sources behind it say.
+    Note,
 }
 
 /// One who is asked about a client.
@@ -32,17 +36,40 @@ pub struct Source {
     pub permanent: bool,
     /// A client is refused for now rather than served where the source cannot answer (-c).
     pub closed: bool,
+    /// What a refused client is told; then it is an A record that lists him, and no TXT record is
+    /// asked for.
+    pub message: Option<Vec<u8>>,
 }
 
 impl Source {
     /// What this source is asked about `address`; `None` where that is no domain name.
-    pub fn question(&self, address: std::net::IpAddr) -> Option<Question> {
+    pub fn question(&self, address: IpAddr) -> Option<Question> {
         let name = DnsName::listed_under(address, &self.base).ok()?;
         let kind = match self.way {
-            Way::List => Kind::Text,
-            Way::Anti => Kind::Ipv4,
+            Way::List | Way::Note if self.message.is_none() => Kind::Text,
+            Way::List | Way::Note | Way::Anti => Kind::Ipv4,
         };
         Some(Question { name, kind })
+    }
+
+    /// Why `found` lists the client, where it does.
+    fn reason<'a>(&'a self, found: &'a Found) -> Option<&'a [u8]> {
+        match found {
+            Found::Text(text) if !text.is_empty() => Some(text),
+            Found::Addresses(addresses) if addresses.iter().any(is_listing) => {
+                self.message.as_deref()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An address that says that a name is listed lies in 127.0.0.0/8 (RFC 5782 section 2.1). A list
+/// whose domain has been given up, where every name has the address of a web server, lists nobody.
+fn is_listing(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.octets()[0] == 127,
+        IpAddr::V6(_) => false,
     }
 }
 
@@ -72,6 +99,11 @@ impl Refusal {
     /// Code and text, without a line end.
     pub fn line(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether it is for good.
+    pub fn is_permanent(&self) -> bool {
+        self.0.first() == Some(&b'5')
     }
 }
 
@@ -120,6 +152,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// How many of the sources counted: the first ones.
     pub counted: usize,
+    /// Whether the last of these decided, and not that none did.
+    pub decided: bool,
 }
 
 /// What the outcomes, one a source and `None` where it is still to come, come to; `None` where that
@@ -131,12 +165,12 @@ pub fn decide(sources: &[Source], outcomes: &[Option<Outcome>]) -> Option<Decisi
     let mut in_doubt = false;
     for (at, (source, outcome)) in sources.iter().zip(outcomes).enumerate() {
         let verdict = match (source.way, outcome.as_ref()?) {
-            (Way::List, Ok(Found::Text(text))) if !text.is_empty() => {
+            (Way::List, Ok(found)) => source.reason(found).map(|reason| {
                 let permanent = source.permanent && !in_doubt;
-                Some(Verdict::Refuse(Refusal::new(permanent, text)))
-            }
-            (Way::Anti, Ok(found)) if !found.is_nothing() => Some(Verdict::Serve),
-            (_, Ok(_)) => None,
+                Verdict::Refuse(Refusal::new(permanent, reason))
+            }),
+            (Way::Anti, Ok(found)) => (!found.is_nothing()).then_some(Verdict::Serve),
+            (Way::Note, Ok(found)) => source.reason(found).map(|_| Verdict::Serve),
             (way, Err(_)) => {
                 in_doubt = true;
                 match way {
@@ -150,12 +184,17 @@ pub fn decide(sources: &[Source], outcomes: &[Option<Outcome>]) -> Option<Decisi
         };
         if let Some(verdict) = verdict {
             let counted = at + 1;
-            return Some(Decision { verdict, counted });
+            return Some(Decision {
+                verdict,
+                counted,
+                decided: true,
+            });
         }
     }
     Some(Decision {
         verdict: Verdict::Serve,
         counted: sources.len(),
+        decided: false,
     })
 }
 

@@ -1,0 +1,168 @@
+//! DATA: the message from 354 to the replies after its end, one for each recipient.
+//!
+//! The message waits in a spool until its end is known: in memory while it is small, in a file without a
+//! name otherwise. As soon as it is known that it will not be taken (too large, going round, a bare
+//! LF, no room) it is given up; the client is still read to the true end of its message.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use queue::spool::{self, Spool};
+use smtp::received::{Hops, Received};
+use wire::Trouble;
+use wire::command::Next;
+use wire::data::{Step, Unstuff};
+
+use crate::clerk::Desk;
+use crate::record::Verdict;
+use crate::replies;
+use crate::session::{Mail, Session};
+
+/// How the text of a message ended.
+enum End {
+    /// At its end mark, after so many stored bytes (without our own header).
+    Whole(Taken, u64),
+    /// Nowhere: it was refused and went on for too long.
+    Endless(&'static str),
+    /// The conversation broke off.
+    Trouble(Trouble),
+}
+
+/// The message, or the reply that refuses it.
+type Taken = Result<Spool, &'static str>;
+
+impl<D: Desk> Session<D> {
+    /// Takes the message of a transaction that is ready for it.
+    pub(crate) fn receive(&mut self, mail: &Mail) -> Next {
+        self.counts.messages += 1;
+        let at = SystemTime::now();
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let id = format!("{seconds}.{}.{}", std::process::id(), self.counts.messages);
+        let received = Received {
+            remote_host: &self.settings.remote_host,
+            helo: self.lhlo.as_deref(),
+            remote_info: None,
+            remote_ip: self.settings.remote_ip.as_deref().unwrap_or(b"unix"),
+            local: &self.settings.me,
+            with: "LMTP",
+            tls: None,
+            id: &id,
+            at,
+        };
+        let header = received.lines();
+        self.reply(replies::GO_AHEAD);
+        match self.read_text(&header) {
+            End::Trouble(trouble) => {
+                self.log_refusal("broken", &id, mail, 0, None);
+                self.trouble = Some(trouble);
+                Next::Close
+            }
+            End::Endless(reply) => {
+                self.log_refusal("refuse", &id, mail, 0, Some(reply));
+                self.close(replies::NO_SERVICE, "endless message")
+            }
+            End::Whole(Err(reply), size) => {
+                self.log_refusal("refuse", &id, mail, size, Some(reply));
+                (0..mail.recipients).for_each(|_| self.reply(reply));
+                Next::Continue
+            }
+            End::Whole(Ok(text), _) => self.deliver(&id, mail, text),
+        }
+    }
+
+    /// Reads the text to its end, and keeps it as long as it may be taken.
+    fn read_text(&mut self, header: &[u8]) -> End {
+        let mut machine = Unstuff::new(self.settings.bare_lf);
+        let mut hops = Hops::default();
+        let limits = self.settings.limits;
+        let (mut size, mut discarded) = (0_u64, 0_u64);
+        let mut taken: Taken = Ok(Spool::new(spool::folders()));
+        self.keep(&mut taken, header);
+        let mut stored = Vec::new();
+        loop {
+            let (used, step) = match self.conn.data() {
+                Ok(input) => machine.feed(input, &mut stored),
+                Err(trouble) => return End::Trouble(trouble),
+            };
+            self.conn.consume(used);
+            hops.feed(&stored);
+            size += stored.len() as u64;
+            // Each of these stays true once it is, so the last answer is the one that counts.
+            let refusal = if machine.is_spoiled() {
+                Some(replies::BARE_LF)
+            } else if hops.too_many() {
+                Some(replies::LOOPING)
+            } else if limits.databytes > 0 && size > limits.databytes {
+                Some(replies::TOO_BIG)
+            } else {
+                None
+            };
+            match refusal {
+                None => self.keep(&mut taken, &stored),
+                Some(reply) => taken = Err(reply),
+            }
+            if taken.is_err() {
+                discarded += used as u64;
+            }
+            stored.clear();
+            match (step, &taken) {
+                (Step::End(_) | Step::BareLf, _) => return End::Whole(taken, size),
+                (Step::More, Err(reply)) if discarded > limits.discard => {
+                    return End::Endless(reply);
+                }
+                (Step::More, _) => {}
+            }
+        }
+    }
+
+    /// Adds to the message if it is still to be taken.
+    fn keep(&mut self, taken: &mut Taken, bytes: &[u8]) {
+        if let Ok(spool) = taken
+            && let Err(failure) = spool.push(bytes)
+        {
+            let entry = self.log.event("fault");
+            entry.field("reason", failure.reason.as_bytes()).say();
+            *taken = Err(replies::NO_ROOM);
+        }
+    }
+
+    /// Hands the message over, and says what became of it to each recipient.
+    fn deliver(&mut self, id: &str, mail: &Mail, text: Spool) -> Next {
+        let (verdicts, lost) = match self.desk.deliver(id, text) {
+            Ok(verdicts) if verdicts.len() == mail.recipients => (verdicts, None),
+            Ok(_) => (Vec::new(), Some("verdicts are missing".to_owned())),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        for number in 0..mail.recipients {
+            match verdicts.get(number) {
+                Some(Verdict::Delivered) => {
+                    self.counts.delivered += 1;
+                    self.reply(&format!("{} {id}", replies::RECIPIENT_OK));
+                }
+                Some(Verdict::Refused(reply)) => self.reply(reply),
+                None => self.reply(replies::NO_ANSWER),
+            }
+        }
+        match lost {
+            None => Next::Continue,
+            Some(reason) => self.lost(&reason),
+        }
+    }
+
+    fn log_refusal(&mut self, event: &str, id: &str, mail: &Mail, size: u64, reply: Option<&str>) {
+        let mut entry = self.log.event(event);
+        if reply.is_some() {
+            entry = entry.field("verb", b"DATA");
+        }
+        entry = entry
+            .field("qp", id.as_bytes())
+            .address("from", &mail.sender);
+        if size > 0 {
+            entry = entry.number("size", size);
+        }
+        entry = entry.number("rcpts", mail.recipients as u64);
+        if let Some(reply) = reply {
+            entry = entry.field("reply", reply.as_bytes());
+        }
+        entry.say();
+    }
+}

@@ -1,0 +1,337 @@
+//! The processes: one that does everything, or two of which only one reads the network.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use os::Exit;
+use os::identity::Identity;
+use os::process::Side;
+use queue::spool::Spool;
+use wire::{Conn, Limits, Log};
+
+use crate::clerk::{Clerk, DELIVERY_TIME, Desk};
+use crate::record::{self, Order, Standing, VERDICT_LIMIT, Verdict};
+use crate::replies;
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// How long a client may take to read that it is not served.
+const LAST_WORDS: Duration = Duration::from_secs(60);
+
+/// How long a process takes at most from closing its descriptors to its end.
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
+
+/// The clock of the side that decides runs this much longer than that of the side that speaks.
+const GRACE: Duration = Duration::from_secs(150);
+
+/// How long an answer about a recipient may take, and how much longer than a delivery its verdicts.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+/// The most bytes that a message may have beyond the limit of those that a client may send: our own
+/// header.
+const HEADER_BYTES: u64 = 4096;
+
+/// One process: it reads the network as whoever it is.
+pub fn alone(settings: Settings, name: &str, clerk: Clerk) -> Exit {
+    let log = Log::new(name, settings.remote_ip.as_deref());
+    converse(settings, log, clerk)
+}
+
+/// Two processes: a child that is `who` speaks with the client, this one decides and delivers. Nothing
+/// may have been logged before but through the clerk's log.
+pub fn apart(settings: Settings, name: &str, who: Identity, mut clerk: Clerk) -> Exit {
+    let made = os::socket::message_pair().and_then(|pair| Ok((pair, os::process::fork()?)));
+    match made {
+        Ok(((ours, theirs), Side::Child)) => {
+            drop(ours);
+            // Nothing of the parent's may be undone by this process, also not by a bug in it.
+            let end = catch_unwind(AssertUnwindSafe(|| speak(settings, name, who, &theirs)));
+            os::process::end_now(end.map_or(101, |exit| exit.0));
+        }
+        Ok(((ours, theirs), Side::Parent(pid))) => {
+            drop(theirs);
+            // From here on the conversation is not this process's: it could not even read it.
+            match os::fd::point_at_null(0).and_then(|()| os::fd::point_at_null(1)) {
+                Ok(()) => decide(&settings, clerk, &ours, Speaker(pid)),
+                Err(error) => {
+                    Speaker(pid).end();
+                    clerk.fault(&format!("unable to open /dev/null: {}", os::reason(&error)));
+                    Exit::TEMPORARY
+                }
+            }
+        }
+        Err(error) => {
+            clerk.fault(&format!("unable to fork: {}", os::reason(&error)));
+            tell_no_service();
+            Exit::TEMPORARY
+        }
+    }
+}
+
+/// The log of one client, over a descriptor that nothing but this value knows of: this process will
+/// fork others that close it.
+pub fn own_log(name: &str, ip: Option<&[u8]>) -> Log {
+    match os::log::Sink::of(io::stderr().as_fd()) {
+        Ok(sink) => Log::to(name, ip, Box::new(move |line| sink.write(line))),
+        Err(_) => Log::to(name, ip, Box::new(|_| os::log::Said::Broken)),
+    }
+}
+
+/// Writes to the client that nobody is served; the log has said why.
+pub fn tell_no_service() {
+    let deadline = Instant::now() + LAST_WORDS;
+    let reply = format!("{}\r\n", replies::NO_SERVICE);
+    // Whoever does not read it is not served, either.
+    let _ = os::fd::write_all_until(io::stdout().as_fd(), reply.as_bytes(), deadline);
+}
+
+fn converse(settings: Settings, mut log: Log, desk: impl Desk) -> Exit {
+    let now = Instant::now();
+    let limits = Limits {
+        read: settings.limits.timeout,
+        session_end: now.checked_add(settings.limits.session).unwrap_or(now),
+    };
+    match Conn::standard(limits) {
+        Ok(conn) => Session::new(conn, log, settings, desk).run(),
+        Err(error) => {
+            let reason = format!("unable to use descriptors 0 and 1: {}", os::reason(&error));
+            let entry = log.event("fault");
+            entry.field("reason", reason.as_bytes()).say();
+            Exit::TEMPORARY
+        }
+    }
+}
+
+/// The child: gives up everything, then speaks.
+fn speak(settings: Settings, name: &str, who: Identity, desk: &OwnedFd) -> Exit {
+    let given_up = give_up(who, desk.as_fd());
+    let mut log = Log::new(name, settings.remote_ip.as_deref());
+    match given_up {
+        Ok(()) => converse(settings, log, Window(desk)),
+        Err(reason) => {
+            let entry = log.event("fault");
+            entry.field("reason", reason.as_bytes()).say();
+            tell_no_service();
+            Exit::TEMPORARY
+        }
+    }
+}
+
+/// Becomes `who`, and nothing that this process could do for somebody else is left.
+fn give_up(who: Identity, desk: BorrowedFd<'_>) -> Result<(), String> {
+    let failed = |error: io::Error| format!("unable to give up privileges: {}", os::reason(&error));
+    os::fd::close_all_but(&[desk]).map_err(failed)?;
+    os::identity::become_user(who).map_err(|error| error.to_string())?;
+    os::process::no_new_privileges().map_err(failed)?;
+    os::process::not_dumpable().map_err(failed)?;
+    os::process::no_children().map_err(failed)?;
+    os::process::end_with_parent().map_err(failed)
+}
+
+/// The desk as the child sees it: behind the socket pair.
+#[derive(Debug)]
+struct Window<'w>(&'w OwnedFd);
+
+impl Window<'_> {
+    fn ask(&self, order: &Order) -> Result<(), String> {
+        let sent = os::socket::send_all_until(
+            self.0.as_fd(),
+            &order.to_record(),
+            Instant::now() + ANSWER_TIME,
+        );
+        sent.map_err(|error| gone(&error))
+    }
+
+    /// The next answer.
+    fn answer(&self, buffer: &mut [u8], deadline: Instant) -> Result<usize, String> {
+        match os::fd::read_until(self.0.as_fd(), buffer, deadline) {
+            Ok(0) => Err("the side that delivers is gone".to_owned()),
+            Ok(count) => Ok(count),
+            Err(error) => Err(gone(&error)),
+        }
+    }
+}
+
+fn gone(error: &io::Error) -> String {
+    format!(
+        "the side that delivers does not answer: {}",
+        os::reason(error)
+    )
+}
+
+impl Desk for Window<'_> {
+    fn mail(&mut self, sender: &[u8]) -> Result<(), String> {
+        self.ask(&Order::Mail {
+            sender: sender.to_vec(),
+        })
+    }
+
+    fn rcpt(&mut self, recipient: &[u8]) -> Result<Standing, String> {
+        self.ask(&Order::Rcpt {
+            recipient: recipient.to_vec(),
+        })?;
+        let mut byte = [0];
+        self.answer(&mut byte, Instant::now() + ANSWER_TIME)?;
+        Standing::of_byte(byte[0]).ok_or_else(|| "the answer about a recipient is none".to_owned())
+    }
+
+    fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<Verdict>, String> {
+        let file = text.into_file().map_err(|failure| failure.reason)?;
+        let order = Order::Deliver { id: id.into() };
+        os::sibling::send_with(self.0.as_fd(), &order.to_record(), file.as_fd())
+            .map_err(|error| gone(&error))?;
+        drop(file);
+        let deadline = Instant::now() + DELIVERY_TIME + ANSWER_TIME;
+        let mut verdicts = Vec::new();
+        let mut buffer = [0; VERDICT_LIMIT];
+        loop {
+            let count = self.answer(&mut buffer, deadline)?;
+            // One byte that is no verdict stands behind the last.
+            if buffer[..count] == *END {
+                return Ok(verdicts);
+            }
+            let verdict = Verdict::parse(&buffer[..count]);
+            verdicts.push(verdict.ok_or_else(|| "a verdict is none".to_owned())?);
+        }
+    }
+}
+
+/// Stands behind the last verdict.
+const END: &[u8] = b".";
+
+/// The child that speaks with the client, as its parent sees it.
+struct Speaker(i32);
+
+impl Speaker {
+    /// Ends it, whatever it is doing.
+    fn end(self) {
+        let _ = os::process::kill_at_once(self.0);
+        let _ = os::process::wait(self.0);
+    }
+
+    /// It asks for nothing more: where it has ended, its exit code is that of the whole.
+    fn gone(self, clerk: &mut Clerk) -> Exit {
+        let Ok(Some(status)) = os::process::wait_until(self.0, Instant::now() + LAST_MOMENTS)
+        else {
+            self.end();
+            clerk.fault("the process that speaks with the client asks for nothing any more");
+            return Exit::TEMPORARY;
+        };
+        match status.code() {
+            Some(code @ (0 | 1 | 111)) => Exit(code),
+            code => {
+                let how = match (code, status.signal()) {
+                    (Some(code), _) => format!("with {code}"),
+                    (None, Some(signal)) => format!("by signal {signal}"),
+                    (None, None) => "in an unknown way".to_owned(),
+                };
+                clerk.fault(&format!(
+                    "the process that speaks with the client ended {how}"
+                ));
+                Exit::TEMPORARY
+            }
+        }
+    }
+}
+
+/// The parent: reads records of the child and nothing else, and delivers.
+fn decide(settings: &Settings, mut clerk: Clerk, orders: &OwnedFd, speaker: Speaker) -> Exit {
+    let now = Instant::now();
+    let session = now.checked_add(settings.limits.session + GRACE);
+    let session_end = session.unwrap_or(now);
+    loop {
+        let answered = match receive(orders.as_fd(), session_end) {
+            Ok(None) => return speaker.gone(&mut clerk),
+            Ok(Some((order, text))) => serve(settings, &mut clerk, orders.as_fd(), order, text),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = answered {
+            // It is not what it was, or there is nothing to be done for it.
+            clerk.fault(&reason);
+            speaker.end();
+            return Exit::TEMPORARY;
+        }
+    }
+}
+
+/// The next record and what came with it; `None` at the end. The error is a sentence.
+fn receive(
+    orders: BorrowedFd<'_>,
+    deadline: Instant,
+) -> Result<Option<(Order, Option<OwnedFd>)>, String> {
+    let stuck = |error: &io::Error| {
+        let reason = os::reason(error);
+        format!("the process that speaks with the client is stuck: {reason}")
+    };
+    match os::fd::wait_readable(orders, deadline) {
+        Ok(true) => {}
+        Ok(false) => return Err(stuck(&io::ErrorKind::TimedOut.into())),
+        Err(error) => return Err(stuck(&error)),
+    }
+    let mut buffer = [0; record::LIMIT];
+    match os::sibling::receive_with(orders, &mut buffer) {
+        Ok((0, _)) => Ok(None),
+        Ok((count, text)) => match Order::parse(&buffer[..count]) {
+            Ok(order) => Ok(Some((order, text))),
+            Err(error) => Err(error.to_string()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err("a record is malformed: it is too long".to_owned())
+        }
+        Err(error) => Err(stuck(&error)),
+    }
+}
+
+/// Does what one record asks for, if it is in turn. The error is a sentence, and the end.
+fn serve(
+    settings: &Settings,
+    clerk: &mut Clerk,
+    orders: BorrowedFd<'_>,
+    order: Order,
+    text: Option<OwnedFd>,
+) -> Result<(), String> {
+    let send = |bytes: &[u8]| {
+        os::socket::send_all_until(orders, bytes, Instant::now() + ANSWER_TIME)
+            .map_err(|error| format!("unable to answer: {}", os::reason(&error)))
+    };
+    let out_of_turn = || Err("a record comes out of turn".to_owned());
+    let count = clerk.count();
+    match (order, text) {
+        (Order::Mail { sender }, None) => clerk.mail(&sender),
+        (Order::Rcpt { recipient }, None) => match count {
+            Some(count) if (count as u64) < settings.limits.recipients => {
+                let standing = clerk.rcpt(&recipient)?;
+                send(&[standing.to_byte()])
+            }
+            _ => out_of_turn(),
+        },
+        (Order::Deliver { id }, Some(text)) if count.is_some_and(|count| count > 0) => {
+            let text = checked(settings, text)?;
+            let id = String::from_utf8_lossy(&id).into_owned();
+            for verdict in clerk.deliver(&id, text)? {
+                send(&verdict.to_record())?;
+            }
+            send(END)
+        }
+        _ => out_of_turn(),
+    }
+}
+
+/// A message that came as a descriptor: a regular file, not larger than a client may make it.
+fn checked(settings: &Settings, text: OwnedFd) -> Result<Spool, String> {
+    let text = Spool::of_file(File::from(text))
+        .map_err(|error| format!("unable to take a message: {}", os::reason(&error)))?;
+    let limit = settings.limits.databytes;
+    if limit > 0 && text.size() > limit.saturating_add(HEADER_BYTES) {
+        return Err("unable to take a message: it is larger than any may be".to_owned());
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+#[path = "sides_tests.rs"]
+mod tests;

@@ -1,0 +1,443 @@
+//! AUTH's other half: which mechanisms are offered, and the program that knows the passwords.
+//!
+//! smtpd is called as `smtpd [host] checkprogram subprogram [args]`, as with the patches for
+//! qmail-smtpd: the old ones want the host's name first, the newer ones do not. The checker gets
+//! the record of the checkpassword interface on descriptor 3 and becomes the subprogram for who
+//! is let in; the exit code of all that is the answer. The conversation is neither's: descriptor 0
+//! is empty and 1 is the log.
+//!
+//! A checker of ours whose subprogram is `true`, or none, becomes nobody: it is asked in a copy of
+//! this process and says whose account it is. So it needs no root, and may be asked wherever the
+//! passwords can be read. With another subprogram it is run as any checker is.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use auth::attempt::{Method, RECORD_LIMIT};
+use auth::{Attempt, Checker, Proof, Secret, Verdict};
+use chain::child::{Command, Program};
+use chain::{Call, Env, Joint, Kind};
+use os::Exit;
+use os::process::Status;
+use wire::sasl::{Credentials, Mechanism};
+use zeroize::{Zeroize, Zeroizing};
+
+/// How long a checker may take.
+pub const TIME: Duration = Duration::from_secs(60);
+
+/// The descriptor of the record.
+const RECORD_NUMBER: RawFd = 3;
+
+/// The descriptor on which a checker of ours answers.
+const ANSWER_NUMBER: RawFd = 4;
+
+/// The most bytes of its answer: the name of an account, or a sentence.
+const ANSWER_LIMIT: usize = 1024;
+
+/// What a client's login came to. The sentences are for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is him.
+    Accepted {
+        /// The account's name, where the checker tells it, else the name as it was typed.
+        user: Vec<u8>,
+    },
+    /// It is not.
+    Refused(String),
+    /// It cannot be told.
+    Trouble(String),
+}
+
+/// What SMTPAUTH offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Offer {
+    plaintext: bool,
+    cram: bool,
+    required: bool,
+}
+
+/// AUTH as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmtpAuth {
+    offer: Offer,
+    checker: Option<Way>,
+    /// Where the checker is run.
+    home: PathBuf,
+}
+
+/// How the checker is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    /// One of ours, with the words that [`Checker::of`] takes.
+    Ours(Vec<OsString>),
+    /// A program and its words.
+    Foreign(PathBuf, Vec<OsString>),
+}
+
+impl SmtpAuth {
+    /// From the words smtpd was called with, SMTPAUTH and PATH. A checker's path may be relative to
+    /// `home`. The error is a sentence.
+    pub fn parse(words: &[OsString], env: &Env, home: &Path) -> Result<SmtpAuth, String> {
+        let path = env.get("PATH");
+        let words = without_host(words, path);
+        let Some(name) = words.first() else {
+            return match SmtpAuth::offer(env, false) {
+                Some(offer) if offer.required => Err(
+                    "unable to use variable SMTPAUTH: it wants every client to log in and no \
+                     checker is among smtpd's arguments"
+                        .to_owned(),
+                ),
+                _ => Ok(SmtpAuth::off()),
+            };
+        };
+        let Some(mut offer) = SmtpAuth::offer(env, true) else {
+            return Ok(SmtpAuth::off());
+        };
+        let ours = ours(words);
+        if let Some((checker, words)) = &ours
+            // What authd's checker can verify is authd's to know.
+            && words[0] != "check-via"
+        {
+            let can = checker.offers();
+            offer.plaintext &= can.password;
+            offer.cram &= can.cram;
+            if !offer.plaintext && !offer.cram {
+                return Err(format!(
+                    "unable to use variable SMTPAUTH: {} verifies none of what it offers",
+                    shown(name)
+                ));
+            }
+        }
+        let checker = match ours {
+            Some((_, words)) => Way::Ours(words),
+            None => match os::programs::resolve(name, path) {
+                Some(file) => Way::Foreign(file, words[1..].to_vec()),
+                None => {
+                    return Err(format!(
+                        "unable to run {}: file does not exist",
+                        shown(name)
+                    ));
+                }
+            },
+        };
+        Ok(SmtpAuth {
+            offer,
+            checker: Some(checker),
+            home: home.to_owned(),
+        })
+    }
+
+    /// No AUTH.
+    pub fn off() -> SmtpAuth {
+        SmtpAuth {
+            offer: Offer {
+                plaintext: false,
+                cram: false,
+                required: false,
+            },
+            checker: None,
+            home: PathBuf::new(),
+        }
+    }
+
+    /// What SMTPAUTH says, `None` where that is no AUTH; as in the patches, a word is told by its
+    /// beginning, and one that is not known offers LOGIN and PLAIN.
+    fn offer(env: &Env, checker: bool) -> Option<Offer> {
+        let value = match env.bytes("SMTPAUTH") {
+            None if !checker => return None,
+            value => value.unwrap_or_default().to_ascii_lowercase(),
+        };
+        if value == b"-" || value == b"0" {
+            return None;
+        }
+        let (required, rest) = match value.strip_prefix(b"!") {
+            // Of the words with `!` only those three require it.
+            Some(rest) if rest.is_empty() || is_cram(rest) => (true, rest),
+            _ => (false, value.as_slice()),
+        };
+        Some(Offer {
+            plaintext: !rest.starts_with(b"cram"),
+            cram: is_cram(rest),
+            required,
+        })
+    }
+
+    /// What EHLO shows and AUTH takes, in the order in which it is shown; nothing is no AUTH.
+    pub fn mechanisms(&self) -> Vec<Mechanism> {
+        let offered = |mechanism: &Mechanism| match mechanism {
+            Mechanism::CramMd5 => self.offer.cram,
+            Mechanism::Login | Mechanism::Plain => self.offer.plaintext,
+        };
+        [Mechanism::Login, Mechanism::Plain, Mechanism::CramMd5]
+            .into_iter()
+            .filter(offered)
+            .collect()
+    }
+
+    /// Whether nobody may send without it.
+    pub fn is_required(&self) -> bool {
+        self.offer.required
+    }
+
+    /// Asks the checker until `deadline` at most, see [`TIME`]. `challenge` is the one that CRAM-MD5
+    /// answers. The checker finds `env`, and in AUTH what the secret is.
+    ///
+    /// What the client has shown is overwritten, here and on its way; what a foreign checker
+    /// does with it is its own matter.
+    pub fn check(
+        &self,
+        credentials: Credentials,
+        challenge: &[u8],
+        env: &Env,
+        deadline: Instant,
+    ) -> Answer {
+        let Some(way) = &self.checker else {
+            return Answer::Trouble("no checker is named".to_owned());
+        };
+        let attempt = attempt(credentials, challenge);
+        let record = attempt.to_record();
+        let method = attempt.method();
+        let login = forget(attempt);
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => return Answer::Refused(error.to_string()),
+        };
+        let mut env = env.clone();
+        env.set("AUTH", method.as_bytes());
+        let question = Question {
+            env: &env,
+            home: &self.home,
+            deadline,
+        };
+        let asked = match way {
+            Way::Ours(words) => question.ask_ours(words, record),
+            Way::Foreign(file, words) => question.ask_foreign(file, words, record, login),
+        };
+        asked.unwrap_or_else(|error| {
+            let name = match way {
+                Way::Ours(words) => shown(&words[0]),
+                Way::Foreign(file, _) => shown(file.as_os_str()),
+            };
+            Answer::Trouble(format!("unable to run {name}: {}", os::reason(&error)))
+        })
+    }
+}
+
+fn is_cram(word: &[u8]) -> bool {
+    word.strip_prefix(b"+").unwrap_or(word).starts_with(b"cram")
+}
+
+fn shown(name: &OsStr) -> String {
+    name.as_bytes().escape_ascii().to_string()
+}
+
+/// The words without the host's name that the old patches want in front: it has a dot and no
+/// slash, at least one word follows, and it is no program of ours or on PATH.
+fn without_host<'w>(words: &'w [OsString], path: Option<&OsStr>) -> &'w [OsString] {
+    match words {
+        [host, rest @ ..]
+            if !rest.is_empty()
+                && host.as_bytes().contains(&b'.')
+                && !host.as_bytes().contains(&b'/')
+                && os::programs::resolve(host, path).is_none() =>
+        {
+            rest
+        }
+        _ => words,
+    }
+}
+
+/// The checker that `words` are, and the words that make it, if it is one of ours that has nothing to
+/// run afterwards.
+fn ours(words: &[OsString]) -> Option<(Checker, Vec<OsString>)> {
+    let mut words = words.to_vec();
+    if Checker::of(&words).is_none() {
+        words.push("true".into());
+    }
+    let (checker, rest) = Checker::of(&words)?;
+    let [subprogram] = rest else {
+        return None;
+    };
+    (Path::new(subprogram).file_name() == Some(OsStr::new("true"))).then_some((checker, words))
+}
+
+fn attempt(credentials: Credentials, challenge: &[u8]) -> Attempt {
+    match credentials {
+        Credentials::Password { login, password } => Attempt {
+            login,
+            proof: Proof::Password(Secret::new(&password)),
+            // It proves nothing, and the field is there.
+            challenge: Vec::new(),
+        },
+        Credentials::Cram { login, digest } => Attempt {
+            login,
+            proof: Proof::Cram {
+                digest: digest.to_vec(),
+            },
+            challenge: challenge.to_vec(),
+        },
+    }
+}
+
+/// Overwrites what the attempt shows, a password does so itself; its name is left.
+fn forget(attempt: Attempt) -> Vec<u8> {
+    match attempt.proof {
+        Proof::Password(secret) => drop(secret),
+        Proof::Apop { mut digest } | Proof::Cram { mut digest } => digest.zeroize(),
+    }
+    attempt.login
+}
+
+/// A pipe with the record in it and its end behind it: a new pipe has room for it, so nobody who
+/// does not read can make this wait.
+fn record_pipe(record: Zeroizing<Vec<u8>>) -> io::Result<io::PipeReader> {
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(&record)?;
+    Ok(reader)
+}
+
+/// What a checker of ours is run as.
+const ASKED: Joint = Joint {
+    name: "smtpd-auth",
+    kind: Kind::Ends,
+    run: answer,
+    before_entry: None,
+};
+
+/// How a checker is to be asked.
+struct Question<'a> {
+    env: &'a Env,
+    home: &'a Path,
+    deadline: Instant,
+}
+
+impl Question<'_> {
+    fn ask_ours(&self, words: &[OsString], record: Zeroizing<Vec<u8>>) -> io::Result<Answer> {
+        let record = record_pipe(record)?;
+        let (nothing, log) = (nothing()?, io::stderr());
+        let program = Program::Ours(&ASKED);
+        let told = Command {
+            program: &program,
+            words,
+            env: self.env,
+            folder: self.home,
+            descriptors: &descriptors(nothing.as_fd(), log.as_fd(), record.as_fd()),
+            kept: &[],
+        }
+        .ask(ANSWER_NUMBER, ANSWER_LIMIT, self.deadline)?;
+        let sentence = || String::from_utf8_lossy(&told.text).into_owned();
+        Ok(match told.status.map(Status::code) {
+            Some(Some(0)) => Answer::Accepted { user: told.text },
+            Some(Some(1)) => Answer::Refused(sentence()),
+            Some(Some(2 | 111)) => Answer::Trouble(sentence()),
+            _ => Answer::Trouble(ended(&shown(&words[0]), told.status)),
+        })
+    }
+
+    fn ask_foreign(
+        &self,
+        file: &Path,
+        words: &[OsString],
+        record: Zeroizing<Vec<u8>>,
+        login: Vec<u8>,
+    ) -> io::Result<Answer> {
+        let record = record_pipe(record)?;
+        let (nothing, log) = (nothing()?, io::stderr());
+        let program = Program::File(file.to_owned());
+        let mut child = Command {
+            program: &program,
+            words,
+            env: self.env,
+            folder: self.home,
+            descriptors: &descriptors(nothing.as_fd(), log.as_fd(), record.as_fd()),
+            kept: &[],
+        }
+        .start()?;
+        drop(record);
+        let status = child.wait_until(self.deadline)?;
+        let name = shown(file.as_os_str());
+        Ok(match status.map(Status::code) {
+            Some(Some(0)) => Answer::Accepted { user: login },
+            // 3 is what vpopmail's vchkpw says for 1.
+            Some(Some(1 | 3)) => Answer::Refused(format!("{name} said no")),
+            _ => Answer::Trouble(ended(&name, status)),
+        })
+    }
+}
+
+/// In the copy of this process: reads the record, decides, and says whose account it is, or why not.
+fn answer(call: Call) -> Exit {
+    let verdict = match read_record() {
+        Ok(record) => decide(&call.args, &record, &call.env),
+        Err(error) => {
+            let reason = os::reason(&error);
+            Verdict::Temporary(format!("unable to read descriptor 3: {reason}"))
+        }
+    };
+    let (exit, text) = match verdict {
+        Verdict::Yes(entry) => (Exit::OK, entry.user),
+        Verdict::No(why) => (Exit::NO, why.into_bytes()),
+        Verdict::Temporary(why) => (Exit::TEMPORARY, why.into_bytes()),
+        Verdict::Permanent(why) => (Exit(2), why.into_bytes()),
+    };
+    let written = os::fd::take(ANSWER_NUMBER).and_then(|fd| File::from(fd).write_all(&text));
+    // An account whose name is lost is nobody's.
+    if written.is_ok() {
+        exit
+    } else {
+        Exit::TEMPORARY
+    }
+}
+
+fn read_record() -> io::Result<Zeroizing<Vec<u8>>> {
+    // Room for all of it at once: a vector that grows leaves copies behind.
+    let mut record = Zeroizing::new(Vec::with_capacity(RECORD_LIMIT + 1));
+    let limit = u64::try_from(RECORD_LIMIT).unwrap_or(u64::MAX);
+    let fd = os::fd::take(RECORD_NUMBER)?;
+    File::from(fd).take(limit).read_to_end(&mut record)?;
+    Ok(record)
+}
+
+fn decide(words: &[OsString], record: &[u8], env: &Env) -> Verdict {
+    let method = env.bytes("AUTH").and_then(Method::of_auth);
+    let Some((checker, _)) = Checker::of(words) else {
+        return Verdict::Permanent("no checker of ours has these words".to_owned());
+    };
+    match Attempt::parse(record, method.unwrap_or(Method::Password)) {
+        Ok(attempt) => checker.check(&attempt, env),
+        Err(error) => Verdict::No(error.to_string()),
+    }
+}
+
+/// The conversation is no business of a checker, nor of what it becomes.
+fn descriptors<'d>(
+    nothing: BorrowedFd<'d>,
+    log: BorrowedFd<'d>,
+    record: BorrowedFd<'d>,
+) -> [(BorrowedFd<'d>, RawFd); 3] {
+    [(nothing, 0), (log, 1), (record, RECORD_NUMBER)]
+}
+
+/// What there is to read for a program that is to read nothing.
+pub(crate) fn nothing() -> io::Result<File> {
+    File::open("/dev/null")
+}
+
+/// How a program ended that did not end as it should; `None` is out of time.
+pub(crate) fn ended(name: &str, status: Option<Status>) -> String {
+    match status.map(|status| (status.code(), status.signal())) {
+        None => format!("{name} did not end in time"),
+        Some((Some(code), _)) => format!("{name} ended with {code}"),
+        Some((None, Some(signal))) => format!("{name} was ended by signal {signal}"),
+        Some((None, None)) => format!("{name} ended in an unknown way"),
+    }
+}
+
+#[cfg(test)]
+#[path = "checker_tests.rs"]
+mod tests;

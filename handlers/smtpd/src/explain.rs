@@ -1,0 +1,326 @@
+//! `smtpd --explain [-x tcp.smtp.cdb] IP FROM TO`: what a client with that address would get for one
+//! recipient, step by step, and last the reply to RCPT.
+//!
+//! The settings are read as for a session, from the environment and, with -x, from the rule that
+//! superd would find for the client; the last line is made by the functions that a session calls.
+//! Programs (RCPTCHECK, plugins, checkpassword programs) are not run and a next hop is not
+//! connected to; lists in the DNS are asked.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use accounts::{Found, Home, address as envelope};
+use chain::{Call, Env};
+use os::Exit;
+use rules::cdb::Cdb;
+use rules::record::Verdict;
+use rules::search;
+use smtp::address;
+use wire::Log;
+
+use crate::decide::Decision;
+use crate::hosts::Route;
+use crate::policy::Policy;
+use crate::replies;
+use crate::settings::{Settings, World};
+
+/// Lines of the answer, and how it ends.
+#[derive(Debug, Default)]
+struct Answer {
+    lines: Vec<Vec<u8>>,
+}
+
+impl Answer {
+    /// Adds `what: text`, printable whatever there is in it.
+    fn step(&mut self, what: &str, text: &[u8]) {
+        let shown = text.iter().map(|&byte| match byte {
+            b' '..=b'~' => byte,
+            _ => b'?',
+        });
+        let mut line = format!("{what}: ").into_bytes();
+        line.extend(shown);
+        self.lines.push(line);
+    }
+
+    fn end(mut self, reply: &str) -> Exit {
+        self.step("reply", reply.as_bytes());
+        self.print();
+        match reply.as_bytes().first() {
+            Some(b'2') => Exit::OK,
+            Some(b'4') => Exit::TEMPORARY,
+            _ => Exit::NO,
+        }
+    }
+
+    fn print(&self) {
+        let mut text = self.lines.join(&b'\n');
+        text.push(b'\n');
+        // Who has closed the output does not want to know.
+        let _ = io::stdout().write_all(&text).and_then(|()| io::stdout().flush());
+    }
+}
+
+/// The words after `--explain`.
+#[derive(Debug, PartialEq, Eq)]
+struct Words {
+    rules: Option<OsString>,
+    ip: Vec<u8>,
+    from: Vec<u8>,
+    to: Vec<u8>,
+}
+
+impl Words {
+    fn of(words: &[OsString]) -> Option<Words> {
+        let (rules, rest) = match words {
+            [option, rules, rest @ ..] if option == "-x" => (Some(rules.clone()), rest),
+            rest => (None, rest),
+        };
+        let [ip, from, to] = rest else { return None };
+        let bytes = |word: &OsString| word.as_bytes().to_vec();
+        Some(Words {
+            rules,
+            ip: bytes(ip),
+            from: bytes(from),
+            to: bytes(to),
+        })
+    }
+}
+
+/// Answers on descriptor 1. `words` are those after `--explain`. The exit code is 0 where the
+/// recipient would be taken, 1 where he is refused for good, 111 where for now, or where something
+/// cannot be read, and 100 where the words mean nothing.
+pub fn main(call: &Call, words: &[OsString]) -> Exit {
+    let Some(words) = Words::of(words) else {
+        let name = &call.name;
+        let usage = format!("{name}: usage: {name} --explain [ -x tcp.smtp.cdb ] IP FROM TO\n");
+        os::log::say(usage.as_bytes());
+        return Exit::PERMANENT;
+    };
+    let mut answer = Answer::default();
+    let mut env = call.env.clone();
+    env.set("TCPREMOTEIP", &words.ip);
+    if let Some(path) = &words.rules {
+        match apply_rules(path, &mut env, &mut answer) {
+            Ok(true) => {}
+            Ok(false) => {
+                answer.step("reply", b"none: superd drops the connection");
+                answer.print();
+                return Exit::NO;
+            }
+            Err(error) => return unreadable(&call.name, path, &error),
+        }
+    }
+    let world = World {
+        env: &env,
+        host_name: os::process::host_name,
+        program: &|name| os::programs::resolve(name, env.get("PATH")),
+        joints: call.joints,
+        words: &[],
+    };
+    let variable = |name: &str| env.get(name).map(ToOwned::to_owned);
+    let settings = Settings::read(&world).map_err(|error| error.to_string());
+    let policy = Policy::read(&variable, &Home::find(variable)).map_err(|error| error.to_string());
+    match (settings, policy) {
+        (Ok(settings), Ok(policy)) => {
+            let mut log = Log::new(&call.name, Some(&words.ip));
+            explain(&settings, &policy, &words, answer, &mut log)
+        }
+        (Err(reason), _) | (_, Err(reason)) => {
+            answer.step("settings", reason.as_bytes());
+            answer.end(replies::NO_CONTROLS)
+        }
+    }
+}
+
+fn unreadable(name: &str, path: &OsStr, error: &io::Error) -> Exit {
+    let (path, reason) = (Path::new(path).display(), os::reason(error));
+    os::log::fatal(name, &format!("unable to read {path}: {reason}"));
+    Exit::TEMPORARY
+}
+
+/// Sets what the rule for the client sets; whether it lets the client in.
+fn apply_rules(path: &OsStr, env: &mut Env, answer: &mut Answer) -> io::Result<bool> {
+    let cdb = Cdb::open_path(Path::new(path))?;
+    let value = |name: &str| env.bytes(name).map(<[u8]>::to_vec);
+    let ip = value("TCPREMOTEIP").unwrap_or_default();
+    let (host, info) = (value("TCPREMOTEHOST"), value("TCPREMOTEINFO"));
+    let client = search::Client {
+        ip: &ip,
+        host: host.as_deref(),
+        info: info.as_deref(),
+    };
+    let decision = search::decide(&client, |key| cdb.get(key))?;
+    match &decision.key {
+        Some(key) => answer.step("rule", &[key, &b":"[..]].concat()),
+        None => answer.step("rule", b"none, which allows the connection"),
+    }
+    if decision.verdict() == Verdict::Deny {
+        return Ok(false);
+    }
+    for (name, value) in decision.variables() {
+        answer.step("rule sets", &[name, b"=", value].concat());
+        env.set_os(OsStr::from_bytes(name), OsStr::from_bytes(value));
+    }
+    Ok(true)
+}
+
+fn explain(
+    settings: &Settings,
+    policy: &Policy,
+    words: &Words,
+    mut answer: Answer,
+    log: &mut Log,
+) -> Exit {
+    describe_client(settings, policy, &mut answer);
+    if settings.terms.tls_to_send {
+        answer.step("MAIL", b"only after STARTTLS; what follows is for a client that has done so");
+    }
+    if settings.auth.is_required() {
+        answer.step("MAIL", b"only after AUTH; what follows is as if that were not so");
+    }
+    let (Ok(mut sender), Ok(recipient)) = (parsed(&words.from), parsed(&words.to)) else {
+        return answer.end(replies::BAD_ADDRESS);
+    };
+    if recipient.is_empty() {
+        return answer.end(replies::BAD_ADDRESS);
+    }
+    address::replace_own_literal(&mut sender, settings.local_ip, &settings.localiphost);
+    let mut in_envelope = recipient.clone();
+    // The name in HELO is not among the words: the address in brackets is what a client says who
+    // has none.
+    let hello = [b"[", words.ip.as_slice(), b"]"].concat();
+    let decision = policy.decide(settings, &hello, &sender, &mut in_envelope);
+    describe_recipient(settings, policy, &sender, (&recipient, &in_envelope), &mut answer);
+    let side = match decision {
+        Decision::Bad(text) => return answer.end(text),
+        Decision::Refuse(refusal) => {
+            if let Some(fault) = &refusal.fault {
+                answer.step("fault", fault.as_bytes());
+            }
+            return answer.end(&refusal.reply);
+        }
+        Decision::Take(side) => side,
+    };
+    if let Some(way) = settings.ways.of(side) {
+        answer.step("way", way.to_string().as_bytes());
+    }
+    describe_limits(settings, &mut answer);
+    if settings.client.relay.is_none()
+        && let Some(refusal) = policy.dnsbl.look_up(&words.ip, log)
+    {
+        let line = String::from_utf8_lossy(refusal.line()).into_owned();
+        answer.step("refused for the address", b"by RBLSMTPD or a list in the DNS");
+        return answer.end(&line);
+    }
+    answer.end(replies::OK)
+}
+
+/// An address of the command line, in angle brackets or without.
+fn parsed(word: &[u8]) -> Result<Vec<u8>, address::Fault> {
+    let bracketed = match word.first() {
+        Some(b'<') => word.to_vec(),
+        _ => [b"<", word, b">"].concat(),
+    };
+    address::parse(&bracketed).map(|read| read.address)
+}
+
+fn describe_client(settings: &Settings, policy: &Policy, answer: &mut Answer) {
+    answer.step("home", settings.home.as_os_str().as_bytes());
+    match settings.client.relay.as_deref() {
+        None => answer.step("RELAYCLIENT", b"not set: only the hosts of rcpthosts"),
+        Some(b"") => answer.step("RELAYCLIENT", b"set: every host"),
+        Some(value) => {
+            let text = [b"every host, with ", value, b" behind each recipient"].concat();
+            answer.step("RELAYCLIENT", &text);
+        }
+    }
+    let lists: Vec<&[u8]> = policy.dnsbl.lists().collect();
+    if settings.client.relay.is_none() && !lists.is_empty() {
+        answer.step("dnsbllist", &lists.join(&b' '));
+    }
+}
+
+/// What each step says about the sender, and about the recipient as named and as in the envelope.
+fn describe_recipient(
+    settings: &Settings,
+    policy: &Policy,
+    sender: &[u8],
+    (named, recipient): (&[u8], &[u8]),
+    answer: &mut Answer,
+) {
+    let may_relay = settings.client.relay.is_some();
+    let lists = &policy.lists;
+    let listed = |is: bool| if is { &b"listed"[..] } else { b"not listed" };
+    answer.step("badmailfrom", listed(lists.refuse_sender(sender, may_relay)));
+    if recipient != named {
+        answer.step("recipient", recipient);
+    }
+    let route = settings.hosts.route(recipient, may_relay);
+    answer.step(
+        "host",
+        match &route {
+            Route::Local => &b"local"[..],
+            Route::Remote if may_relay => b"elsewhere, and the client may relay",
+            Route::Remote => b"elsewhere, and allowed by rcpthosts or morercpthosts",
+            Route::Refused if settings.hosts.rcpthosts.is_none() => {
+                b"not local, and there is no rcpthosts"
+            }
+            Route::Refused => b"neither in rcpthosts nor in morercpthosts",
+            Route::Unknown(_) => b"not in rcpthosts, and morercpthosts.cdb cannot be read",
+        },
+    );
+    if !matches!(route, Route::Local | Route::Remote) {
+        return;
+    }
+    if route == Route::Local {
+        describe_mailboxes(settings, recipient, answer);
+    }
+    let bad = [named, recipient].iter().any(|who| lists.refuse_recipient(who, may_relay));
+    answer.step("badrcptto", listed(bad));
+    if lists.valid.is_known() {
+        let said = match lists.is_valid(recipient, may_relay) {
+            Ok(_) if may_relay => b"not asked for a client that may relay".to_vec(),
+            Ok(is) => listed(is).to_vec(),
+            Err(unreadable) => unreadable.to_string().into_bytes(),
+        };
+        answer.step("validrcptto", &said);
+    }
+}
+
+fn describe_mailboxes(settings: &Settings, recipient: &[u8], answer: &mut Answer) {
+    let Some(accounts) = settings.ways.accounts() else {
+        answer.step("mailbox", b"not known here: who takes the message knows");
+        return;
+    };
+    let (local, _) = envelope::split(recipient);
+    match accounts.resolve(local) {
+        Ok(Found::Unknown) => answer.step("mailbox", b"none"),
+        Ok(Found::Mailboxes(mailboxes)) => {
+            for mailbox in mailboxes {
+                let path = mailbox.maildir.into_os_string().into_vec();
+                let uid = mailbox.uid;
+                let text = [mailbox.user.as_slice(), b" ", &path].concat();
+                answer.step(&format!("mailbox of uid {uid}"), &text);
+            }
+        }
+        Err(error) => answer.step("mailbox", error.to_string().as_bytes()),
+    }
+}
+
+fn describe_limits(settings: &Settings, answer: &mut Answer) {
+    let limits = &settings.limits;
+    let number = |number: u64| match number {
+        0 => "none".to_owned(),
+        number => number.to_string(),
+    };
+    let text = format!(
+        "bytes {}, recipients {}, messages {}, seconds of silence {}",
+        number(limits.databytes),
+        limits.recipients,
+        number(limits.messages),
+        limits.timeout.as_secs()
+    );
+    answer.step("limits", text.as_bytes());
+}

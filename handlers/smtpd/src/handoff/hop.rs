@@ -1,0 +1,140 @@
+//! The next hop: what it says is the answer, and the client gets its 250 only after the hop's.
+
+use std::borrow::Cow;
+
+use nexthop::{Client, Hop, Verdict};
+
+use super::Failure;
+use crate::said;
+
+/// What the client is told where the hop said nothing.
+const SILENT: &str = "451 unable to reach the next host, please try again later (#4.4.1)";
+
+/// A hop that waits for the text.
+#[derive(Debug)]
+pub struct Talking {
+    client: Client,
+    failed: Option<nexthop::Failure>,
+}
+
+impl Talking {
+    /// Begins the text.
+    pub fn start(hop: &Hop, client: Option<Client>) -> Result<Talking, Failure> {
+        let Some(mut client) = client else {
+            return Err(Failure {
+                reply: SILENT.into(),
+                reason: format!("{hop} was not told the recipients"),
+            });
+        };
+        client.data().map_err(|failure| told(&failure))?;
+        Ok(Talking {
+            client,
+            failed: None,
+        })
+    }
+
+    /// Whether the hop is lost.
+    pub fn is_broken(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Adds to the text.
+    pub fn write(&mut self, stored: &[u8]) {
+        if self.failed.is_none() {
+            self.failed = self.client.write(stored).err();
+        }
+    }
+
+    /// Ends the text and waits for the verdict. `recipients` are those that the hop has accepted, in
+    /// order.
+    pub fn finish(
+        mut self,
+        recipients: &[Vec<u8>],
+    ) -> (Result<Option<String>, Failure>, Option<Client>) {
+        if let Some(failure) = &self.failed {
+            return (Err(told(failure)), None);
+        }
+        match self.client.finish() {
+            Err(failure) => {
+                // Where there is a reply, the conversation is in step.
+                let client = failure.reply.is_some().then_some(self.client);
+                (Err(told(&failure)), client)
+            }
+            Ok(verdicts) => (sum_up(&verdicts, recipients), Some(self.client)),
+        }
+    }
+}
+
+/// One answer for all recipients. One who is to be tried again makes it temporary: the others get the
+/// message twice, and nobody loses it. Where somebody was refused for good the sender must know, though
+/// the others have it.
+fn sum_up(verdicts: &[Verdict], recipients: &[Vec<u8>]) -> Result<Option<String>, Failure> {
+    let refused = |permanent: bool| {
+        let each = verdicts.iter().enumerate();
+        each.filter_map(move |(at, verdict)| match verdict {
+            Verdict::Refused(failure) if failure.permanent == permanent => Some((at, failure)),
+            _ => None,
+        })
+    };
+    let (count, all) = (refused(false).chain(refused(true)).count(), verdicts.len());
+    let Some((at, first)) = refused(false).chain(refused(true)).next() else {
+        let said = verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Ok(reply) => Some(String::from_utf8_lossy(&reply.text).into_owned()),
+            Verdict::Refused(_) => None,
+        });
+        return Ok(said);
+    };
+    let mut failure = told(first);
+    if count < all {
+        let names: Vec<String> = refused(false)
+            .chain(refused(true))
+            .filter_map(|(at, _)| recipients.get(at))
+            .map(|name| name.escape_ascii().to_string())
+            .collect();
+        failure.reason = format!(
+            "{}; {count} of {all} recipients were not served: {}",
+            failure.reason,
+            names.join(" ")
+        );
+        if first.permanent {
+            let name = recipients.get(at).map(Vec::as_slice).unwrap_or_default();
+            let name = said::line(name).unwrap_or_default();
+            failure.reply = Cow::Owned(format!("{} (for {name}; others have it)", failure.reply));
+        }
+    }
+    Err(failure)
+}
+
+/// What the client is told of a hop's failure: the hop's own words where it said some.
+pub fn told(failure: &nexthop::Failure) -> Failure {
+    let reply = match &failure.reply {
+        None => Cow::Borrowed(SILENT),
+        Some(said) => {
+            let text = crate::said::line(&said.text).unwrap_or_default();
+            // 421 would mean that this conversation ends.
+            let code = match (failure.permanent, said.code) {
+                (true, code @ 500..=599) => code,
+                (true, _) => 554,
+                (false, 421) => 451,
+                (false, code @ 400..=499) => code,
+                (false, _) => 451,
+            };
+            Cow::Owned(match said.enhanced {
+                Some(status) => format!("{code} {text} (#{status})"),
+                None => format!("{code} {text}"),
+            })
+        }
+    };
+    Failure {
+        reply,
+        reason: failure.reason.clone(),
+    }
+}
+
+/// For a hop that was lost on the way: what comes next will be refused.
+pub fn unreachable() -> Failure {
+    Failure {
+        reply: SILENT.into(),
+        reason: "the next hop is not connected".to_owned(),
+    }
+}

@@ -1,0 +1,307 @@
+//! MAIL, RCPT and RSET: a transaction up to its message, at the next hop too where there is one.
+
+use accounts::address as envelope;
+use nexthop::{Client, MailParameters as HopParameters};
+use smtp::address::{self, Fault};
+use wire::command::Next;
+
+use super::outside::Heeded;
+use super::{AtHop, Mail, Session};
+use crate::decide::{self, Decision, Known, Refusal, decide};
+use crate::handoff::{Failure, hop, sendmail};
+use crate::replies;
+use crate::spp::Plugins;
+use crate::ways::{self, Side, Way};
+
+impl Session {
+    pub(super) fn mail(&mut self, argument: &[u8]) -> Next {
+        if self.receiving.is_some() {
+            return self.bad(replies::CHUNKS_UNDER_WAY);
+        }
+        let limit = self.settings.limits.messages;
+        if limit > 0 && self.counts.begun >= limit {
+            return self.close(replies::TOO_MANY_MESSAGES, "too many messages");
+        }
+        // Also a MAIL that is refused ends the transaction before it.
+        self.abandon();
+        self.mail_refused = true;
+        if self.settings.terms.tls_to_send && !self.is_tls() {
+            return self.bad(replies::WANT_TLS);
+        }
+        if self.must_log_in() {
+            return self.bad(replies::WANT_AUTH);
+        }
+        let read = address::parse(argument)
+            .and_then(|read| Ok((address::mail_parameters(read.parameters)?, read.address)));
+        let (parameters, mut sender) = match read {
+            Ok(read) => read,
+            Err(fault) => return self.bad(reply_to(fault)),
+        };
+        address::replace_own_literal(
+            &mut sender,
+            self.settings.local_ip,
+            &self.settings.localiphost,
+        );
+        let heeded = self.heed("MAIL", &mut sender, Plugins::mail);
+        if let Heeded::Over(next) = heeded {
+            return next;
+        }
+        if self.settings.terms.own_sender && !self.is_own_sender(&sender) {
+            return self.refuse_sender(&sender, replies::OTHER_SENDER);
+        }
+        let databytes = self.settings.limits.databytes;
+        if databytes > 0 && parameters.size.is_some_and(|size| size > databytes) {
+            return self.refuse_sender(&sender, replies::TOO_BIG);
+        }
+        self.mail_refused = false;
+        self.mail = Some(Mail {
+            sender,
+            parameters,
+            vouched: heeded == Heeded::Unchecked,
+            ..Mail::default()
+        });
+        self.reply_with(replies::OK, Some((1, 0)));
+        Next::Continue
+    }
+
+    fn refuse_sender(&mut self, sender: &[u8], text: &str) -> Next {
+        self.log_refusal("MAIL", sender, None, text);
+        self.reply(text);
+        self.count_deferral()
+    }
+
+    /// Whether who has logged in may send as `sender`: his name is that address or, without a domain,
+    /// the local part of a local one. Nobody in particular may send as anybody.
+    fn is_own_sender(&self, sender: &[u8]) -> bool {
+        let Some(user) = &self.user else { return true };
+        let (local, domain) = envelope::split(sender);
+        let is_local = domain.is_none_or(|domain| self.settings.hosts.locals.names(domain));
+        sender.eq_ignore_ascii_case(user) || (is_local && local.eq_ignore_ascii_case(user))
+    }
+
+    pub(super) fn rcpt(&mut self, argument: &[u8]) -> Next {
+        if self.receiving.is_some() {
+            return self.bad(replies::CHUNKS_UNDER_WAY);
+        }
+        let Some(mail) = &mut self.mail else {
+            return self.bad_in_turn(replies::WANT_MAIL);
+        };
+        let mut recipient = match address::parse(argument) {
+            Ok(read) if read.address.is_empty() => return self.bad(replies::BAD_ADDRESS),
+            Ok(read) => read.address,
+            Err(fault) => return self.bad(reply_to(fault)),
+        };
+        if mail.recipients.len() as u64 >= self.settings.limits.recipients {
+            // One line in the log is enough: there may be thousands.
+            if std::mem::replace(&mut mail.over_limit, true) {
+                self.reply(replies::TOO_MANY_RECIPIENTS);
+                return self.count_deferral();
+            }
+            return self.refuse(&recipient, replies::TOO_MANY_RECIPIENTS);
+        }
+        self.wait_in_tarpit();
+        decide::complete(&self.settings, &mut recipient);
+        let allowed = decide::is_reachable(&self.settings, &recipient);
+        let heeded = self.heed("RCPT", &mut recipient, |plugins, env, recipient| {
+            plugins.rcpt(env, recipient, allowed)
+        });
+        if let Heeded::Over(next) = heeded {
+            return next;
+        }
+        let Some(mail) = &self.mail else {
+            return Next::Continue;
+        };
+        let sender = mail.sender.clone();
+        let known = Known {
+            sender: &sender,
+            helo: self.hello.name.as_deref().unwrap_or_default(),
+            vouched_sender: mail.vouched,
+            vouched_recipient: heeded == Heeded::Unchecked,
+        };
+        match decide(&self.settings, known, &recipient) {
+            Decision::Bad(text) => self.bad(text),
+            Decision::Refuse(refusal) => self.refuse_for(&recipient, &refusal),
+            Decision::Take(side) => self
+                .checks_address(&recipient)
+                .or_else(|| self.checks_recipient(&sender, &recipient))
+                .unwrap_or_else(|| self.send_on(side, recipient)),
+        }
+    }
+
+    fn refuse_for(&mut self, recipient: &[u8], refusal: &Refusal) -> Next {
+        if let Some(fault) = &refusal.fault {
+            let entry = self.log.event("fault").address("to", recipient);
+            entry.field("reason", fault.as_bytes()).say();
+        }
+        self.refuse(recipient, &refusal.reply)
+    }
+
+    /// Takes a recipient whose mail goes to `side`, if that is where the message goes.
+    fn send_on(&mut self, side: Side, mut recipient: Vec<u8>) -> Next {
+        let Some(mail) = &self.mail else {
+            return Next::Continue;
+        };
+        let (first, count) = (mail.side.unwrap_or(side), mail.recipients.len());
+        let ways = &self.settings.ways;
+        let one_fate = first == side
+            || match (ways.of(first), ways.of(side)) {
+                (Some(one), Some(other)) => ways::is_one_fate(one, other),
+                _ => false,
+            };
+        if !one_fate {
+            return self.refuse(&recipient, replies::OTHER_WAY);
+        }
+        if let Heeded::Over(next) = self.heed("RCPT", &mut recipient, Plugins::pass) {
+            return next;
+        }
+        match self.settings.ways.of(first) {
+            Some(Way::Hop(_)) => {
+                if let Err(failure) = self.ask_hop(first, &recipient) {
+                    return self.refuse_for(
+                        &recipient,
+                        &Refusal {
+                            reply: failure.reply,
+                            fault: Some(failure.reason),
+                        },
+                    );
+                }
+            }
+            Some(Way::Sendmail(_)) if count >= sendmail::RECIPIENT_LIMIT => {
+                return self.refuse(&recipient, replies::TOO_MANY_RECIPIENTS);
+            }
+            _ => {}
+        }
+        if let Some(mail) = &mut self.mail {
+            mail.side = Some(first);
+            mail.recipients.push(recipient);
+        }
+        self.reply_with(replies::OK, Some((1, 5)));
+        Next::Continue
+    }
+
+    /// What the next hop says about a recipient.
+    fn ask_hop(&mut self, side: Side, recipient: &[u8]) -> Result<(), Failure> {
+        let at_hop = self.mail.as_mut().map(|mail| std::mem::take(&mut mail.hop));
+        let (now, answer) = match at_hop.unwrap_or_default() {
+            AtHop::Refused(asked, failure) if asked == side => {
+                (AtHop::Refused(side, failure.clone()), Err(failure))
+            }
+            AtHop::Begun(asked, client) if asked == side => ask(side, client, recipient),
+            // Nobody was taken the other way, or this recipient would not be here.
+            AtHop::Nothing | AtHop::Refused(..) | AtHop::Begun(..) => match self.begin_at_hop(side)
+            {
+                Ok(client) => ask(side, client, recipient),
+                Err(failure) => (AtHop::Refused(side, failure.clone()), Err(failure)),
+            },
+        };
+        if let Some(mail) = &mut self.mail {
+            mail.hop = now;
+        }
+        answer
+    }
+
+    /// Tells the next hop the sender: the one of the transaction before if it is still there.
+    fn begin_at_hop(&mut self, side: Side) -> Result<Box<Client>, Failure> {
+        let Some(Way::Hop(hop)) = self.settings.ways.of(side) else {
+            return Err(hop::unreachable());
+        };
+        let Some(mail) = &self.mail else {
+            return Err(hop::unreachable());
+        };
+        let parameters = HopParameters {
+            size: mail.parameters.size,
+            eight_bit: mail.parameters.eight_bit,
+            utf8: mail.parameters.utf8,
+        };
+        if let Some((known, mut client)) = self.idle.take()
+            && known == side
+        {
+            match client.mail(&mail.sender, &parameters) {
+                Ok(()) => return Ok(client),
+                // It has said no, and is still there.
+                Err(failure) if failure.permanent => {
+                    self.idle = Some((side, client));
+                    return Err(hop::told(&failure));
+                }
+                // It was tired of waiting.
+                Err(_) => {}
+            }
+        }
+        let connected = Client::connect(hop, &self.settings.hop);
+        let mut client = Box::new(connected.map_err(|failure| hop::told(&failure))?);
+        match client.mail(&mail.sender, &parameters) {
+            Ok(()) => Ok(client),
+            Err(failure) => {
+                let told = hop::told(&failure);
+                if failure.reply.is_some() {
+                    self.idle = Some((side, client));
+                }
+                Err(told)
+            }
+        }
+    }
+
+    pub(super) fn rset(&mut self, _: &[u8]) -> Next {
+        self.abandon();
+        self.mail_refused = false;
+        if let Some(plugins) = &mut self.settings.plugins {
+            plugins.reset();
+        }
+        self.reply_with(replies::FLUSHED, None);
+        Next::Continue
+    }
+
+    /// Whether a transaction has begun.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.mail.is_some() || self.receiving.is_some()
+    }
+
+    /// Ends the transaction, wherever it is.
+    pub(crate) fn abandon(&mut self) {
+        // Dropped in the middle, a message is given up by whoever has it.
+        self.receiving = None;
+        let Some(mail) = self.mail.take() else { return };
+        if let AtHop::Begun(side, mut client) = mail.hop
+            && client.reset().is_ok()
+        {
+            self.idle = Some((side, client));
+        }
+    }
+
+    fn wait_in_tarpit(&mut self) {
+        let limits = &self.settings.limits;
+        let count = self.mail.as_ref().map_or(0, |mail| mail.recipients.len());
+        if limits.tarpit_after == 0
+            || (count as u64) < limits.tarpit_after
+            || self.settings.client.relay.is_some()
+        {
+            return;
+        }
+        // What was answered before goes out first.
+        if self.conn.flush().is_ok() {
+            std::thread::sleep(limits.tarpit);
+        }
+    }
+}
+
+fn ask(side: Side, mut client: Box<Client>, recipient: &[u8]) -> (AtHop, Result<(), Failure>) {
+    match client.rcpt(recipient) {
+        Ok(()) => (AtHop::Begun(side, client), Ok(())),
+        Err(failure) => {
+            let told = hop::told(&failure);
+            let now = match failure.reply {
+                Some(reply) if reply.code != 421 => AtHop::Begun(side, client),
+                _ => AtHop::Refused(side, told.clone()),
+            };
+            (now, Err(told))
+        }
+    }
+}
+
+fn reply_to(fault: Fault) -> &'static str {
+    match fault {
+        Fault::TooLong => replies::SYNTAX,
+        Fault::Control => replies::BAD_ADDRESS,
+        Fault::Size => replies::BAD_SIZE,
+    }
+}

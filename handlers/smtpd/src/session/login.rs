@@ -1,0 +1,204 @@
+//! AUTH (RFC 4954), by a program with checkpassword's interface.
+//!
+//! Who has logged in may relay: it is as if a rule had set RELAYCLIENT to nothing for him. His name
+//! stands in Received, in the log and in the variables that programs after this one look for.
+
+use std::time::{Duration, Instant};
+
+use wire::Line;
+use wire::command::Next;
+use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
+
+use super::Session;
+use super::outside::Heeded;
+use crate::checker::{self, Answer};
+use crate::replies;
+
+/// Failed logins of one session, after which it ends.
+const FAILURE_LIMIT: u64 = 5;
+
+/// How long a failed login waits for its answer.
+const FAILURE_DELAY: Duration = Duration::from_secs(3);
+
+/// Variables that tell the name to the programs that follow.
+const NAME_VARIABLES: [&str; 3] = ["TCPREMOTEINFO", "SMTPAUTHUSER", "SMTP_AUTH_USER"];
+
+impl Session {
+    /// The mechanisms that are offered now.
+    pub(super) fn mechanisms(&self) -> Vec<&'static str> {
+        if self.user.is_some() || (self.demands_tls_to_log_in() && !self.is_tls()) {
+            return Vec::new();
+        }
+        let offered = self.settings.auth.mechanisms();
+        offered.into_iter().map(Mechanism::name).collect()
+    }
+
+    fn demands_tls_to_log_in(&self) -> bool {
+        self.settings.terms.tls_to_auth || self.settings.terms.tls_to_send
+    }
+
+    /// Whether nobody sends without a login.
+    pub(super) fn must_log_in(&self) -> bool {
+        self.settings.auth.is_required() && self.user.is_none()
+    }
+
+    pub(super) fn auth(&mut self, argument: &[u8]) -> Next {
+        if self.settings.auth.mechanisms().is_empty() {
+            return self.bad(replies::UNIMPLEMENTED);
+        }
+        if self.user.is_some() {
+            return self.bad(replies::AUTHENTICATED);
+        }
+        if self.is_in_transaction() {
+            return self.bad(replies::IN_TRANSACTION);
+        }
+        if self.demands_tls_to_log_in() && !self.is_tls() {
+            return self.bad(replies::WANT_TLS_TO_AUTH);
+        }
+        let (name, initial) = wire::command::split(argument);
+        let initial = initial.trim_ascii_end();
+        let offered = self.settings.auth.mechanisms();
+        let Some(mechanism) = Mechanism::of(name).filter(|one| offered.contains(one)) else {
+            return self.bad(replies::BAD_MECHANISM);
+        };
+        let challenge: Vec<u8> = match auth::challenge::make(&self.settings.greeting) {
+            Ok(challenge) => challenge,
+            Err(error) => {
+                let reason = format!("unable to make a challenge: {}", os::reason(&error));
+                return self.cannot_tell(&reason);
+            }
+        };
+        let initial = (!initial.is_empty()).then_some(initial);
+        let credentials = match self.exchange(mechanism, initial, &challenge) {
+            Ok(Ok(credentials)) => credentials,
+            Ok(Err(sasl::Fault::Cancelled)) => return self.bad(replies::AUTH_CANCELLED),
+            Ok(Err(_)) => return self.bad(replies::BAD_RESPONSE),
+            Err(next) => return next,
+        };
+        // Replies that were collected go out before a program is waited for.
+        if let Err(trouble) = self.conn.flush() {
+            self.trouble = Some(trouble);
+            return Next::Close;
+        }
+        let login = match &credentials {
+            Credentials::Password { login, .. } | Credentials::Cram { login, .. } => login.clone(),
+        };
+        let answer = self.settings.auth.check(
+            credentials,
+            &challenge,
+            &self.means.env,
+            Instant::now() + checker::TIME,
+        );
+        match answer {
+            Answer::Accepted { user } => self.log_in(user, mechanism),
+            Answer::Refused(why) => self.not_him(&login, mechanism, &why),
+            Answer::Trouble(reason) => self.cannot_tell(&reason),
+        }
+    }
+
+    /// What is said between AUTH and its answer.
+    fn exchange(
+        &mut self,
+        mechanism: Mechanism,
+        initial: Option<&[u8]>,
+        challenge: &[u8],
+    ) -> Result<Result<Credentials, sasl::Fault>, Next> {
+        let mut line = zeroize::Zeroizing::new(Vec::new());
+        let (mut exchange, mut turn) = match Exchange::begin(mechanism, initial, challenge) {
+            Ok(begun) => begun,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        loop {
+            match turn {
+                Turn::Done(credentials) => return Ok(Ok(credentials)),
+                Turn::Ask(prompt) => self.reply(&format!("334 {prompt}")),
+            }
+            match self.conn.read_line(&mut line, sasl::RESPONSE_LIMIT) {
+                Ok(Line::Whole) => {}
+                Ok(Line::TooLong) => return Ok(Err(sasl::Fault::Malformed)),
+                Err(trouble) => {
+                    self.trouble = Some(trouble);
+                    return Err(Next::Close);
+                }
+            }
+            turn = match exchange.answer(&line) {
+                Ok(turn) => turn,
+                Err(fault) => return Ok(Err(fault)),
+            };
+        }
+    }
+
+    /// Lets `user` send, and tells the programs after this one who he is.
+    pub(super) fn log_in(&mut self, user: Vec<u8>, mechanism: Mechanism) -> Next {
+        let method = mechanism.name().to_ascii_lowercase();
+        let heeded = self.heed("AUTH", &mut Vec::new(), |plugins, env, _| {
+            plugins.auth(env, method.as_bytes(), &user)
+        });
+        if let Heeded::Over(next) = heeded {
+            return next;
+        }
+        self.log
+            .event("login")
+            .field("user", &user)
+            .field("method", mechanism.name().as_bytes())
+            .say();
+        self.means.env.set(
+            "SMTPAUTHMETHOD",
+            mechanism.name().to_ascii_lowercase().as_bytes(),
+        );
+        self.enter(user);
+        self.reply(replies::AUTH_OK);
+        Next::Continue
+    }
+
+    /// `user` is who speaks from now on.
+    pub(super) fn enter(&mut self, user: Vec<u8>) {
+        for name in NAME_VARIABLES {
+            self.means.env.set(name, &user);
+        }
+        if self.settings.client.relay.is_none() {
+            self.settings.client.relay = Some(Vec::new());
+            self.means.env.set("RELAYCLIENT", b"");
+        }
+        self.settings.client.info = Some(user.clone());
+        self.user = Some(user);
+    }
+
+    /// Nobody has logged in any more, as before TLS.
+    pub(super) fn log_out(&mut self) {
+        if self.user.take().is_some() {
+            for name in NAME_VARIABLES
+                .into_iter()
+                .chain(["SMTPAUTHMETHOD", "RELAYCLIENT"])
+            {
+                self.means.env.remove(name);
+            }
+            self.settings.client.relay = None;
+            self.settings.client.info = None;
+        }
+    }
+
+    fn not_him(&mut self, login: &[u8], mechanism: Mechanism, why: &str) -> Next {
+        self.log
+            .event("refuse")
+            .field("verb", b"AUTH")
+            .field("user", login)
+            .field("method", mechanism.name().as_bytes())
+            .field("reason", why.as_bytes())
+            .field("reply", replies::AUTH_FAILED.as_bytes())
+            .say();
+        std::thread::sleep(FAILURE_DELAY);
+        self.reply(replies::AUTH_FAILED);
+        self.counts.failed_logins += 1;
+        if self.counts.failed_logins < FAILURE_LIMIT {
+            return Next::Continue;
+        }
+        self.close(replies::TOO_MANY_AUTHS, "too many failed logins")
+    }
+
+    fn cannot_tell(&mut self, reason: &str) -> Next {
+        self.log_fault(reason);
+        self.reply(replies::AUTH_TROUBLE);
+        self.count_deferral()
+    }
+}

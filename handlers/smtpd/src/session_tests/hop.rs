@@ -1,0 +1,234 @@
+//! The next hop: its answers are the client's.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// A server that answers each verb as it is told to, and keeps what it heard.
+struct Hop {
+    path: PathBuf,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+/// What is answered to a command; `None` ends the conversation.
+type Answers = fn(&str) -> Option<&'static str>;
+
+impl Hop {
+    /// Speaks LMTP on a socket in `place`, with as many replies after the dot as there are
+    /// accepted recipients.
+    fn new(place: &Place, answers: Answers) -> Hop {
+        let path = place.path("hop");
+        let listener = UnixListener::bind(&path).expect("bound");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let keeps = heard.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let _ = serve(stream, answers, &keeps);
+            }
+        });
+        Hop { path, heard }
+    }
+
+    fn way(&self) -> Way {
+        let text = format!("lmtp:unix:{}", self.path.display());
+        nexthop::Way::parse(text.as_bytes(), std::path::Path::new("/"))
+            .expect("a way")
+            .into()
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().expect("not poisoned").clone()
+    }
+}
+
+fn serve(stream: UnixStream, answers: Answers, heard: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut out = stream.try_clone()?;
+    out.write_all(b"220 hop LMTP\r\n")?;
+    let (mut accepted, mut in_text) = (Vec::new(), false);
+    for line in BufReader::new(stream).lines() {
+        let line = line?;
+        heard.lock().expect("not poisoned").push(line.clone());
+        if in_text && line != "." {
+            continue;
+        }
+        if in_text {
+            in_text = false;
+            for recipient in accepted.drain(..) {
+                let key = format!(".{recipient}");
+                let answer = answers(&key).unwrap_or("250 2.0.0 saved as 17");
+                out.write_all(format!("{answer}\r\n").as_bytes())?;
+            }
+            continue;
+        }
+        let verb = line.split(' ').next().unwrap_or_default();
+        let Some(answer) = answers(&line).or(match verb {
+            "LHLO" => Some("250-hop\r\n250 8BITMIME"),
+            "DATA" => Some("354 go on"),
+            "QUIT" => Some("221 bye"),
+            "" => None,
+            _ => Some("250 2.0.0 ok"),
+        }) else {
+            return Ok(());
+        };
+        if answer.starts_with("354") {
+            in_text = true;
+        }
+        if verb == "RCPT" && answer.starts_with('2') {
+            accepted.push(line.clone());
+        }
+        out.write_all(format!("{answer}\r\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn talk(place: &Place, hop: &Hop, input: &str) -> Said {
+    let mut settings = place.settings();
+    settings.ways = Ways::Two {
+        local: hop.way(),
+        accounts: None,
+        remote: None,
+    };
+    place.talk_with(settings, input.as_bytes())
+}
+
+fn two(rest: &str) -> String {
+    format!("MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nRCPT TO:<ann@here.test>\r\n{rest}")
+}
+
+const TEXT: &str = "DATA\r\nhi\r\n..dot\r\n.\r\nQUIT\r\n";
+
+#[test]
+fn the_250_comes_after_the_hops_for_every_recipient_and_the_log_has_its_words() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |_| None);
+    let said = talk(&place, &hop, &two(TEXT));
+    assert!(said.replies[5].starts_with("250 ok "), "{:?}", said.replies);
+    let accepted = said
+        .log
+        .iter()
+        .find(|line| line.contains(" accept "))
+        .expect("a line");
+    assert!(accepted.contains("hop=\"saved as 17\""), "{accepted}");
+    let heard = hop.heard();
+    assert!(
+        heard.contains(&"RCPT TO:<ann@here.test>".to_owned()),
+        "{heard:?}"
+    );
+    assert!(heard.contains(&"..dot".to_owned()), "{heard:?}");
+    let id = said.replies[5].rsplit(' ').next().expect("a number");
+    assert!(accepted.contains(&format!(".{id} ")), "{accepted} {id}");
+    assert!(
+        heard.iter().any(|line| line.contains(&format!(".{id};"))),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn the_hops_refusal_of_a_recipient_is_the_clients_at_once() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |line| {
+        line.starts_with("RCPT TO:<joe").then_some("550 5.1.1 who?")
+    });
+    let said = talk(&place, &hop, &two(TEXT));
+    assert_eq!(said.replies[2..4], ["550 who? (#5.1.1)", replies::OK]);
+    assert!(said.replies[5].starts_with("250 ok "), "{:?}", said.replies);
+}
+
+#[test]
+fn a_hop_that_refuses_the_sender_refuses_every_recipient_and_is_asked_once() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |line| {
+        line.starts_with("MAIL").then_some("554 5.7.1 not him")
+    });
+    let said = talk(&place, &hop, &two("QUIT\r\n"));
+    assert_eq!(
+        said.replies[1..4],
+        [replies::OK, "554 not him (#5.7.1)", "554 not him (#5.7.1)"]
+    );
+    let asked = hop
+        .heard()
+        .iter()
+        .filter(|line| line.starts_with("MAIL"))
+        .count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn a_hop_that_is_not_there_is_trouble_for_now() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |_| None);
+    fs::remove_file(&hop.path).expect("removed");
+    let said = talk(&place, &hop, &two("QUIT\r\n"));
+    assert!(said.replies[2].starts_with("451 "), "{:?}", said.replies);
+    assert!(
+        said.log.iter().any(|line| line.contains(" fault ")),
+        "{:?}",
+        said.log
+    );
+}
+
+#[test]
+fn one_recipient_for_later_makes_the_message_come_again_and_one_refused_is_named() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |line| match line {
+        line if line.starts_with(".RCPT TO:<joe") => Some("452 4.2.2 full now"),
+        line if line.starts_with(".RCPT TO:<bob") => Some("552 5.2.2 full"),
+        _ => None,
+    });
+    let said = talk(&place, &hop, &two(TEXT));
+    assert_eq!(said.replies[5], "452 full now (#4.2.2)");
+    let input = two(TEXT).replace("joe@", "bob@");
+    let said = talk(&place, &hop, &input);
+    assert!(
+        said.replies[5].starts_with("552 full (#5.2.2) (for bob@here.test"),
+        "{:?}",
+        said.replies
+    );
+    let fault = said
+        .log
+        .iter()
+        .find(|line| line.contains(" fault "))
+        .expect("a line");
+    assert!(
+        fault.contains("1 of 2 recipients") && fault.contains("bob@here.test"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_refused_message_never_ends_at_the_hop() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |_| None);
+    let said = talk(&place, &hop, &two("DATA\r\nbare\rcr\r\n.\r\nNOOP\r\n"));
+    assert_eq!(said.replies[5..], [replies::BARE_CR, replies::OK]);
+    let said = talk(&place, &hop, &two("DATA\r\nhalf"));
+    assert_eq!(said.replies.len(), 5);
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!hop.heard().contains(&".".to_owned()), "{:?}", hop.heard());
+}
+
+#[test]
+fn one_connection_serves_one_message_after_the_other() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |_| None);
+    let message = two("DATA\r\nx\r\n.\r\n");
+    let said = talk(
+        &place,
+        &hop,
+        &format!("{message}{message}{}RSET\r\n{message}", two("")),
+    );
+    let taken = said
+        .replies
+        .iter()
+        .filter(|line| line.starts_with("250 ok 1"))
+        .count();
+    assert_eq!(taken, 3, "{:?}", said.replies);
+    let greeted = hop
+        .heard()
+        .iter()
+        .filter(|line| line.starts_with("LHLO"))
+        .count();
+    assert_eq!(greeted, 1);
+}

@@ -1,0 +1,172 @@
+//! What is offered and demanded: status codes, logins, TLS, the banner's delay, pipelines, XCLIENT.
+
+use super::*;
+
+#[test]
+fn status_codes_stand_in_front_where_they_are_offered() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.terms.enhanced = true;
+    let input = "EHLO c\r\nMAIL FROM:<s@x>\r\nRCPT TO:<nobody@here.test>\r\nRCPT TO:<joe@here.test>\r\n\
+                 DATA\r\nhi\r\n.\r\nFOO\r\nRSET\r\nQUIT\r\n";
+    let said = place.talk_with(settings, input.as_bytes());
+    let replies: Vec<&str> = said.replies.iter().map(String::as_str).collect();
+    assert!(replies.contains(&"250-ENHANCEDSTATUSCODES"), "{replies:?}");
+    let at = replies
+        .iter()
+        .position(|line| line.starts_with("250 SIZE"))
+        .expect("EHLO")
+        + 1;
+    assert_eq!(
+        replies[at..at + 4],
+        [
+            "250 2.1.0 ok",
+            "550 5.1.1 sorry, no mailbox here by that name",
+            "250 2.1.5 ok",
+            "354 go ahead"
+        ]
+    );
+    assert!(replies[at + 4].starts_with("250 2.0.0 ok "), "{replies:?}");
+    assert_eq!(
+        replies[at + 5..],
+        [
+            "502 5.5.1 unimplemented",
+            "250 2.0.0 flushed",
+            "221 2.0.0 mx.here.test"
+        ]
+    );
+}
+
+#[test]
+fn without_tls_there_is_no_starttls() {
+    let said = Place::new().talk("EHLO c\r\nSTARTTLS\r\n");
+    assert!(!said.replies.iter().any(|line| line.contains("STARTTLS")));
+    assert_eq!(
+        said.replies.last().map(String::as_str),
+        Some(replies::UNIMPLEMENTED)
+    );
+}
+
+#[test]
+fn where_tls_is_demanded_nothing_is_sent_without_it() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.terms.tls_to_send = true;
+    let said = place.talk_with(settings, b"MAIL FROM:<s@x>\r\nNOOP\r\n");
+    assert_eq!(said.after_banner(), [replies::WANT_TLS, replies::OK]);
+}
+
+#[test]
+fn auth_that_is_not_offered_is_told() {
+    let said = Place::new().talk("EHLO c\r\nAUTH PLAIN\r\n");
+    assert!(!said.replies.iter().any(|line| line.contains("AUTH ")));
+    assert_eq!(
+        said.replies.last().map(String::as_str),
+        Some(replies::UNIMPLEMENTED)
+    );
+}
+
+#[test]
+fn who_speaks_before_the_banner_is_dropped_where_that_is_asked_for() {
+    let place = Place::new();
+    let early = || {
+        let mut settings = place.settings();
+        settings.terms.greet_delay = Duration::from_millis(200);
+        settings
+    };
+    let said = place.talk_with(early(), b"NOOP\r\n");
+    assert_eq!(said.after_banner(), [replies::OK]);
+    let mut drops = early();
+    drops.terms.drop_early = true;
+    let said = place.talk_with(drops, b"NOOP\r\n");
+    assert_eq!(said.replies, [replies::EARLY_TALKER]);
+    let mut relays = early();
+    relays.terms.drop_early = true;
+    relays.client.relay = Some(vec![]);
+    let said = place.talk_with(relays, b"NOOP\r\n");
+    assert_eq!(said.after_banner(), [replies::OK]);
+}
+
+#[test]
+fn commands_of_a_pipeline_that_follow_a_refused_one_are_nobodys_fault() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.bad_commands = 3;
+    settings.limits.databytes = 10;
+    let after_mail = format!(
+        "MAIL FROM:<s@x> SIZE=11\r\n{}DATA\r\n",
+        "RCPT TO:<joe@here.test>\r\n".repeat(10)
+    );
+    let after_rcpt = "MAIL FROM:<s@x>\r\nRCPT TO:<nobody@here.test>\r\nDATA\r\n".repeat(10);
+    let input = format!("{after_mail}{after_rcpt}QUIT\r\n");
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(said.exit, Exit::OK, "{:?}", said.replies);
+    let mut settings = place.settings();
+    settings.limits.bad_commands = 3;
+    let said = place.talk_with(settings, "DATA\r\n".repeat(10).as_bytes());
+    assert_eq!(
+        said.replies.last().map(String::as_str),
+        Some(replies::TOO_MANY_BAD)
+    );
+}
+
+#[test]
+fn xclient_is_for_listed_peers_and_what_they_may_their_clients_may_not() {
+    let place = Place::new();
+    let input =
+        "XCLIENT ADDR=192.0.2.77 NAME=far.test\r\nMAIL FROM:<s@x>\r\nRCPT TO:<x@far.test>\r\n";
+    let mut settings = place.settings();
+    settings.client.relay = Some(vec![]);
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(
+        said.after_banner(),
+        [replies::NO_XCLIENT, replies::OK, replies::OK]
+    );
+    let listed = || {
+        let mut settings = place.settings();
+        settings.client.relay = Some(vec![]);
+        settings.terms.xclient = true;
+        settings
+    };
+    let said = place.talk_with(listed(), input.as_bytes());
+    assert_eq!(
+        said.after_banner(),
+        ["220 mx.here.test ESMTP", replies::OK, replies::NO_GATEWAY]
+    );
+    let input = input.replace("NAME=far.test", "LOGIN=joe");
+    let said = place.talk_with(listed(), format!("{input}DATA\r\nx\r\n.\r\n").as_bytes());
+    assert_eq!(said.after_banner()[1..3], [replies::OK, replies::OK]);
+    let message = place.read("remote.message");
+    assert!(message.contains("(joe@192.0.2.77)"), "{message}");
+}
+
+#[test]
+fn in_the_tarpit_each_recipient_waits() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.tarpit_after = 2;
+    settings.limits.tarpit = Duration::from_millis(100);
+    let input = format!(
+        "MAIL FROM:<s@x>\r\n{}",
+        "RCPT TO:<joe@here.test>\r\n".repeat(5)
+    );
+    let begin = Instant::now();
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(said.after_banner(), [replies::OK; 6]);
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn a_recipient_over_the_limit_has_one_line_in_the_log() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.recipients = 1;
+    let input = format!(
+        "MAIL FROM:<s@x>\r\n{}",
+        "RCPT TO:<joe@here.test>\r\n".repeat(9)
+    );
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(said.after_banner()[2..], [replies::TOO_MANY_RECIPIENTS; 8]);
+    let lines = said.log.iter().filter(|line| line.contains(" refuse "));
+    assert_eq!(lines.count(), 1);
+}
