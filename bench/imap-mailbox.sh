@@ -47,23 +47,16 @@ store UID STORE 1:$some +FLAGS.SILENT (\\Flagged)
 COMMANDS
 }
 
-# holders SERVER: the processes of the session: those of superd that were not there before it; Dovecot's imap process
+# processes SERVER: the processes of the session: those of superd that were not there before it; Dovecot's imap process
 # with the connection.
-holders() {
-    if [ "$1" = superd ]; then
-        family "$pid" | sort >"$work/now"
-        comm -13 "$work/before" "$work/now"
-        return
-    fi
-    awk -v port=":$(printf %04X 2143)" '$4 == "01" && substr($2, 9) == port { print "socket:[" $10 "]" }' /proc/net/tcp >"$work/sockets"
-    family "$pid" | while read -r process; do
-        if readlink "/proc/$process"/fd/* 2>/dev/null | grep -qxFf "$work/sockets"; then echo "$process"; fi
-    done
+processes() {
+    family "$pid" | sort >"$work/now"
+    if [ "$1" = superd ]; then comm -13 "$work/before" "$work/now"; else holders 2143 <"$work/now"; fi
 }
 
 # memory SERVER: kB of Private_Dirty and of Anonymous.
 memory() {
-    holders "$1" | while read -r process; do cat "/proc/$process/smaps_rollup" 2>/dev/null || :; done |
+    processes "$1" | while read -r process; do cat "/proc/$process/smaps_rollup" 2>/dev/null || :; done |
         awk '/^Private_Dirty:/ { dirty += $2 } /^Anonymous:/ { anonymous += $2 } END { print dirty + 0, anonymous + 0 }'
 }
 

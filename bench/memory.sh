@@ -18,14 +18,6 @@ SESSIONS=${SESSIONS:-50}
 compile mailbox pop3-login
 mkfifo "$work/go" "$work/said"
 
-# holders: those of the processes on descriptor 0 that hold a connection to port 2110 of $address.
-holders() {
-    awk -v port=":$(printf %04X 2110)" '$4 == "01" && substr($2, 9) == port { print "socket:[" $10 "]" }' /proc/net/tcp >"$work/sockets"
-    while read -r process; do
-        if readlink "/proc/$process"/fd/* 2>/dev/null | grep -qxFf "$work/sockets"; then echo "$process"; fi
-    done
-}
-
 for server in $servers; do
     house "$server"
     "$work/mailbox" "$work/$server/home/Maildir" 20 mixed >/dev/null
@@ -43,7 +35,7 @@ for server in $servers; do
     [ "$word" = open ] && [ "$count" -eq "$SESSIONS" ] || fail "$server has not opened $SESSIONS sessions"
     family "$pid" | sort >"$work/now"
     if [ "$server" = dovecot ]; then
-        holders <"$work/now" >"$work/processes"
+        holders 2110 <"$work/now" >"$work/processes"
     else
         comm -13 "$work/before" "$work/now" >"$work/processes"
     fi

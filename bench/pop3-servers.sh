@@ -7,34 +7,15 @@
 #              $BENCH_C_CHAIN (checkpw from $peers where it is not there), with a private /etc/passwd
 #
 # $SERVERS names those that are wanted; one that cannot be had is left out, with a line in $work/notes.
-# All is done by a user of the number $owner, whose password is plain text for each of them.
+# All is done by the user of the number $owner, whose password is plain text for each of them.
 
-owner=54321
+. "$here/servers.sh"
 root=$(cd "$peers/.." && pwd)/root
-servers=
-: >"$work/notes"
-fail() {
-    echo "bench: $*" >&2
-    stop_all
-    sleep 0.5
-    cat "$work"/said.* "$work"/*/dovecot.log 2>/dev/null | tail -n 10 >&2
-    exit 1
-}
-note() { echo "$*" >>"$work/notes"; }
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "The POP3 and IMAP parts change to another user: they need root and are left out."
     exit 0
 fi
-
-# have SERVER PROGRAM...: whether each of the programs is there; says which is not.
-have() {
-    server=$1
-    shift
-    for program in "$@"; do
-        [ -x "$program" ] || { note "$server is not measured: there is no ${program##*/}."; return 1; }
-    done
-}
 
 for server in ${SERVERS:-superd dovecot mailfront c-chain}; do
     case $server in
@@ -88,19 +69,6 @@ settle() {
     esac
 }
 
-# launch NAME COMMAND...: runs it in the background; its id is in $pid. What it says is read, and the end of it kept in
-# $work/said.NAME for the case that it fails.
-launch() {
-    mkfifo "$work/log.$turn.$1"
-    tail -n 5 <"$work/log.$turn.$1" >"$work/said.$1" &
-    readers="$readers $!"
-    log=$work/log.$turn.$1
-    shift
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" >"$log" 2>&1 </dev/null &
-    pid=$!
-    started="$started $pid"
-}
-
 # start SERVER: runs it on $address port 2110; $pid is the server and $beside what it needs besides.
 start() {
     new_address
@@ -129,19 +97,4 @@ start() {
             "$BENCH_C_CHAIN/qmail-popup" bench.example "$c_checkpw" "$BENCH_C_CHAIN/qmail-pop3d" Maildir
         ;;
     esac
-}
-
-# stop: ends what start has started, and waits for it.
-stop() {
-    # shellcheck disable=SC2086 # process ids
-    kill $started
-    for process in $started $readers; do wait "$process" 2>/dev/null || :; done
-    started=
-}
-
-# cpu: milliseconds that the server and all its processes, ended ones too, have used so far.
-cpu() {
-    { family "$pid"; [ -z "$beside" ] || family "$beside"; } | while read -r process; do
-        sed 's/ (.*) / /' "/proc/$process/stat" 2>/dev/null || :
-    done | awk '{ used += $13 + $14 + $15 + $16 } END { print used * 10 }'
 }

@@ -178,16 +178,25 @@ fn what_concerns_the_client_is_told_on_descriptor_6_where_that_is_a_pipe() {
     house.control("quota", "10S");
     let full = b"Fs@x\0Tjoe@here.test\0\0";
     let log = deliver_with_six(&house, "6>&1", full);
-    assert!(log.contains("Dmailbox of joe@here.test is full (#5.2.2)"), "{log}");
+    assert!(
+        log.contains("Dmailbox of joe@here.test is full (#5.2.2)"),
+        "{log}"
+    );
     assert!(log.contains("code=82\n"), "{log}");
-    assert!(log.contains(" code=31 "), "the log has the plain code: {log}");
+    assert!(
+        log.contains(" code=31 "),
+        "the log has the plain code: {log}"
+    );
     let log = deliver_with_six(&house, "6>&1", b"Fs@x\0Tbob@here.test\0\0");
     assert!(
         log.contains("Drecipient bob@here.test has no mailbox here (#5.1.1)"),
         "{log}"
     );
     let log = deliver_with_six(&house, "6>&-", full);
-    assert!(log.contains("code=31\n") && !log.contains("Dmailbox"), "{log}");
+    assert!(
+        log.contains("code=31\n") && !log.contains("Dmailbox"),
+        "{log}"
+    );
     let file = house.own_dir("six").join("file");
     fs::write(&file, "kept").unwrap();
     house.give(&file);

@@ -76,6 +76,7 @@ mod relay_others;
 mod relay_shell;
 mod smtp_faults;
 mod smtpd_delivery;
+mod smtpd_plugins;
 mod smtpd_programs;
 mod smtpd_session;
 mod splogger;

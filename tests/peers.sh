@@ -27,9 +27,9 @@ bin=$dir/bin
 LC_ALL=C
 export LC_ALL
 
-packages="ucspi-tcp ucspi-unix mailfront cvm checkpw dovecot-core dovecot-pop3d dovecot-imapd fetchmail getmail6
-mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace isync offlineimap3 python3-imaplib2 python3-distro mutt
-postfix msmtp git git-email"
+packages="ucspi-tcp ucspi-unix mailfront cvm checkpw dovecot-core dovecot-pop3d dovecot-imapd dovecot-lmtpd fetchmail
+getmail6 mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace isync offlineimap3 python3-imaplib2 python3-distro mutt
+postfix msmtp git git-email libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl"
 packages=$(echo $packages)
 # Debian lets nobody install Courier's IMAP server beside Dovecot's, so apt cannot plan both: these come with no
 # more than what they name.
@@ -146,7 +146,7 @@ mkdir -p "$bin"
 libraries=$(find "$root" -name 'lib*.so*' -not -path '*/dovecot/*' -exec dirname {} \; | sort -u | tr '\n' ':')
 libraries=${libraries%:}
 modules=$(for d in "$root"/usr/share/perl/5.* "$root"/usr/share/perl5 "$root"/usr/lib/*/perl/5.* \
-    "$root"/usr/lib/*/perl5 "$root"/usr/lib/*/perl-base; do
+    "$root"/usr/lib/*/perl5 "$root"/usr/lib/*/perl5/5.* "$root"/usr/lib/*/perl-base; do
     if [ -d "$d" ]; then printf '%s:' "$d"; fi
 done)
 modules=${modules%:}
@@ -206,8 +206,9 @@ for program in $programs; do
         fi
         ;;
     dovecot) # its master would look for its configuration reader in /usr/bin; the reader can start the master, too
-        if ! [ -x "$root/usr/lib/dovecot/pop3" ] || ! [ -x "$root/usr/lib/dovecot/imap" ]; then
-            echo "dovecot: it has come without POP3 or IMAP" >>"$dir/MISSING"
+        if ! [ -x "$root/usr/lib/dovecot/pop3" ] || ! [ -x "$root/usr/lib/dovecot/imap" ] ||
+            ! [ -x "$root/usr/lib/dovecot/lmtp" ]; then
+            echo "dovecot: it has come without POP3, IMAP or LMTP" >>"$dir/MISSING"
         elif cc -O2 -shared -fPIC -DROOT="\"$root\"" -o "$root/usr/lib/dovecot/paths.so" "$support/dovecot_paths.c" 2>/dev/null; then
             parts=$root/usr/lib/dovecot
             cat >"$bin/dovecot" <<WRAPPER
@@ -250,7 +251,8 @@ WRAPPER
         if [ "$file" = "$root/usr/bin/git" ]; then
             settings="LD_LIBRARY_PATH='$libraries' GIT_EXEC_PATH='$core' GIT_TEMPLATE_DIR='$root/usr/share/git-core/templates'"
         fi
-        if [ -e "$core/git-send-email" ]; then settings="$settings PATH='$core':\"\$PATH\" PERL5LIB='$modules'"; fi
+        if [ -e "$core/git-send-email" ]; then settings="$settings PATH='$core':\"\$PATH\""; fi
+        if [ -n "$modules" ]; then settings="$settings PERL5LIB='$modules'"; fi
         if [ "$settings" ]; then wrap git "$settings" "'$file'"; else ln -s "$file" "$bin/git"; fi
         ;;
     *front*) # its protocols and plugins are loaded from a directory at run time; the named fronts find mailfront beside them
@@ -306,7 +308,7 @@ check offlineimap 'Usage: offlineimap' --help
 check mutt 'Mutt 2.' -v
 # Without a Maildir it says so.
 check courier-imapd 'chdir ./Maildir'
-check swaks 'swaks version' --version
+check swaks 'TLS supported' --support
 check curl 'imap' --version
 check postfix '3.' --version
 check smtp-source 'smtp-source' -h

@@ -22,7 +22,7 @@ fuzz_target!(|text: &[u8]| {
         Some(more) => assert_eq!((more.usage, more.lines), (added, sum.lines + 1)),
         None => assert!(added.bytes > i64::MAX as u64 || added.messages > i64::MAX as u64),
     }
-    for cut in 0..text.len() {
+    for cut in text.len().saturating_sub(64)..text.len() {
         if let Some(part) = Sum::parse(&text[..cut]) {
             assert!(part.lines < sum.lines && part.limits == sum.limits);
         }

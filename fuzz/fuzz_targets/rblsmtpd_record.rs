@@ -6,6 +6,10 @@ use libfuzzer_sys::fuzz_target;
 use rblsmtpd::verdict::{TEXT_LIMIT, Verdict};
 
 fuzz_target!(|bytes: &[u8]| {
+    let (_, told) = rblsmtpd::record::read(bytes);
+    for line in told {
+        assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    }
     if let Some(verdict) = Verdict::from_record(bytes) {
         assert_eq!(verdict.to_record(), bytes);
         if let Verdict::Refuse(refusal) = verdict {

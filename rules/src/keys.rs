@@ -62,11 +62,7 @@ pub fn key(line: &[u8]) -> Option<&[u8]> {
 /// but [`Failure::Sync`] `target` is as it was and `temporary` is gone.
 ///
 /// Memory is that of one line and, for each key, 8 to 40 bytes for the database's tables.
-pub fn compile_keys(
-    input: impl Read,
-    target: &Path,
-    temporary: &Path,
-) -> Result<u64, KeysFailure> {
+pub fn compile_keys(input: impl Read, target: &Path, temporary: &Path) -> Result<u64, KeysFailure> {
     let replacement = Replacement::create(target, temporary).map_err(Failure::Create)?;
     let file = replacement.file();
     let maker = file.try_clone().and_then(Maker::new);

@@ -75,30 +75,36 @@ static const struct { const char *name; long number; } errors[] = {
 
 #define CALL(name) {#name, SYS_##name}
 static const struct { const char *name; unsigned long long number; } names[] = {
+	/* Younger machines lack the oldest. */
 #ifdef SYS_open
 	CALL(open), CALL(stat), CALL(lstat), CALL(poll), CALL(pipe), CALL(fork), CALL(vfork), CALL(dup2),
 	CALL(access), CALL(mkdir), CALL(rmdir), CALL(link), CALL(unlink), CALL(rename), CALL(readlink),
 	CALL(chmod), CALL(chown), CALL(arch_prctl), CALL(getdents), CALL(alarm), CALL(getpgrp),
 #endif
-	CALL(accept4), CALL(bind), CALL(brk), CALL(chdir), CALL(clone), CALL(clone3), CALL(close),
-	CALL(close_range), CALL(connect), CALL(copy_file_range), CALL(dup), CALL(dup3), CALL(execve), CALL(exit),
-	CALL(exit_group), CALL(faccessat), CALL(fallocate), CALL(fchdir), CALL(fchmod), CALL(fchmodat),
-	CALL(fchown), CALL(fchownat), CALL(fcntl), CALL(fdatasync), CALL(flock), CALL(fstat), CALL(fstatfs),
-	CALL(fsync), CALL(ftruncate), CALL(futex), CALL(getcwd), CALL(getdents64), CALL(getegid), CALL(geteuid),
-	CALL(getgid), CALL(getgroups), CALL(getpeername), CALL(getpid), CALL(getppid), CALL(getrandom),
-	CALL(getresgid), CALL(getresuid), CALL(getsockname), CALL(getsockopt), CALL(gettid), CALL(getuid),
-	CALL(ioctl), CALL(kill), CALL(linkat), CALL(listen), CALL(lseek), CALL(madvise), CALL(memfd_create),
-	CALL(mkdirat), CALL(mmap), CALL(mprotect), CALL(mremap), CALL(munmap), CALL(nanosleep),
-	CALL(clock_nanosleep), CALL(newfstatat), CALL(openat), CALL(openat2), CALL(pidfd_open),
-	CALL(pidfd_send_signal), CALL(pipe2), CALL(ppoll), CALL(prctl), CALL(pread64), CALL(preadv),
-	CALL(prlimit64), CALL(pwrite64), CALL(pwritev), CALL(read), CALL(readlinkat), CALL(readv), CALL(recvfrom),
-	CALL(recvmsg), CALL(renameat), CALL(renameat2), CALL(rt_sigaction), CALL(rt_sigprocmask),
-	CALL(rt_sigreturn), CALL(sched_getaffinity), CALL(sendfile), CALL(sendmsg), CALL(sendto),
-	CALL(set_robust_list), CALL(set_tid_address), CALL(setgid), CALL(setgroups), CALL(setpgid), CALL(setresgid),
+	/* Older headers lack the youngest. */
+#ifdef SYS_close_range
+	CALL(clone3), CALL(close_range), CALL(copy_file_range), CALL(memfd_create), CALL(openat2),
+	CALL(pidfd_open), CALL(pidfd_send_signal), CALL(rseq), CALL(statx),
+#endif
+	CALL(accept4), CALL(bind), CALL(brk), CALL(chdir), CALL(clock_nanosleep), CALL(clone),
+	CALL(close), CALL(connect), CALL(dup), CALL(dup3), CALL(execve), CALL(exit), CALL(exit_group),
+	CALL(faccessat), CALL(fallocate), CALL(fchdir), CALL(fchmod), CALL(fchmodat), CALL(fchown),
+	CALL(fchownat), CALL(fcntl), CALL(fdatasync), CALL(flock), CALL(fstat), CALL(fstatfs),
+	CALL(fsync), CALL(ftruncate), CALL(futex), CALL(getcwd), CALL(getdents64), CALL(getegid),
+	CALL(geteuid), CALL(getgid), CALL(getgroups), CALL(getpeername), CALL(getpid), CALL(getppid),
+	CALL(getrandom), CALL(getresgid), CALL(getresuid), CALL(getsockname), CALL(getsockopt),
+	CALL(gettid), CALL(getuid), CALL(ioctl), CALL(kill), CALL(linkat), CALL(listen), CALL(lseek),
+	CALL(madvise), CALL(mkdirat), CALL(mmap), CALL(mprotect), CALL(mremap), CALL(munmap),
+	CALL(nanosleep), CALL(newfstatat), CALL(openat), CALL(pipe2), CALL(ppoll), CALL(prctl),
+	CALL(pread64), CALL(preadv), CALL(prlimit64), CALL(pwrite64), CALL(pwritev), CALL(read),
+	CALL(readlinkat), CALL(readv), CALL(recvfrom), CALL(recvmsg), CALL(renameat), CALL(renameat2),
+	CALL(restart_syscall), CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn),
+	CALL(sched_getaffinity), CALL(sendfile), CALL(sendmsg), CALL(sendto), CALL(set_robust_list),
+	CALL(set_tid_address), CALL(setgid), CALL(setgroups), CALL(setpgid), CALL(setresgid),
 	CALL(setresuid), CALL(setsid), CALL(setsockopt), CALL(setuid), CALL(shutdown), CALL(sigaltstack),
-	CALL(socket), CALL(socketpair), CALL(splice), CALL(statx), CALL(symlinkat), CALL(sync_file_range),
-	CALL(syncfs), CALL(tgkill), CALL(tkill), CALL(umask), CALL(uname), CALL(unlinkat), CALL(utimensat),
-	CALL(wait4), CALL(waitid), CALL(write), CALL(writev),
+	CALL(socket), CALL(socketpair), CALL(splice), CALL(symlinkat), CALL(sync_file_range),
+	CALL(syncfs), CALL(tgkill), CALL(tkill), CALL(umask), CALL(uname), CALL(unlinkat), CALL(unshare),
+	CALL(utimensat), CALL(wait4), CALL(waitid), CALL(write), CALL(writev),
 };
 
 static void fail(const char *format, ...)

@@ -87,7 +87,10 @@ pub fn tracer() -> Option<&'static Path> {
         let known = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
         if done.code != Some(0) {
             assert!(!known, "cc: {}", done.err());
-            note_left_out(what, "the tracer does not know the registers of this machine");
+            note_left_out(
+                what,
+                "the tracer does not know the registers of this machine",
+            );
             return None;
         }
         let tried = Run::new(&tracer)

@@ -5,6 +5,7 @@
 //! thread is made, so whoever asks can fork afterwards.
 
 pub mod lookups;
+pub mod record;
 pub mod verdict;
 
 use std::net::IpAddr;

@@ -1,7 +1,8 @@
 //! The questions to the sources, and the process that asks them.
 //!
 //! All sources are asked at once, under one deadline. What DNS servers send is not read by root: a
-//! child that is an unprivileged user does it, and tells its verdict in one bounded record.
+//! child that is an unprivileged user does it, and tells its verdict in one bounded record
+//! ([`record`]).
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -16,13 +17,11 @@ use dns::{Outcome, Trouble};
 use os::identity::Identity;
 use os::process::Side;
 
-use crate::verdict::{Decision, Source, TEXT_LIMIT, Verdict, Way, decide};
+use crate::record::{self, RECORD_LIMIT};
+use crate::verdict::{Decision, Source, Verdict, Way, decide};
 
 /// What the child may take longer than its questions.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// No record of a verdict is longer: three digits, a blank, the text.
-const RECORD_LIMIT: usize = 4 + TEXT_LIMIT;
 
 /// Takes what there is to be told of the look-ups: a sentence without the program's name.
 pub type Warn<'w> = &'w mut dyn FnMut(&str);
@@ -74,7 +73,9 @@ impl<'a> LookUps<'a> {
             && decision.decided
         {
             let (address, base) = (self.address, source.base.escape_ascii());
-            warn(&format!("{address} is listed in {base}, which is only noted"));
+            warn(&format!(
+                "{address} is listed in {base}, which is only noted"
+            ));
         }
         decision.verdict
     }
@@ -148,15 +149,10 @@ impl<'a> LookUps<'a> {
             Side::Child => {
                 drop(reader);
                 // Nothing of the parent's may be undone by this process, also not by a bug in it.
-                let end = catch_unwind(AssertUnwindSafe(|| {
-                    self.child(who, writer.into(), &mut *warn)
-                }));
+                let end = catch_unwind(AssertUnwindSafe(|| self.child(who, writer.into())));
                 os::process::end_now(match end {
                     Ok(Ok(())) => 0,
-                    Ok(Err(reason)) => {
-                        warn(&reason);
-                        111
-                    }
+                    Ok(Err(_)) => 111,
                     Err(_) => 101,
                 });
             }
@@ -169,36 +165,48 @@ impl<'a> LookUps<'a> {
                 }
                 // The program that follows is to have no child that it does not know of.
                 let _ = os::process::wait(pid);
-                let verdict = Verdict::from_record(&record?);
+                let (verdict, told) = record::read(&record?);
+                told.iter().for_each(|line| warn(line));
                 verdict.ok_or_else(|| io::Error::other("the look-ups ended without a verdict"))
             }
         }
     }
 
-    /// The error is a sentence.
-    fn child(&self, who: Identity, writer: OwnedFd, warn: Warn<'_>) -> Result<(), String> {
-        let failed = |error| format!("unable to prepare the look-ups: {}", os::reason(&error));
-        os::fd::close_all_but(&[writer.as_fd()]).map_err(failed)?;
-        // Whoever waits for the client's end is not to wait for this process.
-        for number in [0, 1] {
-            os::fd::point_at_null(number).map_err(failed)?;
-        }
-        os::identity::become_user(who).map_err(|error| error.to_string())?;
-        os::process::end_with_parent()
-            .and_then(|()| os::process::no_new_privileges())
-            .and_then(|()| os::process::not_dumpable())
-            .map_err(failed)?;
-        let record = self.verdict(warn).to_record();
-        std::fs::File::from(writer)
-            .write_all(&record)
-            .map_err(failed)
+    /// Writes the record. The log is the parent's: its descriptor there is not one that the child
+    /// keeps.
+    fn child(&self, who: Identity, writer: OwnedFd) -> io::Result<()> {
+        os::fd::close_all_but(&[writer.as_fd()])?;
+        let mut told = Vec::new();
+        let verdict = match become_who_asks(who) {
+            Ok(()) => Some(self.verdict(&mut |line| told.push(line.to_owned()))),
+            Err(reason) => {
+                told.push(reason);
+                None
+            }
+        };
+        let record = record::write(verdict.as_ref(), &told);
+        std::fs::File::from(writer).write_all(&record)
     }
+}
+
+/// The error is a sentence.
+fn become_who_asks(who: Identity) -> Result<(), String> {
+    let failed = |error| format!("unable to prepare the look-ups: {}", os::reason(&error));
+    // Whoever waits for the client's end is not to wait for this process.
+    for number in [0, 1] {
+        os::fd::point_at_null(number).map_err(failed)?;
+    }
+    os::identity::become_user(who).map_err(|error| error.to_string())?;
+    os::process::end_with_parent()
+        .and_then(|()| os::process::no_new_privileges())
+        .and_then(|()| os::process::not_dumpable())
+        .map_err(failed)
 }
 
 /// All that is written until the end; too much of it is an error.
 fn read_record(reader: &OwnedFd, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut record = Vec::new();
-    let mut buffer = [0; RECORD_LIMIT + 1];
+    let mut buffer = [0; 4096];
     loop {
         match os::fd::read_until(reader.as_fd(), &mut buffer, deadline)? {
             0 => return Ok(record),

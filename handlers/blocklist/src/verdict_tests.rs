@@ -202,7 +202,10 @@ fn a_list_with_a_text_of_its_own_is_asked_for_addresses_that_mean_a_listing() {
 #[test]
 fn a_list_that_is_only_noted_serves_and_ends_the_search() {
     assert_eq!(said(&[(note(), text(b"spam")), (list(""), None)]), "serve");
-    assert_eq!(said(&[(note(), text(b"")), (list(""), text(b"x"))]), "451 x");
+    assert_eq!(
+        said(&[(note(), text(b"")), (list(""), text(b"x"))]),
+        "451 x"
+    );
     assert_eq!(said(&[(note(), FAILED), (list("b"), text(b"x"))]), "451 x");
 }
 

@@ -201,11 +201,11 @@ impl Clerk {
             return;
         }
         for copy in copies {
-            let Outcome::Copy { path, size } = copy else {
+            let Outcome::Copy { path, size, taken } = copy else {
                 continue;
             };
             self.log
-                .event("deliver")
+                .event(if *taken { "filter" } else { "deliver" })
                 .field("qp", id.as_bytes())
                 .address("from", sender)
                 .address("to", to)

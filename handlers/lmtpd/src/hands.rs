@@ -53,6 +53,7 @@ pub fn deliver(job: Job<'_>, part: Part, tell: &mut dyn FnMut(Outcome)) {
                 tell(Outcome::Copy {
                     path: copy.message.path,
                     size: copy.message.size,
+                    taken: copy.taken,
                 });
             }
             tell(Outcome::Delivered);
@@ -144,22 +145,15 @@ impl Hand {
 /// The process of an owner.
 fn work(job: Job<'_>, owner: &Owner, parts: Vec<(usize, Part)>, mut pipe: PipeWriter) {
     let entered = enter(job, owner, pipe.as_fd());
-    // Where it cannot be told, the reader finds a part without an outcome.
-    let mut tell = |number: usize, outcome: &Outcome| {
-        let _ = pipe.write_all(&outcome::write(number, outcome));
-    };
-    match entered {
-        Ok(_alarm) => {
-            for (number, part) in parts {
-                deliver(job, part, &mut |outcome| tell(number, &outcome));
-            }
+    for (number, part) in parts {
+        let mut frames = Vec::new();
+        let mut tell = |outcome: Outcome| frames.extend(outcome::write(number, &outcome));
+        match &entered {
+            Ok(_alarm) => deliver(job, part, &mut tell),
+            Err(reason) => tell(refused(&Failure::new(Code::Home, reason.clone()))),
         }
-        Err(reason) => {
-            for (number, _) in parts {
-                let failure = Failure::new(Code::Home, reason.clone());
-                tell(number, &refused(&failure));
-            }
-        }
+        // Where it cannot be told, the reader finds a part without an outcome.
+        let _ = pipe.write_all(&frames);
     }
 }
 

@@ -15,7 +15,7 @@
 //! Started as anybody else it is one process, which delivers only into mailboxes of that user.
 //!
 //! The rooms: [`settings`] reads what decides; [`session`] is the dialogue and [`data`] the message in
-//! it; [`clerk`] knows recipients and delivers, by [`hands`] that tell what they did by
+//! it, which asks the clerk through a [`window`]; [`clerk`] knows recipients and delivers, by [`hands`] that tell what they did by
 //! [`outcome`]s; [`record`], [`outcome`] and [`plan`] are pure.
 
 pub mod clerk;
@@ -28,6 +28,7 @@ pub mod replies;
 pub mod session;
 pub mod settings;
 pub mod sides;
+pub mod window;
 
 use accounts::Home;
 use chain::{Call, Env};

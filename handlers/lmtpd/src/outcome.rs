@@ -4,6 +4,7 @@
 //! ```text
 //! kind | number of the part, 2 bytes | size, 8 bytes | length, 2 bytes | text      least first
 //! c    a copy is there: its size, and its path
+//! f    a filter has taken the message, so there is no copy: its size, and the filter's path
 //! d    the part is delivered
 //! r    the part is refused: the reply, NUL, the reason
 //! ```
@@ -29,6 +30,8 @@ pub enum Outcome {
         path: PathBuf,
         /// Its size.
         size: u64,
+        /// It is none: the file is a filter, which has taken the message.
+        taken: bool,
     },
     /// All copies of the part are.
     Delivered,
@@ -45,7 +48,10 @@ pub enum Outcome {
 pub fn write(part: usize, outcome: &Outcome) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
     let (kind, size, mut text) = match outcome {
-        Outcome::Copy { path, size } => (b'c', *size, path.as_os_str().as_bytes().to_vec()),
+        Outcome::Copy { path, size, taken } => {
+            let kind = if *taken { b'f' } else { b'c' };
+            (kind, *size, path.as_os_str().as_bytes().to_vec())
+        }
         Outcome::Delivered => (b'd', 0, Vec::new()),
         Outcome::Refused { verdict, reason } => {
             let reply = match verdict {
@@ -108,9 +114,10 @@ impl Reader {
 fn outcome(kind: u8, size: u64, text: &[u8]) -> Option<Outcome> {
     use std::os::unix::ffi::OsStrExt;
     match kind {
-        b'c' => Some(Outcome::Copy {
+        b'c' | b'f' => Some(Outcome::Copy {
             path: PathBuf::from(std::ffi::OsStr::from_bytes(text)),
             size,
+            taken: kind == b'f',
         }),
         b'd' => Some(Outcome::Delivered),
         b'r' => {
@@ -137,8 +144,19 @@ mod tests {
         let copy = Outcome::Copy {
             path: "/m/new/1".into(),
             size: 1 << 40,
+            taken: false,
         };
-        vec![(0, copy), (0, Outcome::Delivered), (999, refused)]
+        let taken = Outcome::Copy {
+            path: "/m/filter".into(),
+            size: 5,
+            taken: true,
+        };
+        vec![
+            (0, copy),
+            (0, taken),
+            (0, Outcome::Delivered),
+            (999, refused),
+        ]
     }
 
     #[test]
@@ -178,7 +196,12 @@ mod tests {
     fn a_text_of_the_limit_is_read_and_a_longer_one_is_cut() {
         for length in [TEXT_LIMIT, TEXT_LIMIT + 1] {
             let path = PathBuf::from("x".repeat(length));
-            let found = Reader::default().feed(&write(0, &Outcome::Copy { path, size: 1 }));
+            let copy = Outcome::Copy {
+                path,
+                size: 1,
+                taken: false,
+            };
+            let found = Reader::default().feed(&write(0, &copy));
             let [(0, Outcome::Copy { path, .. })] = &found[..] else {
                 panic!("one copy: {found:?}")
             };

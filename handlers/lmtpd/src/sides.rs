@@ -12,11 +12,12 @@ use os::process::Side;
 use queue::spool::Spool;
 use wire::{Conn, Limits, Log};
 
-use crate::clerk::{Clerk, DELIVERY_TIME, Desk};
-use crate::record::{self, Order, Standing, VERDICT_LIMIT, Verdict};
+use crate::clerk::{Clerk, Desk};
+use crate::record::{self, Order};
 use crate::replies;
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::window::{ANSWER_TIME, Window};
 
 /// How long a client may take to read that it is not served.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -26,9 +27,6 @@ const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// The clock of the side that decides runs this much longer than that of the side that speaks.
 const GRACE: Duration = Duration::from_secs(150);
-
-/// How long an answer about a recipient may take, and how much longer than a delivery its verdicts.
-const ANSWER_TIME: Duration = Duration::from_secs(60);
 
 /// The most bytes that a message may have beyond the limit of those that a client may send: our own
 /// header.
@@ -110,7 +108,7 @@ fn speak(settings: Settings, name: &str, who: Identity, desk: &OwnedFd) -> Exit 
     let given_up = give_up(who, desk.as_fd());
     let mut log = Log::new(name, settings.remote_ip.as_deref());
     match given_up {
-        Ok(()) => converse(settings, log, Window(desk)),
+        Ok(()) => converse(settings, log, Window::new(desk)),
         Err(reason) => {
             let entry = log.event("fault");
             entry.field("reason", reason.as_bytes()).say();
@@ -130,77 +128,6 @@ fn give_up(who: Identity, desk: BorrowedFd<'_>) -> Result<(), String> {
     os::process::no_children().map_err(failed)?;
     os::process::end_with_parent().map_err(failed)
 }
-
-/// The desk as the child sees it: behind the socket pair.
-#[derive(Debug)]
-struct Window<'w>(&'w OwnedFd);
-
-impl Window<'_> {
-    fn ask(&self, order: &Order) -> Result<(), String> {
-        let sent = os::socket::send_all_until(
-            self.0.as_fd(),
-            &order.to_record(),
-            Instant::now() + ANSWER_TIME,
-        );
-        sent.map_err(|error| gone(&error))
-    }
-
-    /// The next answer.
-    fn answer(&self, buffer: &mut [u8], deadline: Instant) -> Result<usize, String> {
-        match os::fd::read_until(self.0.as_fd(), buffer, deadline) {
-            Ok(0) => Err("the side that delivers is gone".to_owned()),
-            Ok(count) => Ok(count),
-            Err(error) => Err(gone(&error)),
-        }
-    }
-}
-
-fn gone(error: &io::Error) -> String {
-    format!(
-        "the side that delivers does not answer: {}",
-        os::reason(error)
-    )
-}
-
-impl Desk for Window<'_> {
-    fn mail(&mut self, sender: &[u8]) -> Result<(), String> {
-        self.ask(&Order::Mail {
-            sender: sender.to_vec(),
-        })
-    }
-
-    fn rcpt(&mut self, recipient: &[u8]) -> Result<Standing, String> {
-        self.ask(&Order::Rcpt {
-            recipient: recipient.to_vec(),
-        })?;
-        let mut byte = [0];
-        self.answer(&mut byte, Instant::now() + ANSWER_TIME)?;
-        Standing::of_byte(byte[0]).ok_or_else(|| "the answer about a recipient is none".to_owned())
-    }
-
-    fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<Verdict>, String> {
-        let file = text.into_file().map_err(|failure| failure.reason)?;
-        let order = Order::Deliver { id: id.into() };
-        os::sibling::send_with(self.0.as_fd(), &order.to_record(), file.as_fd())
-            .map_err(|error| gone(&error))?;
-        drop(file);
-        let deadline = Instant::now() + DELIVERY_TIME + ANSWER_TIME;
-        let mut verdicts = Vec::new();
-        let mut buffer = [0; VERDICT_LIMIT];
-        loop {
-            let count = self.answer(&mut buffer, deadline)?;
-            // One byte that is no verdict stands behind the last.
-            if buffer[..count] == *END {
-                return Ok(verdicts);
-            }
-            let verdict = Verdict::parse(&buffer[..count]);
-            verdicts.push(verdict.ok_or_else(|| "a verdict is none".to_owned())?);
-        }
-    }
-}
-
-/// Stands behind the last verdict.
-const END: &[u8] = b".";
 
 /// The child that speaks with the client, as its parent sees it.
 struct Speaker(i32);
@@ -312,10 +239,10 @@ fn serve(
         (Order::Deliver { id }, Some(text)) if count.is_some_and(|count| count > 0) => {
             let text = checked(settings, text)?;
             let id = String::from_utf8_lossy(&id).into_owned();
-            for verdict in clerk.deliver(&id, text)? {
-                send(&verdict.to_record())?;
-            }
-            send(END)
+            let verdicts = clerk.deliver(&id, text)?;
+            verdicts
+                .iter()
+                .try_for_each(|verdict| send(&verdict.to_record()))
         }
         _ => out_of_turn(),
     }

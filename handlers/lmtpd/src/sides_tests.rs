@@ -7,6 +7,7 @@ use os::log::Said;
 
 use super::*;
 use crate::clerk::Way;
+use crate::record::{VERDICT_LIMIT, Verdict};
 
 /// joe of `users` belongs to nobody who runs tests; so what is delivered to him is refused.
 const UID: u32 = 4242;
@@ -136,10 +137,10 @@ fn a_message_is_a_regular_file_and_no_larger_than_a_client_may_make_it() {
     file.set_len(100 + HEADER_BYTES).expect("cut");
     let seen = parent_of(&messages, Some(&file));
     // It is looked at, and he cannot be delivered to.
-    let [standing, verdict, end] = &seen.answers[..] else {
-        panic!("three answers: {:?}", seen.answers)
+    let [standing, verdict] = &seen.answers[..] else {
+        panic!("two answers: {:?}", seen.answers)
     };
-    assert_eq!((&standing[..], &end[..]), (&b"h"[..], END));
+    assert_eq!(standing, b"h");
     assert!(
         matches!(Verdict::parse(verdict), Some(Verdict::Refused(reply)) if reply.starts_with("451 "))
     );
@@ -148,51 +149,4 @@ fn a_message_is_a_regular_file_and_no_larger_than_a_client_may_make_it() {
         "{}",
         seen.log
     );
-}
-
-#[test]
-fn the_window_understands_answers_and_nothing_else() {
-    let (ours, theirs) = os::socket::message_pair().expect("a pair");
-    let say = |message: &[u8]| os::socket::send_nowait(theirs.as_fd(), message).expect("sent");
-    let heard = || {
-        let mut buffer = [0; record::LIMIT];
-        let (count, with) = os::sibling::receive_with(theirs.as_fd(), &mut buffer).expect("sent");
-        (Order::parse(&buffer[..count]).expect("an order"), with)
-    };
-    let mut window = Window(&ours);
-    window.mail(b"s@x").expect("sent");
-    assert_eq!(
-        heard().0,
-        Order::Mail {
-            sender: b"s@x".into()
-        }
-    );
-    say(b"u");
-    assert_eq!(window.rcpt(b"joe"), Ok(Standing::Unknown));
-    assert_eq!(
-        heard().0,
-        Order::Rcpt {
-            recipient: b"joe".into()
-        }
-    );
-    say(b"?");
-    assert!(window.rcpt(b"joe").is_err());
-    let _ = heard();
-    let refused = Verdict::refused(false, "4.3.0", "no");
-    for message in [&b"y"[..], &refused.to_record(), END] {
-        say(message);
-    }
-    let mut text = Spool::new(Vec::new());
-    text.push(b"hello").expect("pushed");
-    let verdicts = window.deliver("1.2", text).expect("verdicts");
-    assert_eq!(verdicts, [Verdict::Delivered, refused]);
-    let (order, with) = heard();
-    assert_eq!(order, Order::Deliver { id: b"1.2".into() });
-    let text = Spool::of_file(File::from(with.expect("a descriptor"))).expect("a file");
-    assert_eq!(text.size(), 5);
-    say(b"y");
-    say(b"n");
-    assert!(window.deliver("1.2", Spool::new(Vec::new())).is_err());
-    drop(theirs);
-    assert!(window.rcpt(b"joe").is_err());
 }

@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
@@ -128,6 +128,15 @@ fn counted(mailbox: &Mailbox) -> Option<Limits> {
     Some(Limits {
         bytes: quota.bytes,
         messages: quota.messages,
+    })
+}
+
+/// Whether a message of `size` bytes is surely too much for a mailbox: the cheap question for the moment
+/// at which its recipient is named, which may be asked as any user ([`quota::would_exceed`]). An error is
+/// of reading what is there; then the delivery decides.
+pub fn is_full(mailbox: &Mailbox, size: u64) -> io::Result<bool> {
+    counted(mailbox).map_or(Ok(false), |limits| {
+        quota::would_exceed(&mailbox.inbox, &limits, size)
     })
 }
 
@@ -276,7 +285,7 @@ fn resolve(accounts: &Accounts, recipient: &[u8]) -> Result<Vec<Mailbox>, Failur
 }
 
 fn is_memory(error: &AccountError) -> bool {
-    matches!(error, AccountError::Read(_, source) if source.kind() == std::io::ErrorKind::OutOfMemory)
+    matches!(error, AccountError::Read(_, source) if source.kind() == io::ErrorKind::OutOfMemory)
 }
 
 fn check_for_loop(targets: &[Target], message: &Spool) -> Result<(), Failure> {

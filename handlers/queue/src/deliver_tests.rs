@@ -352,7 +352,11 @@ const COPY: u64 = "Return-Path: <s@x>\nDelivered-To: joe@h\nx\n".len() as u64;
 fn a_message_that_does_not_fit_is_refused_for_good_and_nobody_gets_it() {
     let house = House::new();
     house.deliver(&["joe@h", "ann@h"], "x\n").expect("no quota");
-    assert_eq!(house.size_file("joe"), None, "without a quota there is no file");
+    assert_eq!(
+        house.size_file("joe"),
+        None,
+        "without a quota there is no file"
+    );
     house.control("quota", &format!("{}S\n", 2 * COPY));
     house.deliver(&["joe@h", "ann@h"], "x\n").expect("it fits");
     let expected = format!("{}S\n{COPY} 1\n{COPY} 1\n", 2 * COPY);
@@ -366,10 +370,13 @@ fn a_message_that_does_not_fit_is_refused_for_good_and_nobody_gets_it() {
         (true, "5.2.2", "mailbox of joe@h is full".to_owned())
     );
     assert!(failure.reason.contains("joe/Maildir is full"), "{failure}");
+    assert_eq!(is_full(&house.mailbox("ann"), COPY).ok(), Some(false));
     assert_eq!((house.mail("joe").len(), house.mail("ann").len()), (2, 1));
     let failure = house.deliver(&["ann@h", "ann-lists@h"], "x\n");
     assert!(failure.is_err(), "both copies are ann's");
-    house.deliver(&["ann-lists@h"], "x\n").expect_err("a longer Delivered-To");
+    house
+        .deliver(&["ann-lists@h"], "x\n")
+        .expect_err("a longer Delivered-To");
     house.deliver(&["ann@h"], "x\n").expect("one fits");
 }
 
@@ -378,6 +385,15 @@ fn what_was_thrown_away_does_not_count() {
     let house = House::new();
     house.control("quota", "1S\n");
     house.deliver(&["joe"], "x\n").expect_err("full");
+    let joe = house.mailbox("joe");
+    // As a directory that is at rest.
+    for part in ["new", "cur"].map(|part| joe.inbox.join(part)) {
+        let old = SystemTime::now() - Duration::from_secs(60);
+        let dir = fs::File::open(part).expect("open");
+        dir.set_modified(old).expect("aged");
+    }
+    assert_eq!(is_full(&joe, 2).ok(), Some(true));
+    assert_eq!(is_full(&joe, 0).ok(), Some(false));
     let trash = house.folder("joe", ".Trash");
     let mailbox = Mailbox {
         maildir: trash,

@@ -13,7 +13,7 @@
 pub mod conversation;
 pub mod options;
 
-pub use blocklist::{lookups, verdict};
+pub use blocklist::{lookups, record, verdict};
 
 use std::time::Duration;
 

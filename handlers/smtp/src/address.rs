@@ -173,10 +173,11 @@ pub fn quote(address: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Atoms with single dots between them (RFC 5321 section 4.1.2).
+/// Atoms with single dots between them (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
 fn is_dot_string(text: &[u8]) -> bool {
-    let is_atom_byte =
-        |&byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+    let is_atom_byte = |&byte: &u8| {
+        byte.is_ascii_alphanumeric() || byte >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+    };
     text.split(|&byte| byte == b'.')
         .all(|atom| !atom.is_empty() && atom.iter().all(is_atom_byte))
 }
@@ -354,6 +355,7 @@ mod tests {
             ("a.@h", "\"a.\"@h"),
             ("@h", "\"\"@h"),
             ("a@b>c d<(e", "a@b_c_d__e"),
+            ("\u{fc}@h", "\u{fc}@h"),
         ];
         for (address, quoted) in cases {
             assert_eq!(text(quote(address.as_bytes())), quoted);

@@ -43,7 +43,10 @@ impl std::fmt::Display for Status {
 pub fn enhance(text: &str, otherwise: Option<Status>) -> String {
     let (code, rest) = text.split_at_checked(3).unwrap_or((text, ""));
     let rest = rest.strip_prefix(' ').unwrap_or(rest);
-    let class = code.as_bytes().first().map_or(5, |digit| u16::from(digit.wrapping_sub(b'0')));
+    let class = code
+        .as_bytes()
+        .first()
+        .map_or(5, |digit| u16::from(digit.wrapping_sub(b'0')));
     let behind = rest
         .strip_suffix(')')
         .and_then(|rest| rest.rsplit_once(" (#"))
@@ -81,14 +84,20 @@ mod tests {
     fn a_text_without_one_gets_that_of_its_command_or_of_its_class() {
         assert_eq!(enhance("250 ok", Some(SENDER_OK)), "250 2.1.0 ok");
         assert_eq!(enhance("250 ok", None), "250 2.0.0 ok");
-        assert_eq!(enhance("451 See the page.", None), "451 4.0.0 See the page.");
+        assert_eq!(
+            enhance("451 See the page.", None),
+            "451 4.0.0 See the page."
+        );
     }
 
     #[test]
     fn what_only_looks_like_one_stays_in_the_text() {
         assert_eq!(enhance("550 no (#4.1.1)", None), "550 5.0.0 no (#4.1.1)");
         assert_eq!(enhance("550 no (#5.1)", None), "550 5.0.0 no (#5.1)");
-        assert_eq!(enhance("550 no (#5.1.1) more", None), "550 5.0.0 no (#5.1.1) more");
+        assert_eq!(
+            enhance("550 no (#5.1.1) more", None),
+            "550 5.0.0 no (#5.1.1) more"
+        );
         assert_eq!(enhance("250", None), "250 2.0.0 ");
     }
 
@@ -96,7 +105,9 @@ mod tests {
     fn a_status_has_three_numbers_of_at_most_three_digits() {
         assert_eq!(Status::parse(b"2.1.0"), Some(SENDER_OK));
         assert!(Status::parse(b"5.999.999").is_some());
-        for wrong in ["", "5", "5.1", "5.1.1.1", "3.1.1", "5.1000.1", "5..1", "5.a.1", "+5.1.1"] {
+        for wrong in [
+            "", "5", "5.1", "5.1.1.1", "3.1.1", "5.1000.1", "5..1", "5.a.1", "+5.1.1",
+        ] {
             assert_eq!(Status::parse(wrong.as_bytes()), None, "{wrong}");
         }
     }

@@ -1,5 +1,10 @@
 use std::os::unix::fs::PermissionsExt;
 
+use auth::Verdict;
+use auth::attempt::RECORD_LIMIT;
+use zeroize::Zeroizing;
+
+use super::ask::decide;
 use super::*;
 
 fn words(words: &[&str]) -> Vec<OsString> {
@@ -60,7 +65,7 @@ fn smtpauth_says_what_is_offered_and_whether_it_is_demanded() {
         (None, PLAINTEXT, false),
         (Some(""), PLAINTEXT, false),
         (Some("yes"), PLAINTEXT, false),
-        (Some("!yes"), PLAINTEXT, false),
+        (Some("!yes"), PLAINTEXT, true),
         (Some("-"), &[], false),
         (Some("0"), &[], false),
         (Some("!"), PLAINTEXT, true),

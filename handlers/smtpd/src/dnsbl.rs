@@ -203,7 +203,7 @@ pub fn source(entry: &[u8], closed: bool) -> Option<Source> {
 
 /// An entry without blanks around it, and without a remark: `#` and what follows, at its beginning or
 /// behind a blank.
-fn without_remark(entry: &[u8]) -> &[u8] {
+pub(crate) fn without_remark(entry: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let end = (0..entry.len())
         .find(|&at| entry[at] == b'#' && (at == 0 || blank(&entry[at - 1])))

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use accounts::{Found, Home, address as envelope};
+use accounts::{Found, address as envelope};
 use chain::{Call, Env};
 use os::Exit;
 use rules::cdb::Cdb;
@@ -20,9 +20,8 @@ use rules::search;
 use smtp::address;
 use wire::Log;
 
-use crate::decide::Decision;
+use crate::decide::{Decision, Known, complete, decide};
 use crate::hosts::Route;
-use crate::policy::Policy;
 use crate::replies;
 use crate::settings::{Settings, World};
 
@@ -58,7 +57,9 @@ impl Answer {
         let mut text = self.lines.join(&b'\n');
         text.push(b'\n');
         // Who has closed the output does not want to know.
-        let _ = io::stdout().write_all(&text).and_then(|()| io::stdout().flush());
+        let _ = io::stdout()
+            .write_all(&text)
+            .and_then(|()| io::stdout().flush());
     }
 }
 
@@ -112,6 +113,11 @@ pub fn main(call: &Call, words: &[OsString]) -> Exit {
             Err(error) => return unreadable(&call.name, path, &error),
         }
     }
+    // Whether there is a checker is not among the words.
+    let must_log_in = env
+        .bytes("SMTPAUTH")
+        .is_some_and(|value| value.starts_with(b"!"));
+    env.remove("SMTPAUTH");
     let world = World {
         env: &env,
         host_name: os::process::host_name,
@@ -119,16 +125,17 @@ pub fn main(call: &Call, words: &[OsString]) -> Exit {
         joints: call.joints,
         words: &[],
     };
-    let variable = |name: &str| env.get(name).map(ToOwned::to_owned);
-    let settings = Settings::read(&world).map_err(|error| error.to_string());
-    let policy = Policy::read(&variable, &Home::find(variable)).map_err(|error| error.to_string());
-    match (settings, policy) {
-        (Ok(settings), Ok(policy)) => {
+    match Settings::read(&world) {
+        Ok(settings) => {
+            if must_log_in {
+                let text = "only after AUTH; what follows is as if that were not so";
+                answer.step("MAIL", text.as_bytes());
+            }
             let mut log = Log::new(&call.name, Some(&words.ip));
-            explain(&settings, &policy, &words, answer, &mut log)
+            explain(&settings, &words, answer, &mut log)
         }
-        (Err(reason), _) | (_, Err(reason)) => {
-            answer.step("settings", reason.as_bytes());
+        Err(error) => {
+            answer.step("settings", error.to_string().as_bytes());
             answer.end(replies::NO_CONTROLS)
         }
     }
@@ -166,19 +173,13 @@ fn apply_rules(path: &OsStr, env: &mut Env, answer: &mut Answer) -> io::Result<b
     Ok(true)
 }
 
-fn explain(
-    settings: &Settings,
-    policy: &Policy,
-    words: &Words,
-    mut answer: Answer,
-    log: &mut Log,
-) -> Exit {
-    describe_client(settings, policy, &mut answer);
+fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log) -> Exit {
+    describe_client(settings, &mut answer);
     if settings.terms.tls_to_send {
-        answer.step("MAIL", b"only after STARTTLS; what follows is for a client that has done so");
-    }
-    if settings.auth.is_required() {
-        answer.step("MAIL", b"only after AUTH; what follows is as if that were not so");
+        answer.step(
+            "MAIL",
+            b"only after STARTTLS; what follows is for a client that has done so",
+        );
     }
     let (Ok(mut sender), Ok(recipient)) = (parsed(&words.from), parsed(&words.to)) else {
         return answer.end(replies::BAD_ADDRESS);
@@ -187,12 +188,22 @@ fn explain(
         return answer.end(replies::BAD_ADDRESS);
     }
     address::replace_own_literal(&mut sender, settings.local_ip, &settings.localiphost);
-    let mut in_envelope = recipient.clone();
+    let mut recipient = recipient;
+    let named = recipient.clone();
+    complete(settings, &mut recipient);
+    if recipient != named {
+        answer.step("recipient", &recipient);
+    }
     // The name in HELO is not among the words: the address in brackets is what a client says who
     // has none.
-    let hello = [b"[", words.ip.as_slice(), b"]"].concat();
-    let decision = policy.decide(settings, &hello, &sender, &mut in_envelope);
-    describe_recipient(settings, policy, &sender, (&recipient, &in_envelope), &mut answer);
+    let known = Known {
+        sender: &sender,
+        helo: &[b"[", words.ip.as_slice(), b"]"].concat(),
+        vouched_sender: false,
+        vouched_recipient: false,
+    };
+    let decision = decide(settings, known, &recipient);
+    describe_recipient(settings, &sender, &recipient, &mut answer);
     let side = match decision {
         Decision::Bad(text) => return answer.end(text),
         Decision::Refuse(refusal) => {
@@ -208,10 +219,13 @@ fn explain(
     }
     describe_limits(settings, &mut answer);
     if settings.client.relay.is_none()
-        && let Some(refusal) = policy.dnsbl.look_up(&words.ip, log)
+        && let Some(refusal) = settings.dnsbl.look_up(&words.ip, log)
     {
         let line = String::from_utf8_lossy(refusal.line()).into_owned();
-        answer.step("refused for the address", b"by RBLSMTPD or a list in the DNS");
+        answer.step(
+            "refused for the address",
+            b"by RBLSMTPD or a list in the DNS",
+        );
         return answer.end(&line);
     }
     answer.end(replies::OK)
@@ -226,7 +240,7 @@ fn parsed(word: &[u8]) -> Result<Vec<u8>, address::Fault> {
     address::parse(&bracketed).map(|read| read.address)
 }
 
-fn describe_client(settings: &Settings, policy: &Policy, answer: &mut Answer) {
+fn describe_client(settings: &Settings, answer: &mut Answer) {
     answer.step("home", settings.home.as_os_str().as_bytes());
     match settings.client.relay.as_deref() {
         None => answer.step("RELAYCLIENT", b"not set: only the hosts of rcpthosts"),
@@ -236,27 +250,21 @@ fn describe_client(settings: &Settings, policy: &Policy, answer: &mut Answer) {
             answer.step("RELAYCLIENT", &text);
         }
     }
-    let lists: Vec<&[u8]> = policy.dnsbl.lists().collect();
+    let lists: Vec<&[u8]> = settings.dnsbl.lists().collect();
     if settings.client.relay.is_none() && !lists.is_empty() {
         answer.step("dnsbllist", &lists.join(&b' '));
     }
 }
 
-/// What each step says about the sender, and about the recipient as named and as in the envelope.
-fn describe_recipient(
-    settings: &Settings,
-    policy: &Policy,
-    sender: &[u8],
-    (named, recipient): (&[u8], &[u8]),
-    answer: &mut Answer,
-) {
+/// What each step says about the sender, and about the recipient as he stands in the envelope.
+fn describe_recipient(settings: &Settings, sender: &[u8], recipient: &[u8], answer: &mut Answer) {
     let may_relay = settings.client.relay.is_some();
-    let lists = &policy.lists;
+    let lists = &settings.lists;
     let listed = |is: bool| if is { &b"listed"[..] } else { b"not listed" };
-    answer.step("badmailfrom", listed(lists.refuse_sender(sender, may_relay)));
-    if recipient != named {
-        answer.step("recipient", recipient);
-    }
+    answer.step(
+        "badmailfrom",
+        listed(lists.refuse_sender(sender, may_relay)),
+    );
     let route = settings.hosts.route(recipient, may_relay);
     answer.step(
         "host",
@@ -277,8 +285,10 @@ fn describe_recipient(
     if route == Route::Local {
         describe_mailboxes(settings, recipient, answer);
     }
-    let bad = [named, recipient].iter().any(|who| lists.refuse_recipient(who, may_relay));
-    answer.step("badrcptto", listed(bad));
+    answer.step(
+        "badrcptto",
+        listed(lists.refuse_recipient(recipient, may_relay)),
+    );
     if lists.valid.is_known() {
         let said = match lists.is_valid(recipient, may_relay) {
             Ok(_) if may_relay => b"not asked for a client that may relay".to_vec(),
@@ -323,4 +333,57 @@ fn describe_limits(settings: &Settings, answer: &mut Answer) {
         limits.timeout.as_secs()
     );
     answer.step("limits", text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Option<Words> {
+        let words: Vec<_> = words.iter().map(OsString::from).collect();
+        Words::of(&words)
+    }
+
+    #[test]
+    fn the_words_are_an_address_and_two_of_mail_with_rules_before_them() {
+        let expected = |rules: Option<&str>| Words {
+            rules: rules.map(OsString::from),
+            ip: b"192.0.2.1".to_vec(),
+            from: b"a@b".to_vec(),
+            to: b"c@d".to_vec(),
+        };
+        let plain = read(&["192.0.2.1", "a@b", "c@d"]);
+        assert_eq!(plain, Some(expected(None)));
+        let ruled = read(&["-x", "r.cdb", "192.0.2.1", "a@b", "c@d"]);
+        assert_eq!(ruled, Some(expected(Some("r.cdb"))));
+        for wrong in [
+            &[][..],
+            &["a", "b"],
+            &["-x", "a", "b"],
+            &["a", "b", "c", "d"],
+        ] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_stands_in_brackets_or_alone_and_nothing_is_the_null_sender() {
+        for (word, address) in [
+            ("joe@x", "joe@x"),
+            ("<joe@x>", "joe@x"),
+            ("\"joe blow\"@x", "joe blow@x"),
+            ("<>", ""),
+            ("", ""),
+        ] {
+            assert_eq!(parsed(word.as_bytes()).expect("good"), address.as_bytes());
+        }
+        assert!(parsed(b"a\x01@x").is_err());
+    }
+
+    #[test]
+    fn what_is_shown_cannot_make_a_line_of_its_own() {
+        let mut answer = Answer::default();
+        answer.step("rule sets", b"A=x\nreply: 250 ok\x1b");
+        assert_eq!(answer.lines, [b"rule sets: A=x?reply: 250 ok?".to_vec()]);
+    }
 }

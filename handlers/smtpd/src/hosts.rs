@@ -23,6 +23,11 @@ impl HostList {
         HostList(entries)
     }
 
+    /// The entries, in lower case.
+    pub fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+
     /// Whether `host` is an entry, in any case.
     pub fn names(&self, host: &[u8]) -> bool {
         self.0.iter().any(|entry| entry.eq_ignore_ascii_case(host))

@@ -16,6 +16,7 @@
 //! grammar in `smtp`; [`decide`] is the decision about one recipient; [`session`] is the dialogue and
 //! [`data`] the message in it; [`handoff`] is who takes it.
 
+pub mod check;
 pub mod checker;
 pub mod data;
 pub mod decide;
@@ -27,7 +28,6 @@ pub mod keyfile;
 pub mod limits;
 pub mod lists;
 pub mod make_cdb;
-pub mod policy;
 pub mod rcptcheck;
 pub mod replies;
 pub mod said;

@@ -4,12 +4,15 @@
 //! is in force until the new one is whole and safe on the disk; sessions that have it open go on
 //! with it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use accounts::Home;
+use chain::Call;
+use os::Exit;
 use rules::compile::Failure;
 use rules::keys::{KeyFault, KeysFailure, compile_keys};
 
@@ -69,6 +72,30 @@ impl fmt::Display for MakeError {
 }
 
 impl std::error::Error for MakeError {}
+
+/// The program's part: `words` are those after `--make-cdb`. What there is to be said goes to
+/// descriptor 2. The exit code is 0 where the new database is in force, 100 where the list or the
+/// words have to be changed first, and 111 where the system is in the way.
+pub fn main(call: &Call, words: &[OsString]) -> Exit {
+    let [name] = words else {
+        let (program, names) = (&call.name, NAMES.join(" | "));
+        let usage = format!("{program}: usage: {program} --make-cdb {names}\n");
+        os::log::say(usage.as_bytes());
+        return Exit::PERMANENT;
+    };
+    let home = Home::find(|name| call.env.get(name).map(ToOwned::to_owned));
+    match make_cdb(&home, &name.to_string_lossy()) {
+        Ok(_) => Exit::OK,
+        Err(error) => {
+            os::log::fatal(&call.name, &error.to_string());
+            if error.is_temporary() {
+                Exit::TEMPORARY
+            } else {
+                Exit::PERMANENT
+            }
+        }
+    }
+}
 
 /// Makes the database of the list `name` of `home`; how many entries it has. On any error but
 /// [`MakeError::Sync`] the old database is as it was.

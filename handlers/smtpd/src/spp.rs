@@ -224,11 +224,17 @@ impl Plugins {
         self.ask(Section::Data, env, None)
     }
 
-    /// A login that the checker has accepted; `method` in lower case.
+    /// A login that the checker has accepted; `method` in lower case. One that is refused leaves no
+    /// name behind that a later program could take for that of a user.
     pub fn auth(&mut self, env: &mut Env, method: &[u8], user: &[u8]) -> Outcome {
         env.set("SMTPAUTHMETHOD", method);
         env.set("SMTPAUTHUSER", user);
-        self.ask(Section::Auth, env, None)
+        let outcome = self.ask(Section::Auth, env, None);
+        if matches!(outcome.turn, Turn::Refuse(_) | Turn::Close(_)) {
+            env.remove("SMTPAUTHMETHOD");
+            env.remove("SMTPAUTHUSER");
+        }
+        outcome
     }
 
     /// The header fields for the message that begins, with LF; what was said for later is forgotten.

@@ -155,6 +155,16 @@ fn a_plugin_knows_what_was_said_and_counted() {
 }
 
 #[test]
+fn a_login_that_is_refused_leaves_no_name() {
+    for (said, is_left) in [("N", true), ("E535 no", false), ("D", false)] {
+        let mut env = env();
+        plugins(&format!("[a]\n:echo {said}\n")).auth(&mut env, b"plain", b"ann");
+        assert_eq!(env.get("SMTPAUTHUSER").is_some(), is_left, "{said}");
+        assert_eq!(env.get("SMTPAUTHMETHOD").is_some(), is_left, "{said}");
+    }
+}
+
+#[test]
 fn an_address_is_changed_for_what_follows() {
     let (outcome, address, env) = at_rcpt(":echo Cann@h\n:echo \"P250-$SMTPRCPTTO\"");
     assert_eq!(address, b"ann@h");

@@ -72,7 +72,7 @@ pub enum Ways {
         /// For local domains.
         local: Way,
         /// The local users, where smtpd is to ask: for maildir-queue, which cannot bounce.
-        accounts: Option<Accounts>,
+        accounts: Option<Box<Accounts>>,
         /// For all other domains.
         remote: Option<Way>,
     },
@@ -91,7 +91,7 @@ impl Ways {
     pub fn accounts(&self) -> Option<&Accounts> {
         match self {
             Ways::One(_) => None,
-            Ways::Two { accounts, .. } => accounts.as_ref(),
+            Ways::Two { accounts, .. } => accounts.as_deref(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Ways {
             },
             None => Ways::Two {
                 local: Way::Program(maildir_queue(world)?),
-                accounts: Some(Accounts::open(home, locals)?),
+                accounts: Some(Box::new(Accounts::open(home, locals)?)),
                 remote,
             },
         })

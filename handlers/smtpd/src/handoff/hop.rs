@@ -54,14 +54,11 @@ impl Talking {
         if let Some(failure) = &self.failed {
             return (Err(told(failure)), None);
         }
-        match self.client.finish() {
-            Err(failure) => {
-                // Where there is a reply, the conversation is in step.
-                let client = failure.reply.is_some().then_some(self.client);
-                (Err(told(&failure)), client)
-            }
-            Ok(verdicts) => (sum_up(&verdicts, recipients), Some(self.client)),
-        }
+        let (done, client) = match self.client.finish() {
+            Err(failure) => (Err(told(&failure)), self.client),
+            Ok(verdicts) => (sum_up(&verdicts, recipients), self.client),
+        };
+        (done, client.is_usable().then_some(client))
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Handoff {
     /// To a program with sendmail's, once it is whole.
     Sendmail(Spooled),
     /// To the next hop, which has heard all but the text.
-    Hop(hop::Talking),
+    Hop(Box<hop::Talking>),
 }
 
 impl Handoff {
@@ -56,7 +56,9 @@ impl Handoff {
         match way {
             Way::Program(program) => Running::start(program, place).map(Handoff::Program),
             Way::Sendmail(program) => Spooled::new(program, place).map(Handoff::Sendmail),
-            Way::Hop(hop) => hop::Talking::start(hop, client).map(Handoff::Hop),
+            Way::Hop(hop) => {
+                hop::Talking::start(hop, client).map(|talking| Handoff::Hop(Box::new(talking)))
+            }
         }
     }
 

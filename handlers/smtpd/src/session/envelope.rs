@@ -108,23 +108,46 @@ impl Session {
         if let Heeded::Over(next) = heeded {
             return next;
         }
-        let Some(mail) = &self.mail else {
-            return Next::Continue;
+        let vouched = heeded == Heeded::Unchecked;
+        let side = match self.decide_about(&recipient, vouched) {
+            Ok(side) => side,
+            Err(next) => return next,
         };
-        let sender = mail.sender.clone();
+        if let Some(next) = self
+            .checks_address(&recipient)
+            .or_else(|| self.checks_recipient(&recipient))
+        {
+            return next;
+        }
+        let asked = recipient.clone();
+        if let Heeded::Over(next) = self.heed("RCPT", &mut recipient, Plugins::pass) {
+            return next;
+        }
+        if recipient == asked {
+            return self.send_on(side, recipient);
+        }
+        // They have named another one, who may be nobody or elsewhere.
+        match self.decide_about(&recipient, vouched) {
+            Ok(side) => self.send_on(side, recipient),
+            Err(next) => next,
+        }
+    }
+
+    /// Where a recipient's mail goes; what is refused is answered.
+    fn decide_about(&mut self, recipient: &[u8], vouched_recipient: bool) -> Result<Side, Next> {
+        let Some(mail) = &self.mail else {
+            return Err(Next::Continue);
+        };
         let known = Known {
-            sender: &sender,
+            sender: &mail.sender,
             helo: self.hello.name.as_deref().unwrap_or_default(),
             vouched_sender: mail.vouched,
-            vouched_recipient: heeded == Heeded::Unchecked,
+            vouched_recipient,
         };
-        match decide(&self.settings, known, &recipient) {
-            Decision::Bad(text) => self.bad(text),
-            Decision::Refuse(refusal) => self.refuse_for(&recipient, &refusal),
-            Decision::Take(side) => self
-                .checks_address(&recipient)
-                .or_else(|| self.checks_recipient(&sender, &recipient))
-                .unwrap_or_else(|| self.send_on(side, recipient)),
+        match decide(&self.settings, known, recipient) {
+            Decision::Take(side) => Ok(side),
+            Decision::Bad(text) => Err(self.bad(text)),
+            Decision::Refuse(refusal) => Err(self.refuse_for(recipient, &refusal)),
         }
     }
 
@@ -137,7 +160,7 @@ impl Session {
     }
 
     /// Takes a recipient whose mail goes to `side`, if that is where the message goes.
-    fn send_on(&mut self, side: Side, mut recipient: Vec<u8>) -> Next {
+    fn send_on(&mut self, side: Side, recipient: Vec<u8>) -> Next {
         let Some(mail) = &self.mail else {
             return Next::Continue;
         };
@@ -150,9 +173,6 @@ impl Session {
             };
         if !one_fate {
             return self.refuse(&recipient, replies::OTHER_WAY);
-        }
-        if let Heeded::Over(next) = self.heed("RCPT", &mut recipient, Plugins::pass) {
-            return next;
         }
         match self.settings.ways.of(first) {
             Some(Way::Hop(_)) => {
@@ -218,8 +238,7 @@ impl Session {
         {
             match client.mail(&mail.sender, &parameters) {
                 Ok(()) => return Ok(client),
-                // It has said no, and is still there.
-                Err(failure) if failure.permanent => {
+                Err(failure) if client.is_usable() => {
                     self.idle = Some((side, client));
                     return Err(hop::told(&failure));
                 }
@@ -233,7 +252,7 @@ impl Session {
             Ok(()) => Ok(client),
             Err(failure) => {
                 let told = hop::told(&failure);
-                if failure.reply.is_some() {
+                if client.is_usable() {
                     self.idle = Some((side, client));
                 }
                 Err(told)
@@ -289,9 +308,10 @@ fn ask(side: Side, mut client: Box<Client>, recipient: &[u8]) -> (AtHop, Result<
         Ok(()) => (AtHop::Begun(side, client), Ok(())),
         Err(failure) => {
             let told = hop::told(&failure);
-            let now = match failure.reply {
-                Some(reply) if reply.code != 421 => AtHop::Begun(side, client),
-                _ => AtHop::Refused(side, told.clone()),
+            let now = if client.is_usable() {
+                AtHop::Begun(side, client)
+            } else {
+                AtHop::Refused(side, told.clone())
             };
             (now, Err(told))
         }

@@ -113,7 +113,7 @@ impl Session {
     }
 
     /// Asks RCPTCHECK about a recipient that would be taken; what it refuses is answered.
-    pub(super) fn checks_recipient(&mut self, sender: &[u8], recipient: &[u8]) -> Option<Next> {
+    pub(super) fn checks_recipient(&mut self, recipient: &[u8]) -> Option<Next> {
         let is_relay = self.settings.client.relay.is_some();
         let check = self.settings.rcpt_check.as_ref()?;
         if !check.applies_to(is_relay) {
@@ -123,8 +123,9 @@ impl Session {
             self.trouble = Some(trouble);
             return Some(Next::Close);
         }
+        let sender = self.mail.as_ref().map(|mail| mail.sender.as_slice());
         let question = Question {
-            sender,
+            sender: sender.unwrap_or_default(),
             recipient,
             helo: self.hello.name.as_deref().unwrap_or_default(),
             is_ours: matches!(

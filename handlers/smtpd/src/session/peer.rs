@@ -14,12 +14,12 @@ use crate::replies;
 const VALUE_LIMIT: usize = 255;
 
 /// An attribute and what it says; `None` for what the proxy does not know.
-type Attribute = (Name, Option<Vec<u8>>);
+type Attribute = (Field, Option<Vec<u8>>);
 
 /// The attributes that are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    Name,
+enum Field {
+    Host,
     Addr,
     Port,
     Proto,
@@ -56,28 +56,28 @@ impl Session {
         Next::Continue
     }
 
-    fn set_attribute(&mut self, name: Name, value: Option<Vec<u8>>, hello: &mut Hello) {
+    fn set_attribute(&mut self, name: Field, value: Option<Vec<u8>>, hello: &mut Hello) {
         let client = &mut self.settings.client;
         let unknown = || b"unknown".to_vec();
         let (variable, place) = match name {
-            Name::Addr => ("TCPREMOTEIP", &mut client.ip),
-            Name::Name => ("TCPREMOTEHOST", &mut client.host),
-            Name::Port => {
+            Field::Addr => ("TCPREMOTEIP", &mut client.ip),
+            Field::Host => ("TCPREMOTEHOST", &mut client.host),
+            Field::Port => {
                 match value {
                     Some(port) => self.means.env.set("TCPREMOTEPORT", &port),
                     None => self.means.env.remove("TCPREMOTEPORT"),
                 }
                 return;
             }
-            Name::Proto => {
+            Field::Proto => {
                 hello.esmtp = value.is_some_and(|value| value.eq_ignore_ascii_case(b"ESMTP"));
                 return;
             }
-            Name::Helo => {
+            Field::Helo => {
                 hello.name = value;
                 return;
             }
-            Name::Login => {
+            Field::Login => {
                 if let Some(user) = value {
                     self.enter(user);
                 }
@@ -105,20 +105,20 @@ fn attribute(word: &[u8]) -> Option<Attribute> {
     let equals = word.iter().position(|&byte| byte == b'=')?;
     let value = decode(&word[equals + 1..])?;
     let name = match word[..equals].to_ascii_uppercase().as_slice() {
-        b"NAME" => Name::Name,
-        b"ADDR" => Name::Addr,
-        b"PORT" => Name::Port,
-        b"PROTO" => Name::Proto,
-        b"HELO" => Name::Helo,
-        b"LOGIN" => Name::Login,
+        b"NAME" => Field::Host,
+        b"ADDR" => Field::Addr,
+        b"PORT" => Field::Port,
+        b"PROTO" => Field::Proto,
+        b"HELO" => Field::Helo,
+        b"LOGIN" => Field::Login,
         _ => return None,
     };
     if matches!(value.as_slice(), b"[UNAVAILABLE]" | b"[TEMPUNAVAIL]") {
         return Some((name, None));
     }
     let value = match name {
-        Name::Addr => address(&value)?,
-        Name::Port => port(value)?,
+        Field::Addr => address(&value)?,
+        Field::Port => port(value)?,
         _ if value.is_empty() || value.len() > VALUE_LIMIT => return None,
         _ => value,
     };
@@ -168,10 +168,10 @@ mod tests {
     fn attributes_are_read_and_unknown_ones_refuse_all() {
         let read = parse(b"NAME=a.example addr=192.0.2.7 PORT=25 HELO=[UNAVAILABLE]");
         let expected = vec![
-            (Name::Name, Some(b"a.example".to_vec())),
-            (Name::Addr, Some(b"192.0.2.7".to_vec())),
-            (Name::Port, Some(b"25".to_vec())),
-            (Name::Helo, None),
+            (Field::Host, Some(b"a.example".to_vec())),
+            (Field::Addr, Some(b"192.0.2.7".to_vec())),
+            (Field::Port, Some(b"25".to_vec())),
+            (Field::Helo, None),
         ];
         assert_eq!(read, Some(expected));
         for wrong in [

@@ -139,7 +139,7 @@ impl Place {
             bare_lf: BareLf::Reject,
             ways: Ways::Two {
                 local: program(&self.path("queue")),
-                accounts: Some(self.accounts()),
+                accounts: Some(Box::new(self.accounts())),
                 remote: Some(program(&self.path("remote"))),
             },
             hop: nexthop::Settings::new(b"mx.here.test", None),

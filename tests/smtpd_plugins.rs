@@ -1,0 +1,311 @@
+//! Programs that smtpd asks about a client and its commands: RCPTCHECK and the plugins of qmail-spp.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::mail::{House, files};
+use crate::popup_session::base64;
+use crate::support::{Client, libexec, script};
+
+/// A house with RCPTCHECK's program.
+fn checked(text: &str) -> House {
+    let house = House::new();
+    script(&house.path("home/check"), &format!("#!/bin/sh\n{text}\n"));
+    house
+}
+
+/// A house with plugins.
+fn plugged(file: &str) -> House {
+    let house = House::new();
+    house.control("smtpplugins", file);
+    house
+}
+
+fn begin(client: &mut Client) {
+    client.expect("220 ");
+    client.say("HELO client");
+    client.expect("250 ");
+    client.say("MAIL FROM:<s@x>");
+    client.expect("250 ");
+}
+
+/// The message that went to joe, after his recipient was accepted.
+fn deliver(client: &mut Client) {
+    client.say("DATA");
+    client.expect("354 ");
+    client.send("Subject: x\r\n\r\nhello\r\n.\r\n");
+    client.expect("250 ");
+}
+
+#[test]
+fn rcptcheck_is_asked_about_who_would_be_taken() {
+    let house = checked(
+        "echo \"$SENDER $RECIPIENT $HELO $TCPREMOTEIP $USE_FD4\" >&2
+        case $RECIPIENT in
+        joe@*) exit 0;;
+        joe-not@*) exit 100;;
+        joe-own@*) echo '551 he lives elsewhere' >&4; exit 100;;
+        joe-late@*) exit 111;;
+        joe-full@*) exit 113;;
+        joe-any@*) exit 112;;
+        joe-end@*) echo '421 enough' >&4; exit 113;;
+        *) exit 7;;
+        esac",
+    );
+    let server = house.smtp().env("RCPTCHECK", "./check").start();
+    let mut client = server.connect();
+    begin(&mut client);
+    for (recipient, reply) in [
+        ("joe@here.test", "250 ok"),
+        (
+            "joe-not@here.test",
+            "550 sorry, no mailbox here by that name (#5.1.1)",
+        ),
+        ("joe-own@here.test", "551 he lives elsewhere"),
+        ("joe-late@here.test", "451 "),
+        ("joe-full@here.test", "452 "),
+        ("joe-any@here.test", "250 ok"),
+        ("ann@here.test", "451 "),
+        // These are refused without it.
+        ("nobody@here.test", "550 "),
+        ("joe@there.test", "553 "),
+    ] {
+        client.say(&format!("RCPT TO:<{recipient}>"));
+        client.expect(reply);
+    }
+    server.wait_for("s@x joe@here.test client 127.");
+    assert!(server.wait_for("smtpd: fault ").contains("ended with 7"));
+    let log = server.log().join("\n");
+    assert!(
+        !log.contains("s@x nobody@") && !log.contains("s@x joe@there"),
+        "{log}"
+    );
+    client.say("RCPT TO:<joe-end@here.test>");
+    client.expect("421 enough");
+    assert_eq!(client.text(), "");
+}
+
+#[test]
+fn a_broken_rcptcheck_lets_nobody_in() {
+    for text in ["kill -9 $$", "exec /nonexistent/program", "sleep 60"] {
+        let house = checked(text);
+        let server = house
+            .smtp()
+            .env("RCPTCHECK", "./check")
+            .env("RCPTCHECK_TIMEOUT", "1")
+            .start();
+        let mut client = server.connect();
+        begin(&mut client);
+        let asked = Instant::now();
+        client.say("RCPT TO:<joe@here.test>");
+        client.expect("451 ");
+        assert!(asked.elapsed() < Duration::from_secs(20), "{text}");
+    }
+}
+
+#[test]
+fn who_may_relay_is_checked_only_by_choice() {
+    let house = checked("exit 100");
+    let queue = house.capturing("taken");
+    for (choice, reply) in [("0", "250 "), ("1", "550 ")] {
+        let server = house
+            .smtp()
+            .env("QMAILQUEUE", &queue)
+            .env("RCPTCHECK", "./check")
+            .env("RCPTCHECKRELAYCLIENT", choice)
+            .env("RELAYCLIENT", "")
+            .start();
+        let mut client = server.connect();
+        begin(&mut client);
+        client.say("RCPT TO:<far@there.test>");
+        client.expect(reply);
+    }
+}
+
+#[test]
+fn plugins_are_asked_at_each_step_and_only_where_they_are_enabled() {
+    let step = |name: &str| format!("[{name}]\n:echo 'step {name}' >&2\n");
+    let steps = ["connection", "helo", "auth", "mail", "rcpt", "pass", "data"];
+    let house = plugged(&steps.map(step).concat());
+    let smtpd = libexec().join("smtpd").display().to_string();
+    let play = |enabled: bool| {
+        let mut server = house
+            .smtp()
+            .handler([smtpd.as_str(), "/bin/true", "/bin/true"]);
+        if enabled {
+            server = server.env("ENABLE_SPP", "");
+        }
+        let server = server.start();
+        let mut client = server.connect();
+        client.expect("220 ");
+        client.say("HELO client");
+        client.expect("250 ");
+        client.say(&format!("AUTH PLAIN {}", base64("\0joe\0x")));
+        client.expect("235 ");
+        client.say("MAIL FROM:<s@x>");
+        client.expect("250 ");
+        client.say("RCPT TO:<joe@here.test>");
+        client.expect("250 ");
+        deliver(&mut client);
+        let log = server.log().into_iter();
+        let said = log.filter_map(|line| line.strip_prefix("step ").map(str::to_owned));
+        said.collect::<Vec<String>>()
+    };
+    assert_eq!(play(true), steps);
+    assert_eq!(play(false), Vec::<String>::new());
+}
+
+#[test]
+fn a_plugin_refuses_a_command_and_the_next_one_is_heard() {
+    let house = plugged(
+        "[helo]\n:[ \"$SMTPHELOHOST\" != bad ] || echo 'E554 not you (#5.7.1)'\n\
+         [mail]\n:[ \"$SMTPMAILFROM\" != bad@x ] || echo 'E550 not he'\n\
+         [rcpt]\n:[ \"$SMTPRCPTTO\" != ann@here.test ] || echo 'E550 not she'\n\
+         [data]\n:[ \"$SMTPRCPTCOUNT\" != 2 ] || echo 'E451 later'\n",
+    );
+    let server = house.smtp().env("ENABLE_SPP", "").start();
+    server.connect().dialogue(
+        "220 ",
+        &[
+            ("HELO bad", "554 not you (#5.7.1)"),
+            ("HELO good", "250 "),
+            ("MAIL FROM:<bad@x>", "550 not he"),
+            ("RCPT TO:<joe@here.test>", "503 "),
+            ("MAIL FROM:<s@x>", "250 "),
+            ("RCPT TO:<ann@here.test>", "550 not she"),
+            ("RCPT TO:<joe@here.test>", "250 "),
+            ("RCPT TO:<joe-x@here.test>", "250 "),
+            ("DATA", "451 later"),
+            ("RSET", "250 "),
+            ("MAIL FROM:<s@x>", "250 "),
+            ("RCPT TO:<joe@here.test>", "250 "),
+            ("DATA", "354 "),
+            (".", "250 "),
+        ],
+    );
+}
+
+#[test]
+fn a_refused_login_is_none() {
+    let house = plugged("[auth]\n:[ \"$SMTPAUTHUSER\" != joe ] || echo 'E535 not today'\n");
+    let queue = house.capturing("taken");
+    let smtpd = libexec().join("smtpd").display().to_string();
+    let server = house
+        .smtp()
+        .handler([smtpd.as_str(), "/bin/true", "/bin/true"])
+        .env("QMAILQUEUE", queue)
+        .env("ENABLE_SPP", "")
+        .start();
+    server.connect().dialogue(
+        "220 ",
+        &[
+            (
+                &format!("AUTH PLAIN {}", base64("\0joe\0x")),
+                "535 not today",
+            ),
+            ("MAIL FROM:<s@x>", "250 "),
+            ("RCPT TO:<far@there.test>", "553 "),
+            ("RSET", "250 "),
+            (&format!("AUTH PLAIN {}", base64("\0ann\0x")), "235 "),
+            ("MAIL FROM:<s@x>", "250 "),
+            ("RCPT TO:<far@there.test>", "250 "),
+        ],
+    );
+}
+
+#[test]
+fn header_fields_addresses_and_variables_go_to_the_queue_program() {
+    let house = plugged(
+        "[mail]\n:echo HX-Spam: yes; echo Snote=\"$SMTPMAILFROM\"; echo Cother@x\n\
+         [rcpt]\n:[ \"$SMTPRCPTTO\" = joe@here.test ] && echo Cann@here.test\n",
+    );
+    house.capturing("taken");
+    let queue = house.path("noting");
+    let text = format!(
+        "#!/bin/sh\nprintf %s \"$note\" >'{}/note'\nexec '{}'\n",
+        house.path("taken").display(),
+        house.path("taken-queue").display()
+    );
+    script(&queue, &text);
+    let server = house
+        .smtp()
+        .env("QMAILQUEUE", queue)
+        .env("ENABLE_SPP", "")
+        .start();
+    let mut client = server.connect();
+    begin(&mut client);
+    client.say("RCPT TO:<joe@here.test>");
+    client.expect("250 ");
+    deliver(&mut client);
+    assert_eq!(house.captured("taken"), ["Fother@x|Tann@here.test||"]);
+    let note = fs::read_to_string(house.path("taken/note")).unwrap();
+    assert_eq!(note, "s@x");
+    let message = files(&house.path("taken"))
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|end| end == "message"))
+        .unwrap();
+    let text = fs::read_to_string(message).unwrap();
+    assert!(text.starts_with("Received: "), "{text}");
+    assert!(
+        text.contains("\nX-Spam: yes\nSubject: x\n\nhello\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn o_leaves_our_own_checks_out() {
+    let house =
+        plugged("[rcpt]\n:[ \"$SMTPRCPTTO $SMTPRCPTHOSTSOK\" = 'far@there.test 0' ] && echo O\n");
+    let queue = house.capturing("taken");
+    let server = house
+        .smtp()
+        .env("QMAILQUEUE", queue)
+        .env("ENABLE_SPP", "")
+        .start();
+    let mut client = server.connect();
+    begin(&mut client);
+    for (recipient, reply) in [("far@there.test", "250 "), ("near@there.test", "553 ")] {
+        client.say(&format!("RCPT TO:<{recipient}>"));
+        client.expect(reply);
+    }
+}
+
+#[test]
+fn a_plugin_ends_the_session_with_a_word_or_without() {
+    for (line, last) in [(":echo R421 go away", "421 go away\r\n"), (":echo D", "")] {
+        let house = plugged(&format!("[rcpt]\n{line}"));
+        let server = house.smtp().env("ENABLE_SPP", "").start();
+        let mut client = server.connect();
+        begin(&mut client);
+        client.say("RCPT TO:<joe@here.test>");
+        assert_eq!(client.text(), last);
+        let line = server.wait_for("smtpd: end ");
+        assert!(line.contains("plugin"), "{line}");
+    }
+    let house = plugged("[connection]\n:echo E554 not here\n");
+    let server = house.smtp().env("ENABLE_SPP", "").start();
+    assert_eq!(server.connect().text(), "554 not here\r\n");
+}
+
+#[test]
+fn a_plugin_that_fails_refuses_for_now() {
+    for line in [
+        "/nonexistent/plugin",
+        ":exit 120",
+        ":kill -9 $$",
+        ":no-such-command-here",
+    ] {
+        let house = plugged(&format!("[rcpt]\n{line}"));
+        let server = house.smtp().env("ENABLE_SPP", "").start();
+        let mut client = server.connect();
+        begin(&mut client);
+        client.say("RCPT TO:<joe@here.test>");
+        client.expect("451 ");
+        let fault = server.wait_for("smtpd: fault ");
+        assert!(fault.contains(&format!("plugin {line}")), "{fault}");
+    }
+    let house = House::new();
+    let done = house.smtpd("QUIT\r\n").env("ENABLE_SPP", "").done();
+    assert_eq!(done.out(), "421 unable to read controls (#4.3.0)\r\n");
+    assert!(done.err().contains("control/smtpplugins"), "{}", done.err());
+}
