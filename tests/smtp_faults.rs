@@ -170,7 +170,7 @@ fn at_each_call(
 fn every(step: usize, first: &str, at: usize, calls: &[String]) -> bool {
     let start = calls.iter().position(|call| call == first);
     let at = at.checked_sub(start.expect("the program does its work"));
-    at.is_some_and(|at| at % step == 0)
+    at.is_some_and(|at| at.is_multiple_of(step))
 }
 
 /// The calls that want room on a disk.
@@ -220,7 +220,7 @@ fn the_tracer_strikes_where_it_says() {
 fn killed_before_any_call_maildir_queue_leaves_nothing_half() {
     let site = Site::new(1000);
     let _disk = Mounted::memory(&site);
-    let choose = |at: usize, calls: &[String]| every(1, "umask", at, calls) || at % 10 == 0;
+    let choose = |at: usize, calls: &[String]| every(1, "umask", at, calls) || at.is_multiple_of(10);
     let Some(tally) = at_each_call(&site, QUEUE, &["before"], Some(&choose)) else {
         return;
     };

@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use accounts::{Found, address as envelope};
+use accounts::{Found, Mailbox, address as envelope};
+use maildir::quota::{self, Limits};
 use smtp::address;
 
 use crate::hosts::Route;
@@ -62,6 +63,8 @@ pub struct Known<'a> {
     pub sender: &'a [u8],
     /// What the client calls itself.
     pub helo: &'a [u8],
+    /// How large the message is, as far as the client has said.
+    pub size: u64,
     /// A plugin has vouched for the sender: our lists of senders are not asked.
     pub vouched_sender: bool,
     /// A plugin has vouched for the recipient: whatever he is, he is taken.
@@ -98,7 +101,8 @@ pub fn decide(settings: &Settings, known: Known<'_>, recipient: &[u8]) -> Decisi
         return Decision::Bad(replies::SYNTAX);
     }
     if known.vouched_recipient {
-        return way(settings, recipient, settings.hosts.route(recipient, true));
+        let route = settings.hosts.route(recipient, true);
+        return way(settings, recipient, known.size, route);
     }
     let route = settings.hosts.route(recipient, relay);
     if !matches!(route, Route::Refused | Route::Unknown(_)) {
@@ -111,14 +115,14 @@ pub fn decide(settings: &Settings, known: Known<'_>, recipient: &[u8]) -> Decisi
             Err(error) => return Refusal::fault(replies::NO_LOOKUP, error.to_string()),
         }
     }
-    way(settings, recipient, route)
+    way(settings, recipient, known.size, route)
 }
 
-fn way(settings: &Settings, recipient: &[u8], route: Route) -> Decision {
+fn way(settings: &Settings, recipient: &[u8], size: u64, route: Route) -> Decision {
     match route {
         Route::Refused => Refusal::plain(replies::NO_GATEWAY),
         Route::Unknown(error) => Refusal::fault(replies::NO_MORE_RCPTHOSTS, error.to_string()),
-        Route::Local => local(settings, recipient),
+        Route::Local => local(settings, recipient, size),
         Route::Remote if settings.ways.of(Side::Remote).is_none() => {
             Refusal::plain(replies::NO_WAY_OUT)
         }
@@ -126,14 +130,28 @@ fn way(settings: &Settings, recipient: &[u8], route: Route) -> Decision {
     }
 }
 
-fn local(settings: &Settings, recipient: &[u8]) -> Decision {
+fn local(settings: &Settings, recipient: &[u8], size: u64) -> Decision {
     let Some(accounts) = settings.ways.accounts() else {
         return Decision::Take(Side::Local);
     };
     let (local, _) = envelope::split(recipient);
     match accounts.resolve(local) {
+        Ok(Found::Mailboxes(mailboxes)) if mailboxes.iter().any(|one| is_full(one, size)) => {
+            Refusal::plain(replies::FULL)
+        }
         Ok(Found::Mailboxes(_)) => Decision::Take(Side::Local),
         Ok(Found::Unknown) => Refusal::plain(replies::NO_MAILBOX),
         Err(error) => Refusal::fault(replies::NO_LOOKUP, error.to_string()),
     }
+}
+
+/// Whether a mailbox has surely no room for the message. What cannot be told here the delivery decides.
+fn is_full(mailbox: &Mailbox, size: u64) -> bool {
+    mailbox.quota.is_some_and(|quota| {
+        let limits = Limits {
+            bytes: quota.bytes,
+            messages: quota.messages,
+        };
+        quota::would_exceed(&mailbox.inbox, &limits, size).unwrap_or(false)
+    })
 }

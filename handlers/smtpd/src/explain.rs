@@ -197,6 +197,7 @@ fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log
     // The name in HELO is not among the words: the address in brackets is what a client says who
     // has none.
     let known = Known {
+        size: 0,
         sender: &sender,
         helo: &[b"[", words.ip.as_slice(), b"]"].concat(),
         vouched_sender: false,

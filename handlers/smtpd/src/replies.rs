@@ -42,6 +42,8 @@ pub const BAD_HELLO: &str = "553 sorry, your HELO host name is in my badhelo lis
 pub const BAD_RECIPIENT: &str = "553 sorry, this recipient is in my badrecipientto list (#5.7.1)";
 /// No such user.
 pub const NO_MAILBOX: &str = "550 sorry, no mailbox here by that name (#5.1.1)";
+/// His quota is used up.
+pub const FULL: &str = "552 sorry, that mailbox is full (#5.2.2)";
 /// Users cannot be looked up.
 pub const NO_LOOKUP: &str = "451 sorry, unable to look up that mailbox (#4.3.0)";
 /// More recipients than one message may have.

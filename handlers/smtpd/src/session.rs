@@ -18,16 +18,16 @@ use std::time::Instant;
 
 use chain::tls::Door;
 use chain::{Env, Joint};
-use nexthop::Client;
 use os::Exit;
 use smtp::address::MailParameters;
 use smtp::enhanced::{self, Status};
 use wire::command::{self, Next, Verb};
 use wire::{Conn, Line, Log, Ready, Trouble};
+use zeroize::Zeroize;
 
 use crate::data::Receiving;
 use crate::replies;
-use crate::settings::Settings;
+use crate::settings::{Client, Settings};
 use crate::ways::Side;
 
 /// The most bytes of a command line, without its end.
@@ -129,7 +129,7 @@ pub(crate) enum AtHop {
     #[default]
     Nothing,
     /// It has accepted the sender.
-    Begun(Side, Box<Client>),
+    Begun(Side, Box<nexthop::Client>),
     /// It cannot be asked, or has refused the sender: all recipients are told so.
     Refused(Side, crate::handoff::Failure),
 }
@@ -168,9 +168,11 @@ pub struct Session {
     /// A message that comes in chunks.
     pub(crate) receiving: Option<Receiving>,
     /// The next hop of one side, which waits for another transaction.
-    pub(crate) idle: Option<(Side, Box<Client>)>,
+    pub(crate) idle: Option<(Side, Box<nexthop::Client>)>,
     /// Who has logged in.
     pub(crate) user: Option<Vec<u8>>,
+    /// What was known of the client before that.
+    pub(crate) before_login: Option<Client>,
     /// Why the client is refused for its address, once that was looked up: a reply.
     pub(crate) listed: Option<Option<String>>,
     /// MAIL was refused, and commands that were sent before that was known follow.
@@ -196,6 +198,7 @@ impl Session {
             receiving: None,
             idle: None,
             user: None,
+            before_login: None,
             listed: None,
             mail_refused: false,
             counts: Counts::default(),
@@ -266,10 +269,13 @@ impl Session {
             Ok(Line::Whole) if line.contains(&0) => self.bad(replies::NUL),
             Ok(Line::Whole) => {
                 let (verb, argument) = command::split(line);
-                match command::find(VERBS, verb) {
+                let next = match command::find(VERBS, verb) {
                     Some(verb) => (verb.run)(self, argument),
                     None => self.bad(replies::UNIMPLEMENTED),
-                }
+                };
+                // It may have been AUTH, with a password.
+                line.zeroize();
+                next
             }
         }
     }

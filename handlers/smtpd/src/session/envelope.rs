@@ -141,6 +141,7 @@ impl Session {
         let known = Known {
             sender: &mail.sender,
             helo: self.hello.name.as_deref().unwrap_or_default(),
+            size: mail.parameters.size.unwrap_or(0),
             vouched_sender: mail.vouched,
             vouched_recipient,
         };

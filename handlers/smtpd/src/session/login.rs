@@ -69,7 +69,9 @@ impl Session {
             }
         };
         let initial = (!initial.is_empty()).then_some(initial);
-        let credentials = match self.exchange(mechanism, initial, &challenge) {
+        let shown = self.exchange(mechanism, initial, &challenge);
+        self.forget_secret();
+        let credentials = match shown {
             Ok(Ok(credentials)) => credentials,
             Ok(Err(sasl::Fault::Cancelled)) => return self.bad(replies::AUTH_CANCELLED),
             Ok(Err(_)) => return self.bad(replies::BAD_RESPONSE),
@@ -153,6 +155,7 @@ impl Session {
 
     /// `user` is who speaks from now on.
     pub(super) fn enter(&mut self, user: Vec<u8>) {
+        self.before_login = Some(self.settings.client.clone());
         for name in NAME_VARIABLES {
             self.means.env.set(name, &user);
         }
@@ -166,16 +169,28 @@ impl Session {
 
     /// Nobody has logged in any more, as before TLS.
     pub(super) fn log_out(&mut self) {
-        if self.user.take().is_some() {
-            for name in NAME_VARIABLES
-                .into_iter()
-                .chain(["SMTPAUTHMETHOD", "RELAYCLIENT"])
-            {
-                self.means.env.remove(name);
-            }
-            self.settings.client.relay = None;
-            self.settings.client.info = None;
+        self.user = None;
+        let Some(before) = self.before_login.take() else {
+            return;
+        };
+        let env = &mut self.means.env;
+        for name in NAME_VARIABLES.into_iter().chain(["SMTPAUTHMETHOD"]) {
+            env.remove(name);
         }
+        if let Some(info) = &before.info {
+            env.set("TCPREMOTEINFO", info);
+        }
+        if before.relay.is_none() {
+            env.remove("RELAYCLIENT");
+        }
+        self.settings.client = before;
+    }
+
+    /// Overwrites what was read of a secret. What the client sent behind it is not lost.
+    fn forget_secret(&mut self) {
+        let ahead = zeroize::Zeroizing::new(self.conn.ahead().to_vec());
+        self.conn.wipe();
+        self.conn.resume(&ahead);
     }
 
     fn not_him(&mut self, login: &[u8], mechanism: Mechanism, why: &str) -> Next {

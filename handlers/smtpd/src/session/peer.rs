@@ -47,6 +47,7 @@ impl Session {
             self.set_attribute(name, value, &mut hello);
         }
         self.hello = hello;
+        self.listed = None;
         self.log
             .event("xclient")
             .field("client", &self.settings.client.ip)
