@@ -56,7 +56,8 @@ export SUPERD_LEFT_OUT := $(abspath target/left-out)
 MANDOC = $(SUPERD_PEERS)/bin/mandoc
 FUZZ_SECONDS ?= 60
 # The benchmark: which parts (see bench/run); its size: rounds, connections a turn, lines of rules to compile, POP3
-# logins a turn, messages of the large mailbox (SMALL=1: small ones); a folder with qmail-popup and qmail-pop3d.
+# logins a turn, messages of the large mailbox (SMALL=1: small ones), messages a turn by SMTP; a folder with qmail-popup
+# and qmail-pop3d; the home of a qmail.
 PARTS ?= all
 ROUNDS ?= 5
 TOTAL ?= 4000
@@ -64,7 +65,9 @@ RULES ?= 1000000
 LOGINS ?= 2000
 MAILBOX ?= 100000
 SMALL ?=
+MESSAGES ?= 1000
 BENCH_C_CHAIN ?=
+BENCH_QMAIL ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 # Cargo uses all cores by itself, and the order of the checks is the order of their output.
@@ -84,7 +87,7 @@ help:
 	@echo "make install      install below $(PREFIX) (PREFIX=, DESTDIR=); make uninstall takes it away"
 	@echo "make test         all checks: format, lints, tests beside the originals, man pages, sample rules"
 	@echo "make demo         run the demonstration; make demo-check runs it as a test"
-	@echo "make bench        compare speed with tcpserver, Dovecot and others (PARTS=pop3, MAILBOX=20000: see bench/README.md)"
+	@echo "make bench        compare speed with tcpserver, Dovecot, Postfix (PARTS=smtp, MAILBOX=20000: see bench/README.md)"
 	@echo "make soak         the long tests"
 	@echo "make fuzz         each fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS=)"
 	@echo "make clean        remove what was built and fetched"
@@ -204,7 +207,7 @@ demo-check: build
 
 bench: build peers
 	@PARTS="$(PARTS)" ROUNDS=$(ROUNDS) TOTAL=$(TOTAL) RULES=$(RULES) LOGINS=$(LOGINS) MAILBOX=$(MAILBOX) SMALL=$(SMALL) \
-		BENCH_C_CHAIN=$(BENCH_C_CHAIN) sh bench/run $(SUPERD) $(SUPERD_PEERS)/bin
+		MESSAGES=$(MESSAGES) BENCH_C_CHAIN=$(BENCH_C_CHAIN) BENCH_QMAIL=$(BENCH_QMAIL) sh bench/run $(SUPERD) $(SUPERD_PEERS)/bin
 
 soak: build peers
 	@echo "running the long tests"

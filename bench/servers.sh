@@ -9,7 +9,7 @@ fail() {
     echo "bench: $*" >&2
     stop_all
     sleep 0.5
-    cat "$work"/said.* "$work"/*/dovecot.log "$work"/*/postfix.log 2>/dev/null | tail -n 10 >&2
+    cat "$work/${server:-}"/*.log "$work"/said.* 2>/dev/null | tail -n 10 >&2
     exit 1
 }
 note() { echo "$*" >>"$work/notes"; }

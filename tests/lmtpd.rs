@@ -815,7 +815,7 @@ fn whoever_is_killed_what_was_promised_is_there_and_nothing_is_half_there() {
 #[test]
 fn soak_whoever_is_killed_what_was_promised_is_there() {
     if soak() {
-        kill_at_many_instants(300);
+        kill_at_many_instants(100);
     }
 }
 

@@ -75,6 +75,7 @@ mod relay_direct;
 mod relay_others;
 mod relay_shell;
 mod smtp_faults;
+mod smtp_story;
 mod smtpd_delivery;
 mod smtpd_plugins;
 mod smtpd_programs;

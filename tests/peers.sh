@@ -9,7 +9,8 @@
 #   DIR/bin       one entry a program: a link, or a wrapper that points it to its libraries
 #                 (bin/dovecot CONFIG: Dovecot in the foreground; tests/support/dovecot.sh makes a CONFIG;
 #                 bin/dovecot-imap CONFIG: its IMAP behind another login;
-#                 bin/postfix CONFIG_DIRECTORY: Postfix in the foreground, see tests/support/postfix.sh)
+#                 bin/postfix CONFIG_DIRECTORY: Postfix in the foreground, see tests/support/postfix.sh;
+#                 bin/postfix-sendmail CONFIG_DIRECTORY WORDS...: its sendmail)
 #   DIR/MISSING   one line for each program that could not be had, with the reason; empty when all is there
 #   DIR/stamp     what DIR was made from; while it fits, the next call has nothing to do
 #
@@ -243,7 +244,14 @@ case \$1 in
 esac
 exec '$parts/sbin/master' -c "\$1"
 WRAPPER
-        chmod 755 "$bin/postfix"
+        cat >"$bin/postfix-sendmail" <<WRAPPER
+#!/bin/sh
+# postfix-sendmail CONFIG_DIRECTORY WORDS...: its sendmail. Who runs it must be in the group setgid_group.
+export LD_LIBRARY_PATH='$parts:$libraries' MAIL_CONFIG="\$1"
+shift
+exec '$root/usr/sbin/sendmail' "\$@"
+WRAPPER
+        chmod 755 "$bin/postfix" "$bin/postfix-sendmail"
         ;;
     git) # send-email may have come alone, for a git of the machine's
         core=$root/usr/lib/git-core

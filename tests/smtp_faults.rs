@@ -220,7 +220,8 @@ fn the_tracer_strikes_where_it_says() {
 fn killed_before_any_call_maildir_queue_leaves_nothing_half() {
     let site = Site::new(1000);
     let _disk = Mounted::memory(&site);
-    let choose = |at: usize, calls: &[String]| every(1, "umask", at, calls) || at.is_multiple_of(10);
+    let choose =
+        |at: usize, calls: &[String]| every(1, "umask", at, calls) || at.is_multiple_of(10);
     let Some(tally) = at_each_call(&site, QUEUE, &["before"], Some(&choose)) else {
         return;
     };

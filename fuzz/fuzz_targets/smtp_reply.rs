@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
     assert!(reply.text.len() <= TEXT_BYTES);
     assert!(reply.text.iter().all(|byte| (b' '..=b'~').contains(byte)));
     if let Some(enhanced) = reply.enhanced {
-        assert_eq!(enhanced.0[0], reply.code / 100);
+        assert_eq!(enhanced.class, reply.code / 100);
     }
     let shown = reply.to_string();
     assert!(shown.starts_with(&reply.code.to_string()) && !shown.contains(['\r', '\n']));

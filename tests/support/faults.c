@@ -8,10 +8,12 @@
  *
  *   before   the process is killed (SIGKILL) and the call is not done
  *   after    the call is done and the process is killed
- *   short    a call that writes, or reads, does half of what it was asked for
+ *   short    a call that writes, or reads, does half of what it was asked for; but for a socket that
+ *            keeps records, where that would be none of the kernel's doing
  *   ENOSPC   or another name, or a number: the call is not done and fails so. close is done, and
  *            says so nonetheless: on Linux the descriptor is gone then. A call that cannot fail
- *            (exit, the return from a signal, what a C library does before main) is let be.
+ *            (exit, the return from a signal, what a C library does before main, close of a directory)
+ *            is let be.
  *   none     nothing
  *
  * REPORT is made at the beginning, and written at the end: a line a call counted, the number of the
@@ -32,6 +34,8 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -54,6 +58,7 @@ struct call {
 	int task;
 	int struck;
 	unsigned long long number;
+	unsigned long long first;	/* its first argument */
 };
 
 static struct task tasks[TASKS];
@@ -146,6 +151,36 @@ static int can_be_short(unsigned long long number)
 	return one_of(number, list, sizeof list / sizeof *list);
 }
 
+/* Whether a descriptor of a process is a socket that sends records and no stream. */
+static int keeps_records(pid_t id, int fd)
+{
+	int type = SOCK_STREAM, copy = -1;
+#ifdef SYS_pidfd_getfd
+	socklen_t size = sizeof type;
+	int process = syscall(SYS_pidfd_open, id, 0);
+
+	if (process >= 0)
+		copy = syscall(SYS_pidfd_getfd, process, fd, 0);
+	if (copy >= 0 && getsockopt(copy, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+		type = SOCK_STREAM;
+	close(copy);
+	close(process);
+#else
+	(void)id, (void)fd, (void)copy;
+#endif
+	return type != SOCK_STREAM;
+}
+
+/* Closing tells of writes that were not finished, and a directory has none. */
+static int is_directory(pid_t id, int fd)
+{
+	char path[64];
+	struct stat what_it_is;
+
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)id, fd);
+	return stat(path, &what_it_is) == 0 && S_ISDIR(what_it_is.st_mode);
+}
+
 /* The registers of a call: its number, its third argument, its result. */
 #if defined __x86_64__
 typedef struct user_regs_struct registers;
@@ -224,7 +259,7 @@ static void strike(struct task *task, struct call *call)
 		task->kill = 1;
 		break;
 	case SHORT:
-		if (!can_be_short(call->number))
+		if (!can_be_short(call->number) || keeps_records(task->id, call->first))
 			return;
 		get(task->id, &all);
 		if (THIRD(all) < 2)
@@ -234,6 +269,8 @@ static void strike(struct task *task, struct call *call)
 		break;
 	case ERROR:
 		if (cannot_fail(call->number))
+			return;
+		if (call->number == SYS_close && is_directory(task->id, call->first))
 			return;
 		if (call->number != SYS_close)
 			skip_call(task->id);
@@ -251,7 +288,7 @@ static int watched(const struct task *task)
 	return (only < 0 || task->number == only) && (strike_at == 0 || call_count < strike_at);
 }
 
-static void call_begins(struct task *task, unsigned long long number)
+static void call_begins(struct task *task, const struct __ptrace_syscall_info *info)
 {
 	struct call *call;
 
@@ -260,7 +297,9 @@ static void call_begins(struct task *task, unsigned long long number)
 	if (call_count == CALLS)
 		fail("more than %d calls", CALLS);
 	call = &calls[call_count++];
-	*call = (struct call){.task = task->number, .number = number};
+	*call = (struct call){
+		.task = task->number, .number = info->entry.nr, .first = info->entry.args[0],
+	};
 	if (call_count == strike_at)
 		strike(task, call);
 }
@@ -286,7 +325,7 @@ static void at_call(struct task *task)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->id, sizeof info, &info) <= 0)
 		return;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-		call_begins(task, info.entry.nr);
+		call_begins(task, &info);
 	else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
 		call_ends(task);
 }

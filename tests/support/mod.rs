@@ -19,6 +19,7 @@ pub mod ident;
 pub mod imap;
 pub mod log;
 pub mod place;
+pub mod postfix;
 pub mod run;
 pub mod server;
 pub mod sides;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::reply::{Enhanced, Reply};
+use smtp::enhanced::Status;
+
+use crate::reply::Reply;
 
 /// Why a next hop has not taken something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +36,16 @@ impl Failure {
     }
 
     /// What is not even asked for, because no hop could take it.
-    pub(crate) fn impossible(hop: &str, enhanced: [u16; 3], text: &str) -> Failure {
+    pub(crate) fn impossible(hop: &str, [class, subject, detail]: [u16; 3], text: &str) -> Failure {
         Failure {
             permanent: true,
             reply: Some(Reply {
                 code: 553,
-                enhanced: Some(Enhanced(enhanced)),
+                enhanced: Some(Status {
+                    class,
+                    subject,
+                    detail,
+                }),
                 text: text.as_bytes().to_vec(),
             }),
             reason: format!("{hop} was not asked: {text}"),

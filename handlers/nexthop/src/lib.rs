@@ -34,6 +34,6 @@ pub mod ways;
 
 pub use client::{Client, MailParameters, Verdict};
 pub use failure::Failure;
-pub use reply::{Enhanced, Reply};
+pub use reply::Reply;
 pub use settings::{Credentials, Limits, Settings};
 pub use ways::{Hop, Place, Protocol, Security, Way, WayError};

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use smtp::enhanced::Status;
+
 /// The most lines of a reply.
 pub const LINES: usize = 100;
 
@@ -14,24 +16,13 @@ pub const LINE_BYTES: usize = 2048;
 /// The most bytes of a text that are kept.
 pub const TEXT_BYTES: usize = 400;
 
-/// An enhanced status code (RFC 3463): class, subject, detail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Enhanced(pub [u16; 3]);
-
-impl fmt::Display for Enhanced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [class, subject, detail] = self.0;
-        write!(f, "{class}.{subject}.{detail}")
-    }
-}
-
 /// A reply as far as it is passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// From 200 to 599.
     pub code: u16,
     /// The enhanced code at the beginning of the text, if it is of the class of `code`.
-    pub enhanced: Option<Enhanced>,
+    pub enhanced: Option<Status>,
     /// All lines in one, without the codes: printable ASCII, at most [`TEXT_BYTES`].
     pub text: Vec<u8>,
 }
@@ -209,20 +200,9 @@ fn enhanced_end(line: &[u8]) -> Option<usize> {
 }
 
 /// The enhanced code that a line begins with, if it is one of the class of `code`.
-fn enhanced(code: u16, line: &[u8]) -> Option<Enhanced> {
-    let word = &line[..enhanced_end(line)?];
-    let mut numbers = [0; 3];
-    let mut fields = word.split(|&byte| byte == b'.');
-    for number in &mut numbers {
-        let field = fields.next()?;
-        if field.is_empty() || field.len() > 3 || !field.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        *number = field
-            .iter()
-            .fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
-    }
-    (fields.next().is_none() && numbers[0] == code / 100).then_some(Enhanced(numbers))
+fn enhanced(code: u16, line: &[u8]) -> Option<Status> {
+    let status = Status::parse(&line[..enhanced_end(line)?])?;
+    (status.class == code / 100).then_some(status)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Transactions that go well.
 
-use nexthop::{Enhanced, MailParameters, Verdict};
+use nexthop::{MailParameters, Verdict};
+use smtp::enhanced::Status;
 
 use crate::hop::{Peer, Server};
 
@@ -44,7 +45,7 @@ fn a_message_goes_out_and_the_reply_comes_back_for_each_recipient() {
         panic!("{verdicts:?}");
     };
     assert_eq!(first, second);
-    assert_eq!(first.enhanced, Some(Enhanced([2, 0, 0])));
+    assert_eq!(first.enhanced, Status::parse(b"2.0.0"));
     assert_eq!(first.text, b"queued as 1");
     client.quit();
     assert_eq!(server.done(), b"Subject: x\r\n\r\n..dot\r\nlast\r\n.\r\n");
