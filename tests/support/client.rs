@@ -57,6 +57,13 @@ impl Client {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
+    /// Sends bytes in a thread of its own, while replies are read in this one. A server that closes before has
+    /// not read them all.
+    pub fn send_aside(&self, bytes: Vec<u8>) {
+        let mut stream = self.stream.get_ref().try_clone().unwrap();
+        std::thread::spawn(move || stream.write_all(&bytes));
+    }
+
     /// Sends a line with CR LF.
     pub fn say(&mut self, line: &str) {
         self.send(format!("{line}\r\n"));

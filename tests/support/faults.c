@@ -13,7 +13,7 @@
  *   ENOSPC   or another name, or a number: the call is not done and fails so. close is done, and
  *            says so nonetheless: on Linux the descriptor is gone then. A call that cannot fail
  *            (exit, the return from a signal, what a C library does before main, close of a directory)
- *            is let be.
+ *            is let be; brk, which has no errors, leaves everything as it is.
  *   none     nothing
  *
  * REPORT is made at the beginning, and written at the end: a line a call counted, the number of the
@@ -181,14 +181,16 @@ static int is_directory(pid_t id, int fd)
 	return stat(path, &what_it_is) == 0 && S_ISDIR(what_it_is.st_mode);
 }
 
-/* The registers of a call: its number, its third argument, its result. */
+/* The registers of a call: its number, its first and its third argument, its result. */
 #if defined __x86_64__
 typedef struct user_regs_struct registers;
 #define NUMBER(r) ((r).orig_rax)
+#define FIRST(r) ((r).rdi)
 #define THIRD(r) ((r).rdx)
 #define RESULT(r) ((r).rax)
 #elif defined __aarch64__
 typedef struct user_regs_struct registers;
+#define FIRST(r) ((r).regs[0])
 #define THIRD(r) ((r).regs[2])
 #define RESULT(r) ((r).regs[0])
 #ifndef NT_ARM_SYSTEM_CALL
@@ -272,6 +274,12 @@ static void strike(struct task *task, struct call *call)
 			return;
 		if (call->number == SYS_close && is_directory(task->id, call->first))
 			return;
+		if (call->number == SYS_brk) {
+			get(task->id, &all);
+			FIRST(all) = 0;
+			set(task->id, &all);
+			break;
+		}
 		if (call->number != SYS_close)
 			skip_call(task->id);
 		task->replace = 1;

@@ -36,6 +36,7 @@ pub mod settings;
 pub mod spp;
 pub mod ways;
 
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use chain::Call;
@@ -49,8 +50,27 @@ use crate::settings::{Settings, SettingsError, World};
 /// How long a client may take to read that it is not served.
 const REFUSAL_TIME: Duration = Duration::from_secs(60);
 
-/// The program. Its words are a checkpassword program and what that is to run, for AUTH.
+/// What stands behind the name.
+const USAGE: &str = "[ checkprogram subprogram [ arg ... ] ] | --check [ checkprogram ... ] \
+    | --explain [ -x rules.cdb ] ip from to | --make-cdb list";
+
+/// The program. Its words are a checkpassword program and what that is to run, for AUTH; or, for
+/// people, one of the options that answer a question and serve nobody.
 pub fn main(mut call: Call) -> Exit {
+    if let Some((first, rest)) = call.args.split_first()
+        && first.as_bytes().starts_with(b"-")
+    {
+        return match first.as_bytes() {
+            b"--check" => check::main(&call, rest),
+            b"--explain" => explain::main(&call, rest),
+            b"--make-cdb" => make_cdb::main(&call, rest),
+            _ => {
+                let name = &call.name;
+                os::log::say(format!("{name}: usage: {name} {USAGE}\n").as_bytes());
+                Exit::PERMANENT
+            }
+        };
+    }
     let _ = os::signals::ignore_pipe();
     let _ = os::signals::default_child();
     // A log file of limited size is no reason to die.
