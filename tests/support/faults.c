@@ -52,6 +52,8 @@ struct task {
 	int counting;	/* the program's own first exec is done */
 	int replace;	/* the result of the call that it is in is not its own */
 	int kill;	/* once the call that it is in is done */
+	int restore;	/* the first or third argument that was changed for the call that it is in */
+	unsigned long long argument;	/* what it was */
 };
 
 struct call {
@@ -266,6 +268,8 @@ static void strike(struct task *task, struct call *call)
 		get(task->id, &all);
 		if (THIRD(all) < 2)
 			return;
+		task->restore = 3;
+		task->argument = THIRD(all);
 		THIRD(all) /= 2;
 		set(task->id, &all);
 		break;
@@ -276,6 +280,8 @@ static void strike(struct task *task, struct call *call)
 			return;
 		if (call->number == SYS_brk) {
 			get(task->id, &all);
+			task->restore = 1;
+			task->argument = FIRST(all);
 			FIRST(all) = 0;
 			set(task->id, &all);
 			break;
@@ -291,7 +297,7 @@ static void strike(struct task *task, struct call *call)
 /* Whether its calls are of interest still. */
 static int watched(const struct task *task)
 {
-	if (task->replace || task->kill)
+	if (task->replace || task->kill || task->restore)
 		return 1;
 	return (only < 0 || task->number == only) && (strike_at == 0 || call_count < strike_at);
 }
@@ -321,6 +327,16 @@ static void call_ends(struct task *task)
 		RESULT(all) = -error;
 		set(task->id, &all);
 		task->replace = 0;
+	}
+	if (task->restore) {
+		/* Compilers rely on it that a call changes no argument; but where the result stands. */
+		get(task->id, &all);
+		if (task->restore == 3)
+			THIRD(all) = task->argument;
+		else if (&FIRST(all) != &RESULT(all))
+			FIRST(all) = task->argument;
+		set(task->id, &all);
+		task->restore = 0;
 	}
 	if (task->kill)
 		kill(task->id, SIGKILL);

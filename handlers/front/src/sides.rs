@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use chain::apart::{self, Speaker};
+use chain::tls::Door;
 use os::Exit;
 use os::identity::Identity;
 use os::process::Side;
@@ -15,16 +17,12 @@ use crate::desk::{Decision, Desk};
 use crate::dialogue::{Answer, Came, Refusal, Talk, Terms};
 use crate::settings::Settings;
 use crate::{Protocol, Ready, record};
-use chain::tls::Door;
 
 /// How long a client may take to read that it is not served.
 const LAST_WORDS: Duration = Duration::from_secs(60);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(60);
-
-/// How long a process takes at most from closing its descriptors to its end.
-const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// The parent's clock runs this much longer than the child's: the child says its last words in it.
 const GRACE: Duration = Duration::from_secs(150);
@@ -83,7 +81,7 @@ pub(crate) fn apart(mut ready: Ready, mut log: Log, protocol: &Protocol, who: Id
         Ok(((ours, theirs), Side::Parent(pid))) => {
             drop(theirs);
             ready.say_warnings(&mut log);
-            decide(ready, log, protocol, ours, Speaker(pid))
+            decide(ready, log, protocol, ours, Speaker::new(pid))
         }
         Err(error) => {
             let reason = format!("unable to fork: {}", os::reason(&error));
@@ -173,19 +171,11 @@ fn speak(ready: Ready, log: &mut Log, protocol: &Protocol, who: Identity, desk: 
     }
 }
 
-/// Becomes `who`, and nothing that this process could do for somebody else is left.
+/// Gives up everything but the way to the parent and to TLS.
 fn give_up(who: Identity, desk: BorrowedFd<'_>, door: Option<&Door>) -> Result<(), String> {
     let mut keep = vec![desk];
-    if let Some(door) = door {
-        keep.extend(door.descriptors());
-    }
-    let failed = |error: io::Error| format!("unable to give up privileges: {}", os::reason(&error));
-    os::fd::close_all_but(&keep).map_err(failed)?;
-    os::identity::become_user(who).map_err(|error| error.to_string())?;
-    os::process::no_new_privileges().map_err(failed)?;
-    os::process::not_dumpable().map_err(failed)?;
-    os::process::no_children().map_err(failed)?;
-    os::process::end_with_parent().map_err(failed)
+    keep.extend(door.iter().flat_map(|door| door.descriptors()));
+    apart::give_up(who, &keep)
 }
 
 /// Waits for the parent's answer, as long as that takes: a foreign chain may serve a whole session.
@@ -222,40 +212,12 @@ fn answer_of(byte: u8) -> Option<Answer> {
     Some(Answer { why, last })
 }
 
-/// The child that speaks with the client, as its parent sees it.
-struct Speaker(i32);
-
-impl Speaker {
-    /// Ends it, whatever it is doing.
-    fn end(self) {
-        let _ = os::process::kill_at_once(self.0);
-        let _ = os::process::wait(self.0);
-    }
-
-    /// It will send no more logins. Where it has ended, its exit code is that of the whole; where it
-    /// has not (an empty record is not told from the end of all), it is ended here.
-    fn gone(self, log: &mut Log) -> Exit {
-        let Ok(Some(status)) = os::process::wait_until(self.0, Instant::now() + LAST_MOMENTS)
-        else {
-            self.end();
-            let reason = b"the process that speaks with the client sends no logins any more";
-            log.event("fault").field("reason", reason).say();
-            return Exit::TEMPORARY;
-        };
-        match status.code() {
-            Some(code @ (0 | 1 | 111)) => Exit(code),
-            code => {
-                let how = match (code, status.signal()) {
-                    (Some(code), _) => format!("with {code}"),
-                    (None, Some(signal)) => format!("by signal {signal}"),
-                    (None, None) => "in an unknown way".to_owned(),
-                };
-                let reason = format!("the process that speaks with the client ended {how}");
-                log.event("fault").field("reason", reason.as_bytes()).say();
-                Exit::TEMPORARY
-            }
-        }
-    }
+/// The child sends no more logins.
+fn gone(speaker: Speaker, log: &mut Log) -> Exit {
+    speaker.gone().unwrap_or_else(|reason| {
+        log.event("fault").field("reason", reason.as_bytes()).say();
+        Exit::TEMPORARY
+    })
 }
 
 /// The parent: reads records of the child and nothing else, and decides.
@@ -278,9 +240,9 @@ fn decide(
     loop {
         let message = match receive(records.as_fd(), deadline) {
             Ok(Some(message)) => message,
-            Ok(None) => return speaker.gone(&mut log),
+            Ok(None) => return gone(speaker, &mut log),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                return speaker.gone(&mut log);
+                return gone(speaker, &mut log);
             }
             Err(error) => {
                 // Its own clock has stopped: it is not what it was.
@@ -314,7 +276,7 @@ fn decide(
             Decision::Refused(answer) => {
                 let byte = [byte_of(answer)];
                 if os::socket::send_nowait(records.as_fd(), &byte).is_err() {
-                    return speaker.gone(&mut log);
+                    return gone(speaker, &mut log);
                 }
                 // A foreign chain may have served a whole session before it failed.
                 let by = Instant::now() + LAST_WORDS;

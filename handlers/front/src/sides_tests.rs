@@ -112,7 +112,7 @@ fn parent_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
         drop(theirs);
         answers
     });
-    let exit = decide(ready, log, &PROTOCOL, records, Speaker(pid));
+    let exit = decide(ready, log, &PROTOCOL, records, Speaker::new(pid));
     assert!(child.wait().is_err(), "the child is ended and waited for");
     Seen {
         exit,
@@ -194,7 +194,7 @@ fn a_child_that_is_gone_is_the_end() {
             .spawn();
         let child = child.expect("started").id().cast_signed();
         let lines = Lines::default();
-        let exit = Speaker(child).gone(&mut log_to(&lines));
+        let exit = gone(Speaker::new(child), &mut log_to(&lines));
         assert!(!os::process::exists(child), "it is waited for");
         (exit, lines.take())
     };
@@ -215,8 +215,7 @@ fn a_child_that_lives_and_sends_nothing_or_closes_its_side_is_told_from_one_that
     for (messages, ends) in [(&[][..], true), (&[&b""[..]], false)] {
         let seen = parent_of(messages, true, ends);
         assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
-        let reason =
-            "reason=\"the process that speaks with the client sends no logins any more\"\n";
+        let reason = "reason=\"the process that speaks with the client sends nothing any more\"\n";
         assert!(seen.log.ends_with(reason), "{}", seen.log);
         assert!(seen.answers.is_empty());
     }

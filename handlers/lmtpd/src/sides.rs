@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use chain::apart::{self, Speaker};
 use os::Exit;
 use os::identity::Identity;
 use os::process::Side;
@@ -21,9 +22,6 @@ use crate::window::{ANSWER_TIME, Window};
 
 /// How long a client may take to read that it is not served.
 const LAST_WORDS: Duration = Duration::from_secs(60);
-
-/// How long a process takes at most from closing its descriptors to its end.
-const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// The clock of the side that decides runs this much longer than that of the side that speaks.
 const GRACE: Duration = Duration::from_secs(150);
@@ -53,9 +51,9 @@ pub fn apart(settings: Settings, name: &str, who: Identity, mut clerk: Clerk) ->
             drop(theirs);
             // From here on the conversation is not this process's: it could not even read it.
             match os::fd::point_at_null(0).and_then(|()| os::fd::point_at_null(1)) {
-                Ok(()) => decide(&settings, clerk, &ours, Speaker(pid)),
+                Ok(()) => decide(&settings, clerk, &ours, Speaker::new(pid)),
                 Err(error) => {
-                    Speaker(pid).end();
+                    Speaker::new(pid).end();
                     clerk.fault(&format!("unable to open /dev/null: {}", os::reason(&error)));
                     Exit::TEMPORARY
                 }
@@ -105,7 +103,7 @@ fn converse(settings: Settings, mut log: Log, desk: impl Desk) -> Exit {
 
 /// The child: gives up everything, then speaks.
 fn speak(settings: Settings, name: &str, who: Identity, desk: &OwnedFd) -> Exit {
-    let given_up = give_up(who, desk.as_fd());
+    let given_up = apart::give_up(who, &[desk.as_fd()]);
     let mut log = Log::new(name, settings.remote_ip.as_deref());
     match given_up {
         Ok(()) => converse(settings, log, Window::new(desk)),
@@ -118,52 +116,6 @@ fn speak(settings: Settings, name: &str, who: Identity, desk: &OwnedFd) -> Exit 
     }
 }
 
-/// Becomes `who`, and nothing that this process could do for somebody else is left.
-fn give_up(who: Identity, desk: BorrowedFd<'_>) -> Result<(), String> {
-    let failed = |error: io::Error| format!("unable to give up privileges: {}", os::reason(&error));
-    os::fd::close_all_but(&[desk]).map_err(failed)?;
-    os::identity::become_user(who).map_err(|error| error.to_string())?;
-    os::process::no_new_privileges().map_err(failed)?;
-    os::process::not_dumpable().map_err(failed)?;
-    os::process::no_children().map_err(failed)?;
-    os::process::end_with_parent().map_err(failed)
-}
-
-/// The child that speaks with the client, as its parent sees it.
-struct Speaker(i32);
-
-impl Speaker {
-    /// Ends it, whatever it is doing.
-    fn end(self) {
-        let _ = os::process::kill_at_once(self.0);
-        let _ = os::process::wait(self.0);
-    }
-
-    /// It asks for nothing more: where it has ended, its exit code is that of the whole.
-    fn gone(self, clerk: &mut Clerk) -> Exit {
-        let Ok(Some(status)) = os::process::wait_until(self.0, Instant::now() + LAST_MOMENTS)
-        else {
-            self.end();
-            clerk.fault("the process that speaks with the client asks for nothing any more");
-            return Exit::TEMPORARY;
-        };
-        match status.code() {
-            Some(code @ (0 | 1 | 111)) => Exit(code),
-            code => {
-                let how = match (code, status.signal()) {
-                    (Some(code), _) => format!("with {code}"),
-                    (None, Some(signal)) => format!("by signal {signal}"),
-                    (None, None) => "in an unknown way".to_owned(),
-                };
-                clerk.fault(&format!(
-                    "the process that speaks with the client ended {how}"
-                ));
-                Exit::TEMPORARY
-            }
-        }
-    }
-}
-
 /// The parent: reads records of the child and nothing else, and delivers.
 fn decide(settings: &Settings, mut clerk: Clerk, orders: &OwnedFd, speaker: Speaker) -> Exit {
     let now = Instant::now();
@@ -171,7 +123,12 @@ fn decide(settings: &Settings, mut clerk: Clerk, orders: &OwnedFd, speaker: Spea
     let session_end = session.unwrap_or(now);
     loop {
         let answered = match receive(orders.as_fd(), session_end) {
-            Ok(None) => return speaker.gone(&mut clerk),
+            Ok(None) => {
+                return speaker.gone().unwrap_or_else(|reason| {
+                    clerk.fault(&reason);
+                    Exit::TEMPORARY
+                });
+            }
             Ok(Some((order, text))) => serve(settings, &mut clerk, orders.as_fd(), order, text),
             Err(reason) => Err(reason),
         };

@@ -45,7 +45,7 @@ fn parent_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
         .arg("600")
         .spawn()
         .expect("started");
-    let speaker = Speaker(child.id().cast_signed());
+    let speaker = Speaker::new(child.id().cast_signed());
     let folder = home();
     let home = Home::at(folder.path().to_owned());
     let mut env = Env::default();

@@ -8,7 +8,6 @@
 use accounts::address;
 
 use crate::keyfile::{KeyFile, Unreadable};
-use crate::lists;
 
 /// Host names as rcpthosts and locals list them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,11 +101,6 @@ impl Hosts {
         }
         Ok(false)
     }
-}
-
-/// control/badmailfrom: whole addresses, or `@host`, with stars ([`lists::Patterns`]).
-pub fn is_bad_sender(list: &[Vec<u8>], sender: &[u8]) -> bool {
-    !sender.is_empty() && list.iter().any(|entry| lists::means(entry, sender))
 }
 
 #[cfg(test)]
@@ -224,21 +218,5 @@ mod tests {
         assert_eq!(hosts.route(b"joe@other.test", true), Route::Remote);
         hosts.rcpthosts = None;
         assert_eq!(hosts.route(b"joe@other.test", false), Route::Refused);
-    }
-
-    #[test]
-    fn bad_senders_are_whole_addresses_or_hosts() {
-        let list = [b"Joe@bad.test".to_vec(), b"@worse.test".to_vec()];
-        for bad in [
-            "joe@BAD.test",
-            "x@worse.test",
-            "@worse.test",
-            "a@b@Worse.test",
-        ] {
-            assert!(is_bad_sender(&list, bad.as_bytes()), "{bad}");
-        }
-        for good in ["", "x@bad.test", "x@sub.worse.test", "worse.test"] {
-            assert!(!is_bad_sender(&list, good.as_bytes()), "{good}");
-        }
     }
 }
