@@ -77,6 +77,8 @@ mod relay_shell;
 mod smtp_clients;
 mod smtp_faults;
 mod smtp_story;
+mod smtp_ways;
+mod smtp_ways_promise;
 mod smtpd_delivery;
 mod smtpd_lists;
 mod smtpd_plugins;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clients::python;
 use crate::mail::{House, files};
-use crate::support::{Client, Done, Run, Server, is_root, libexec, peer, private_dir, tls};
+use crate::support::{Client, Done, Run, Server, is_root, libexec, peer, private_dir, script, tls};
 
 const HEADER: &str = "From: S <s@far.test>\nTo: Joe <joe@here.test>\nDate: Tue, 24 Nov 2026 10:00:00 +0000\n\
                       Message-ID: <1@far.test>\nSubject: every byte\nMIME-Version: 1.0\n\
@@ -82,7 +82,14 @@ fn swaks(door: &Door<'_>) -> Option<Done> {
     let file = door.write("message", message().strip_suffix(b"\n").unwrap());
     let mut run = Run::new(peer("swaks")?)
         .args(["--server", &door.ip(), "--port", &door.port(), "--pipeline"])
-        .args(["--helo", "swaks.test", "--from", "s@far.test", "--to", "joe@here.test"])
+        .args([
+            "--helo",
+            "swaks.test",
+            "--from",
+            "s@far.test",
+            "--to",
+            "joe@here.test",
+        ])
         .arg("--data")
         .arg(format!("@{}", file.display()));
     if door.certificate.is_some() {
@@ -95,7 +102,13 @@ fn curl(door: &Door<'_>) -> Option<Done> {
     let file = door.write("message", message());
     let mut run = Run::new(peer("curl")?)
         .args(["-sS", "--max-time", "20", "--crlf"])
-        .args(["--mail-from", "s@far.test", "--mail-rcpt", "joe@here.test", "-T"])
+        .args([
+            "--mail-from",
+            "s@far.test",
+            "--mail-rcpt",
+            "joe@here.test",
+            "-T",
+        ])
         .arg(file);
     if let Some(certificate) = door.certificate {
         run = run.args(["--ssl-reqd", "--cacert"]).arg(certificate);
@@ -142,7 +155,12 @@ s.quit()
 
 fn smtplib(door: &Door<'_>) -> Option<Done> {
     let certificate = door.certificate.unwrap_or(Path::new(""));
-    Some(run_python(python()?, SMTPLIB, door).arg(certificate).input(with_crlf(&message())).done())
+    Some(
+        run_python(python()?, SMTPLIB, door)
+            .arg(certificate)
+            .input(with_crlf(&message()))
+            .done(),
+    )
 }
 
 fn run_python(python: PathBuf, text: &str, door: &Door<'_>) -> Run {
@@ -157,8 +175,20 @@ fn git(door: &Door<'_>) -> Option<Done> {
     let patch = door.write("0001-every-byte.patch", patch);
     // Whose certificate it is cannot be told it apart from where it connects.
     let mut run = Run::new(peer("git")?)
-        .args(["-c", "sendemail.smtpsslcertpath=", "send-email", "--no-validate", "--confirm=never", "--suppress-cc=all", "--quiet"])
-        .args(["--transfer-encoding=8bit", "--from=S <s@far.test>", "--to=joe@here.test"])
+        .args([
+            "-c",
+            "sendemail.smtpsslcertpath=",
+            "send-email",
+            "--no-validate",
+            "--confirm=never",
+            "--suppress-cc=all",
+            "--quiet",
+        ])
+        .args([
+            "--transfer-encoding=8bit",
+            "--from=S <s@far.test>",
+            "--to=joe@here.test",
+        ])
         .arg(format!("--smtp-server={}", door.ip()))
         .arg(format!("--smtp-server-port={}", door.port()));
     if door.certificate.is_some() {
@@ -185,7 +215,10 @@ fn mutt(door: &Door<'_>) -> Option<Done> {
     let config = door.write("muttrc", text);
     let run = Run::new(peer("mutt")?).args(["-n", "-s", "every byte", "-F"]);
     let run = run.arg(config).args(["--", "joe@here.test"]).dir(&door.dir);
-    let run = run.env("HOME", &door.dir).env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
+    let run = run
+        .env("HOME", &door.dir)
+        .env("LC_ALL", "C.UTF-8")
+        .env("TERM", "dumb");
     Some(run.input(body(900)).done())
 }
 
@@ -197,7 +230,9 @@ fn take(house: &House, header_of_client: &[u8]) -> (String, Vec<u8>) {
     fs::remove_file(&all[0]).unwrap();
     assert!(files(&house.path("joe/Maildir/tmp")).is_empty());
     let is_here = |at: &usize| stored[*at..].starts_with(header_of_client);
-    let at = (0..stored.len()).find(is_here).expect("the client's header");
+    let at = (0..stored.len())
+        .find(is_here)
+        .expect("the client's header");
     let trace = String::from_utf8(stored[..at].to_vec()).unwrap();
     (trace, stored[at..].to_vec())
 }
@@ -210,7 +245,10 @@ fn take_composed(house: &House) -> (String, Vec<u8>) {
 
 /// Fails at the first byte that is another one.
 fn is_equal(what: &str, found: &[u8], expected: &[u8]) {
-    let same = found.iter().zip(expected).take_while(|(one, other)| one == other);
+    let same = found
+        .iter()
+        .zip(expected)
+        .take_while(|(one, other)| one == other);
     let at = same.count();
     let rest = |bytes: &[u8]| bytes[at..].iter().take(100).copied().collect::<Vec<u8>>();
     let (found_rest, expected_rest) = (rest(found), rest(expected));
@@ -229,7 +267,10 @@ fn is_trace(trace: &str, received: &str) {
     assert_eq!(lines.next(), Some("Delivered-To: joe@here.test"), "{trace}");
     let rest: Vec<&str> = lines.collect();
     assert!(rest[0].starts_with("Received: from "), "{trace}");
-    assert!(rest[1..].iter().all(|line| line.starts_with("  ")), "{trace}");
+    assert!(
+        rest[1..].iter().all(|line| line.starts_with("  ")),
+        "{trace}"
+    );
     assert!(trace.contains(received), "{trace}");
 }
 
@@ -266,19 +307,32 @@ fn every_byte_of_a_message_arrives_from_every_client() {
     }
 }
 
-/// smtpd behind a TLS program, for one connection, as who delivers.
-fn behind_tls(house: &House) -> Option<tls::Program> {
+/// smtpd with these words behind a TLS program, for one connection, as who delivers.
+fn behind_tls(house: &House, words: &[&str], more: &[(&str, &Path)]) -> Option<tls::Program> {
     let smtpd = libexec().join("smtpd").display().to_string();
     let (home, libexec) = (house.path("home"), libexec());
-    let env = [("SUPERD_HOME", home.as_path()), ("SUPERD_LIBEXEC", libexec.as_path())];
+    let mut env = vec![
+        ("SUPERD_HOME", home.as_path()),
+        ("SUPERD_LIBEXEC", libexec.as_path()),
+    ];
+    env.extend_from_slice(more);
     let (user, group) = (house.user.to_string(), house.group.to_string());
     let launcher = if is_root() {
-        vec!["setpriv", "--reuid", &user, "--regid", &group, "--clear-groups", "--"]
+        vec![
+            "setpriv",
+            "--reuid",
+            &user,
+            "--regid",
+            &group,
+            "--clear-groups",
+            "--",
+        ]
     } else {
         vec!["env"]
     };
     let launcher: Vec<String> = launcher.into_iter().map(str::to_owned).collect();
-    tls::Program::start(&launcher, &[&smtpd], &env)
+    let words: Vec<&str> = [smtpd.as_str()].iter().chain(words).copied().collect();
+    tls::Program::start(&launcher, &words, &env)
 }
 
 #[test]
@@ -289,7 +343,7 @@ fn every_byte_of_a_message_arrives_from_every_client_by_starttls() {
         return;
     };
     for (name, send) in FAITHFUL.into_iter().chain(COMPOSING) {
-        let Some(program) = behind_tls(&house) else {
+        let Some(program) = behind_tls(&house, &[], &[]) else {
             return;
         };
         let door = Door {
@@ -312,6 +366,76 @@ fn every_byte_of_a_message_arrives_from_every_client_by_starttls() {
             is_equal(name, &text, &message());
         }
     }
+}
+
+#[test]
+fn a_password_is_asked_for_only_behind_starttls_where_that_is_demanded() {
+    let house = House::new();
+    let remote = house.capturing("remote");
+    house.control("remotequeue", remote.to_str().unwrap());
+    let checker = house.path("checker");
+    script(
+        &checker,
+        "#!/bin/sh\ncase \"$(tr '\\000' / <&3)\" in joe/secret/*) exec \"$@\";; esac\nexit 1\n",
+    );
+    let checker = checker.display().to_string();
+    let start = || {
+        let one = Path::new("1");
+        behind_tls(
+            &house,
+            &[&checker, "/bin/true"],
+            &[("FORCETLS", one), ("SMTPAUTH", Path::new("!"))],
+        )
+    };
+    let Some(swaks) = peer("swaks") else { return };
+    let Some(program) = start() else { return };
+    let mut client = Client::connect(program.address);
+    client.dialogue("220 ", &[("EHLO client.test", "250 ")]);
+    client.say("AUTH PLAIN AGpvZQBzZWNyZXQ=");
+    client.expect("538 ");
+    client.say("MAIL FROM:<joe@here.test>");
+    client.expect("530 ");
+    client.say("QUIT");
+    program.log();
+    for (password, more) in [
+        ("secret", "--tls"),
+        ("wrong", "--tls"),
+        ("secret", "--pipeline"),
+    ] {
+        let Some(program) = start() else { return };
+        let done = Run::new(&swaks)
+            .args(["--server", &program.address.ip().to_string()])
+            .args(["--port", &program.address.port().to_string(), more])
+            .args([
+                "--auth",
+                "PLAIN",
+                "--auth-user",
+                "joe",
+                "--auth-password",
+                password,
+            ])
+            .args([
+                "--helo",
+                "swaks.test",
+                "--from",
+                "s@far.test",
+                "--to",
+                "x@far.test",
+            ])
+            .done();
+        let log = program.log();
+        let is_good = password == "secret" && more == "--tls";
+        assert_eq!(done.code == Some(0), is_good, "{}{log}", done.out());
+        assert!(!log.contains("secret"), "{log}");
+    }
+    assert_eq!(house.captured("remote"), ["Fs@far.test|Tx@far.test||"]);
+    let sent = files(&house.path("remote"));
+    let message = sent
+        .iter()
+        .find(|path| path.extension().is_some_and(|end| end == "message"));
+    let message = fs::read_to_string(message.unwrap()).unwrap();
+    assert!(message.contains(" with ESMTPSA (TLSv1.3) id "), "{message}");
+    assert!(message.contains("(joe@"), "{message}");
 }
 
 const SMTPUTF8: &str = "
@@ -369,9 +493,25 @@ fn a_message_in_chunks_of_any_size_is_the_same_message() {
     let house = House::new();
     let server = house.smtp().start();
     let text = with_crlf(&message());
-    let sizes = [1, 2, 3, 7, 63, 64, 65, 1000, 4095, 4096, 4097, text.len() - 1, text.len(), text.len() + 1];
+    let sizes = [
+        1,
+        2,
+        3,
+        7,
+        63,
+        64,
+        65,
+        1000,
+        4095,
+        4096,
+        4097,
+        text.len() - 1,
+        text.len(),
+        text.len() + 1,
+    ];
     for size in sizes {
-        for (ends_empty, pipelined) in [(false, false), (true, false), (false, true), (true, true)] {
+        for (ends_empty, pipelined) in [(false, false), (true, false), (false, true), (true, true)]
+        {
             // A million small commands, one by one, would only take time.
             if size < 7 && !pipelined {
                 continue;
@@ -382,7 +522,8 @@ fn a_message_in_chunks_of_any_size_is_the_same_message() {
             for (at, piece) in pieces.iter().enumerate() {
                 let is_last = !ends_empty && at + 1 == pieces.len();
                 let last = if is_last { " LAST" } else { "" };
-                commands.push([format!("BDAT {}{last}\r\n", piece.len()).as_bytes(), piece].concat());
+                commands
+                    .push([format!("BDAT {}{last}\r\n", piece.len()).as_bytes(), piece].concat());
             }
             if ends_empty {
                 commands.push(b"BDAT 0 LAST\r\n".to_vec());
@@ -399,8 +540,15 @@ fn a_message_in_chunks_of_any_size_is_the_same_message() {
                     client.send(command);
                 }
                 let reply = client.line();
-                let expected = if at + 1 == count { "250 ok 1" } else { "250 ok, " };
-                assert!(reply.starts_with(expected), "{size} {ends_empty} {pipelined}: {reply}");
+                let expected = if at + 1 == count {
+                    "250 ok 1"
+                } else {
+                    "250 ok, "
+                };
+                assert!(
+                    reply.starts_with(expected),
+                    "{size} {ends_empty} {pipelined}: {reply}"
+                );
             }
             let (trace, stored) = take(&house, HEADER.as_bytes());
             is_trace(&trace, " with ESMTP id ");
@@ -433,7 +581,11 @@ fn in_chunks_a_message_may_have_no_line_end_at_its_end_and_a_broken_one_is_none(
     assert_eq!(stored, b"Subject: x\n\n..\n.\n.\n..\n");
     drop(client);
     // The client is gone before its last chunk, within it, or gives up.
-    for end in ["BDAT 3\r\nabc", "BDAT 30 LAST\r\nabc", "BDAT 3\r\nabcRSET\r\nQUIT\r\n"] {
+    for end in [
+        "BDAT 3\r\nabc",
+        "BDAT 30 LAST\r\nabc",
+        "BDAT 3\r\nabcRSET\r\nQUIT\r\n",
+    ] {
         let mut client = begun(&server);
         client.send(end);
         client.finish();
@@ -465,7 +617,9 @@ fn a_whole_session_in_one_packet_is_answered_in_order() {
     for reply in ["220 ", "250 ", "250 ", "250 ", "354 ", "250 ok 1"] {
         client.expect(reply);
     }
-    for reply in ["250 ", "550 ", "503 ", "250 ", "250 ", "354 ", "250 ok 1", "250 ", "221 "] {
+    for reply in [
+        "250 ", "550 ", "503 ", "250 ", "250 ", "354 ", "250 ok 1", "250 ", "221 ",
+    ] {
         client.expect(reply);
     }
     let expected = [b"Subject: x\n\n".as_slice(), &body(900)].concat();
@@ -512,7 +666,12 @@ fn a_proxy_says_by_xclient_for_whom_it_speaks_and_nobody_else_does() {
             .args(["--port", &server.address().port().to_string()])
             .args(["--local-interface", &from.to_string()])
             .args(["--helo", "swaks.test", "--from", "s@far.test", "--to", to])
-            .args(["--xclient-addr", "192.0.2.7", "--xclient-name", "client.far.test"])
+            .args([
+                "--xclient-addr",
+                "192.0.2.7",
+                "--xclient-name",
+                "client.far.test",
+            ])
             .args(["--xclient-helo", "their.helo"])
             .done()
     };

@@ -54,7 +54,7 @@ fn round(site: &Site, tracer: &Path, fault: Fault, tally: &mut Tally) -> Vec<Str
     }
     let told = talk.end();
     // By now everything that was started has ended.
-    let (copies, leftovers, children) =
+    let (copies, mut leftovers, children) =
         seen.unwrap_or_else(|| (site.copies(), site.leftovers(), 0));
     let report = Report::read(&site.report());
     let struck = report.struck.as_deref();
@@ -87,12 +87,18 @@ fn round(site: &Site, tracer: &Path, fault: Fault, tally: &mut Tally) -> Vec<Str
     if struck.is_none() || (fault.what == "short" && begun) {
         assert_eq!(taken, [true; 3], "not taken, for no reason: {told}");
     }
+    // A spool file has a name for as long as it is empty.
+    if killed {
+        let spool = site.house.path("spool");
+        let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+        leftovers.retain(|path| !(path.starts_with(&spool) && is_empty(path)));
+    }
     // A file of which the name cannot be taken away; and the work of who is killed, be it by who has
     // run it and cannot hear him any more.
     let may_stay = struck.is_some_and(|call| {
         let removal = call.starts_with("unlink");
         let decides = site.door == Door::Lmtpd && fault.process == DECIDES;
-        goes_on && (killed || removal) || decides && !killed
+        removal || goes_on && killed || decides && !killed
     });
     assert!(
         may_stay || leftovers.is_empty(),

@@ -34,7 +34,10 @@ impl Host {
             office: Office::new(),
             address: address(),
         };
-        host.add("passwd", &format!("qmaild:x:{QMAILD}:{NOFILES}::/nonexistent:/bin/false\n"));
+        host.add(
+            "passwd",
+            &format!("qmaild:x:{QMAILD}:{NOFILES}::/nonexistent:/bin/false\n"),
+        );
         host.add("group", &format!("nofiles:x:{NOFILES}:\n"));
         let path = |name: &str| host.path(name).display().to_string();
         host.control("me", "here.test");
@@ -141,7 +144,8 @@ impl Host {
         let sent = envelopes
             .map(|path| {
                 let message = path.with_extension("message");
-                let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+                let text =
+                    |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
                 (text(path).replace('\0', "|"), text(&message))
             })
             .collect();
@@ -194,7 +198,12 @@ fn begins(replies: &[String], codes: &[&str]) {
 fn swaks(host: &Host, port: u16, to: &str, more: &[&str]) -> Option<Done> {
     Some(
         Run::new(peer("swaks")?)
-            .args(["--server", &host.address.to_string(), "--port", &port.to_string()])
+            .args([
+                "--server",
+                &host.address.to_string(),
+                "--port",
+                &port.to_string(),
+            ])
             .args(["--helo", "swaks.test", "--from", "s@far.test", "--to", to])
             .args(["--header", "Subject: by swaks", "--body", "text of swaks"])
             .args(more)
@@ -245,9 +254,15 @@ fn a_message_for_a_user_of_the_system_is_his_and_is_read_by_pop3() {
     let head = "Return-Path: <s@far.test>\nDelivered-To: joe@here.test\nReceived: from ";
     assert!(stored.starts_with(head), "{stored}");
     // One line of each program that had it.
-    let traces: Vec<&str> = stored.lines().filter(|line| line.starts_with("Received: ")).collect();
+    let traces: Vec<&str> = stored
+        .lines()
+        .filter(|line| line.starts_with("Received: "))
+        .collect();
     assert_eq!(traces.len(), 2, "{stored}");
-    assert!(stored.contains(" with LMTP id ") && stored.contains(" with ESMTP id "), "{stored}");
+    assert!(
+        stored.contains(" with LMTP id ") && stored.contains(" with ESMTP id "),
+        "{stored}"
+    );
     assert!(stored.contains("(HELO swaks.test) ("), "{stored}");
     if let Some(read) = read_by_pop3(&host, "joe", 1) {
         assert_eq!(read, stored);
@@ -273,7 +288,10 @@ fn with_the_services_of_the_script_each_recipient_is_who_he_is() {
         // uid 0, whatever it is called.
         ("root@here.test", refused),
         ("toor@here.test", refused),
-        ("x@far.test", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
+        (
+            "x@far.test",
+            "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
+        ),
     ] {
         let replies = host.transaction(&mut client, "s@far.test", &[recipient]);
         assert_eq!(replies[1], reply, "{recipient}");
@@ -282,7 +300,11 @@ fn with_the_services_of_the_script_each_recipient_is_who_he_is() {
     let replies = host.transaction(&mut client, "s@far.test", &["postmaster"]);
     begins(&replies, &["250", "451", "503"]);
     host.control("admin", "joe");
-    fs::write(host.path("home/aliases"), "team: joe, ann\nhostmaster: ann\n").unwrap();
+    fs::write(
+        host.path("home/aliases"),
+        "team: joe, ann\nhostmaster: ann\n",
+    )
+    .unwrap();
     let mut client = host.greeted(SMTP);
     for (recipients, joe, ann) in [
         (&["postmaster", "abuse@HERE.test"][..], 1, 0),
@@ -291,16 +313,28 @@ fn with_the_services_of_the_script_each_recipient_is_who_he_is() {
         (&["joe-list@here.test", "Ann@Here.Test"], 3, 3),
     ] {
         let replies = host.transaction(&mut client, "s@far.test", recipients);
-        assert!(replies.last().unwrap().starts_with("250 ok "), "{replies:?} {}", host.log());
+        assert!(
+            replies.last().unwrap().starts_with("250 ok "),
+            "{replies:?} {}",
+            host.log()
+        );
         let mail = (host.mail("joe").len(), host.mail("ann").len());
         assert_eq!(mail, (joe, ann), "{recipients:?}");
     }
-    assert!(host.mail("joe").iter().any(|mail| mail.contains("\nDelivered-To: joe-list@here.test\n")));
+    assert!(
+        host.mail("joe")
+            .iter()
+            .any(|mail| mail.contains("\nDelivered-To: joe-list@here.test\n"))
+    );
     for file in files(&host.office.maildir("ann").join("new")) {
         belongs(&file, host.office.uid_of("ann"), 0o600);
     }
     // Some recipients are known and some are not: who is known gets the message.
-    let replies = host.transaction(&mut client, "s@far.test", &["no@here.test", "joe@here.test"]);
+    let replies = host.transaction(
+        &mut client,
+        "s@far.test",
+        &["no@here.test", "joe@here.test"],
+    );
     begins(&replies, &["250", "550", "250", "354", "250"]);
     assert_eq!(host.mail("joe").len(), 4);
     let mut denied = Client::connect_from(Ipv4Addr::new(127, 66, 1, 1), host.port(SMTP));
@@ -361,16 +395,30 @@ fn who_does_not_log_in_submits_nothing() {
         begins(&replies, &["530", "503", "503"]);
     }
     // Nor with a wrong password, that of somebody who is locked, or that of root.
-    for (user, password) in [("joe", "wrong"), ("ann", SYSTEM_PASSWORD), ("toor", SYSTEM_PASSWORD)] {
+    for (user, password) in [
+        ("joe", "wrong"),
+        ("ann", SYSTEM_PASSWORD),
+        ("toor", SYSTEM_PASSWORD),
+    ] {
         let secret = base64(format!("\0{user}\0{password}"));
         let reply = ask(&mut client, &format!("AUTH PLAIN {secret}"));
-        assert_eq!(reply, "535 authentication failed (#5.7.8)", "{user} {}", host.log());
+        assert_eq!(
+            reply,
+            "535 authentication failed (#5.7.8)",
+            "{user} {}",
+            host.log()
+        );
     }
     let replies = host.transaction(&mut client, "joe@here.test", &["x@far.test"]);
     begins(&replies, &["530", "503", "503"]);
     if let Some(done) = swaks(&host, SUBMISSION, "x@far.test", &[]) {
         assert_ne!(done.code, Some(0));
-        assert!(done.out().contains("<** 530 authentication required (#5.7.0)"), "{}", done.out());
+        assert!(
+            done.out()
+                .contains("<** 530 authentication required (#5.7.0)"),
+            "{}",
+            done.out()
+        );
     }
     assert!(host.take_sent().is_empty());
     assert!(host.mail("joe").is_empty());
@@ -384,7 +432,14 @@ fn who_does_not_log_in_submits_nothing() {
 fn people_log_in_by_the_clients_they_have_and_reach_everybody() {
     let Some(host) = people() else { return };
     for mechanism in ["PLAIN", "LOGIN"] {
-        let words = ["--auth", mechanism, "--auth-user", "joe", "--auth-password", SYSTEM_PASSWORD];
+        let words = [
+            "--auth",
+            mechanism,
+            "--auth-user",
+            "joe",
+            "--auth-password",
+            SYSTEM_PASSWORD,
+        ];
         if let Some(done) = swaks(&host, SUBMISSION, "x@far.test", &words) {
             assert_eq!(done.code, Some(0), "{}{}", done.out(), host.log());
             one_from_joe(&host, "text of swaks\n");
@@ -392,7 +447,13 @@ fn people_log_in_by_the_clients_they_have_and_reach_everybody() {
     }
     if let Some(curl) = peer("curl") {
         let done = Run::new(curl)
-            .args(["-sS", "--max-time", "20", "-u", &format!("joe:{SYSTEM_PASSWORD}")])
+            .args([
+                "-sS",
+                "--max-time",
+                "20",
+                "-u",
+                &format!("joe:{SYSTEM_PASSWORD}"),
+            ])
             .args(["--mail-from", "s@far.test", "--mail-rcpt", "x@far.test"])
             .args(["--upload-file", "-"])
             .arg(format!("smtp://{}:{SUBMISSION}", host.address))
@@ -431,7 +492,12 @@ s.sendmail('s@far.test', ['x@far.test'], 'Subject: by smtplib\\n\\ntext of smtpl
 s.quit()
 ";
         let done = Run::new(python)
-            .args(["-c", TEXT, &host.address.to_string(), &SUBMISSION.to_string()])
+            .args([
+                "-c",
+                TEXT,
+                &host.address.to_string(),
+                &SUBMISSION.to_string(),
+            ])
             .arg(SYSTEM_PASSWORD)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .done();
@@ -448,8 +514,16 @@ fn one_from_joe(host: &Host, end: &str) {
         panic!("one message: {sent:?} {}", host.log())
     };
     assert_eq!(envelope, "Fs@far.test|Tx@far.test||");
-    assert!(message.contains(" with ESMTPA id ") && message.contains("(joe@127."), "{message}");
-    assert!(message.trim_end_matches('\n').ends_with(end.trim_end_matches('\n')), "{message}");
+    assert!(
+        message.contains(" with ESMTPA id ") && message.contains("(joe@127."),
+        "{message}"
+    );
+    assert!(
+        message
+            .trim_end_matches('\n')
+            .ends_with(end.trim_end_matches('\n')),
+        "{message}"
+    );
     host.wait_for(&["smtpd: accept ", " login=joe", " to=<x@far.test>"]);
 }
 
@@ -461,13 +535,21 @@ fn who_has_logged_in_reaches_local_users_too_and_they_read_it_by_imap() {
     let reply = ask(&mut client, &format!("AUTH PLAIN {secret}"));
     assert!(reply.starts_with("235 "), "{reply} {}", host.log());
     // Two ways have two fates, so the second recipient comes in a message of his own.
-    let replies = host.transaction(&mut client, "joe@here.test", &["joe@here.test", "x@far.test"]);
+    let replies = host.transaction(
+        &mut client,
+        "joe@here.test",
+        &["joe@here.test", "x@far.test"],
+    );
     begins(&replies, &["250", "250", "452", "354", "250"]);
     let replies = host.transaction(&mut client, "joe@here.test", &["x@far.test"]);
     begins(&replies, &["250", "250", "354", "250"]);
     assert_eq!(host.take_sent().len(), 1);
     let mut reader = Imap::connect(host.port(143));
-    assert!(reader.login("joe", SYSTEM_PASSWORD).starts_with("OK "), "{}", host.log());
+    assert!(
+        reader.login("joe", SYSTEM_PASSWORD).starts_with("OK "),
+        "{}",
+        host.log()
+    );
     let told = reader.ok("SELECT INBOX");
     assert!(told.iter().any(|line| line == "1 EXISTS"), "{told:?}");
     let told = reader.ok("FETCH 1 BODY[TEXT]");

@@ -148,21 +148,18 @@ pub fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     }
 }
 
-/// [`place`] for several in a copy of a process (a child of fork that never returns to its parent's code), none of
-/// whose own numbers gets in the way of another's: no number that a convention names is 16 or above. `kept`
-/// are descriptors of the parent's alone, which are closed: in the copy the values that own them are never
-/// dropped.
-pub fn place_in_copy(
-    descriptors: &[(BorrowedFd<'_>, RawFd)],
-    kept: &[BorrowedFd<'_>],
-) -> io::Result<()> {
+/// Gives a copy of this process (a child of fork) these descriptors under these numbers, which are below 16, and
+/// closes all others from 3 on but those of the log. 0 to 2 stay where they are not given.
+///
+/// For a copy that never returns to its parent's code: nothing in it may own or remember any other
+/// descriptor from then on, as with [`close_all_but`].
+pub fn place_in_copy(descriptors: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<()> {
     let given = out_of_the_way(descriptors)?;
-    for fd in kept {
-        // SAFETY: the contract says that nobody uses or closes the copy's number any more.
-        unsafe { libc::close(fd.as_raw_fd()) };
-    }
-    for (fd, number) in given {
-        place(fd.as_fd(), number)?;
+    let log = crate::log::descriptors();
+    let keep: Vec<BorrowedFd<'_>> = given.iter().map(|(fd, _)| fd.as_fd()).chain(log).collect();
+    close_all_but(&keep)?;
+    for (fd, number) in &given {
+        place(fd.as_fd(), *number)?;
     }
     Ok(())
 }

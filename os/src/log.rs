@@ -180,7 +180,6 @@ impl Sink {
 
 /// Writes `line` to descriptor 2 in one piece without waiting, or not at all.
 pub fn say_nowait(line: &[u8]) -> Said {
-    static SINK: OnceLock<Option<Sink>> = OnceLock::new();
     match SINK.get_or_init(|| Sink::of(io::stderr().as_fd()).ok()) {
         Some(sink) => sink.write(line),
         None => Said::Broken,
@@ -204,6 +203,21 @@ fn open_again(pipe: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
     high(file.as_fd())
+}
+
+/// What [`say_nowait`] writes to, once it has written.
+static SINK: OnceLock<Option<Sink>> = OnceLock::new();
+
+/// The descriptors that [`say_nowait`] remembers.
+pub(crate) fn descriptors() -> Vec<BorrowedFd<'static>> {
+    let Some(Some(sink)) = SINK.get() else {
+        return Vec::new();
+    };
+    let mut all = vec![sink.file.as_fd()];
+    if let Way::Splice { take, put } = &sink.way {
+        all.extend([take.as_fd(), put.as_fd()]);
+    }
+    all
 }
 
 /// A duplicate out of the way of numbers that a copy of this process may be given, which logs too.

@@ -95,6 +95,11 @@ pub fn default_pipe() -> io::Result<()> {
     default_disposition(Signal::SIGPIPE)
 }
 
+/// Gives SIGXFSZ its default back, for a program that is started with it.
+pub(crate) fn default_file_size() -> io::Result<()> {
+    default_disposition(Signal::SIGXFSZ)
+}
+
 fn default_disposition(signal: Signal) -> io::Result<()> {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -110,7 +115,7 @@ pub fn ignore_pipe() -> io::Result<()> {
 }
 
 /// Ignores SIGXFSZ, so that a write over the limit of file sizes is the error EFBIG and the writer
-/// can clean up. Programs that are started later inherit this.
+/// can clean up. Programs that are started later inherit this, but for those that [`crate::spawn::give`] prepares.
 pub fn ignore_file_size() -> io::Result<()> {
     ignore(Signal::SIGXFSZ)
 }

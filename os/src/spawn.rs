@@ -340,7 +340,12 @@ pub fn give(
     if given.is_empty() {
         return Ok(());
     }
+    let held = hold(descriptors)?;
     let place = move || {
+        // The process that waits for the program's start has a pipe whose number must not be one of these.
+        let _ = &held;
+        // It must die of what other programs die of.
+        crate::signals::default_file_size()?;
         given
             .iter()
             .try_for_each(|(fd, number)| crate::fd::place(fd.as_fd(), *number))
@@ -349,6 +354,18 @@ pub fn give(
     // lock, which is all that may be done between fork and exec.
     unsafe { command.pre_exec(place) };
     Ok(())
+}
+
+/// Holds those of the numbers that are free, so that no other descriptor gets them meanwhile.
+fn hold(descriptors: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+    let mut held = Vec::new();
+    for &(fd, number) in descriptors {
+        let one = crate::fd::duplicate_from(fd, number)?;
+        if one.as_raw_fd() == number {
+            held.push(one);
+        }
+    }
+    Ok(held)
 }
 
 /// `NAME=VALUE` as execve takes it; `None` where a NUL is in either, or an equals sign in the name.

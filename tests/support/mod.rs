@@ -15,6 +15,7 @@ pub mod client;
 pub mod dns;
 pub mod dovecot;
 pub mod faults;
+pub mod hop;
 pub mod ident;
 pub mod imap;
 pub mod log;

@@ -18,6 +18,8 @@ const SMTPS: u16 = 2465;
 pub struct Wanted<'a> {
     /// Lines of main.cf behind all others.
     pub more: &'a str,
+    /// Where it passes everything on to, in place of its Maildir.
+    pub relay_host: Option<SocketAddr>,
     /// Its certificate and key: TLS is offered.
     pub certificate: Option<&'a (PathBuf, PathBuf)>,
 }
@@ -30,8 +32,8 @@ pub struct Place {
     address: Ipv4Addr,
 }
 
-/// A running Postfix on an address of its own, which takes everything into one Maildir. Dropping it ends it
-/// and all its processes.
+/// A running Postfix on an address of its own, which takes everything into one Maildir or passes it on. Dropping
+/// it ends it and all its processes.
 #[derive(Debug)]
 pub struct Postfix {
     master: Child,
@@ -58,6 +60,10 @@ impl Place {
     /// not.
     pub fn start(self, owner: (u32, u32), wanted: &Wanted<'_>) -> Option<Postfix> {
         fs::write(self.path("more.cf"), wanted.more).unwrap();
+        if let Some(host) = wanted.relay_host {
+            let line = format!("[{}]:{}\n", host.ip(), host.port());
+            fs::write(self.path("relayhost"), line).unwrap();
+        }
         // Above a Maildir its virtual(8) wants directories of the owner's.
         chown(self.dir.path(), Some(owner.0), Some(owner.1)).unwrap();
         if let Some((certificate, key)) = wanted.certificate {
@@ -68,7 +74,11 @@ impl Place {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postfix.sh");
         let master = Command::new("/bin/sh")
             .args([script.as_path(), &self.program, self.dir.path()])
-            .args([self.address.to_string(), owner.0.to_string(), owner.1.to_string()])
+            .args([
+                self.address.to_string(),
+                owner.0.to_string(),
+                owner.1.to_string(),
+            ])
             .env_clear()
             .env("PATH", run::PATH)
             .stdin(Stdio::null())
@@ -129,7 +139,9 @@ impl Postfix {
             return vec![];
         };
         entries
-            .map(|entry| String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap()).into_owned())
+            .map(|entry| {
+                String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap()).into_owned()
+            })
             .collect()
     }
 
@@ -137,7 +149,9 @@ impl Postfix {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Ok(mut client) = Client::attempt(None, self.address(), DEADLINE)
-                && client.try_line().is_some_and(|line| line.starts_with("220 "))
+                && client
+                    .try_line()
+                    .is_some_and(|line| line.starts_with("220 "))
             {
                 client.try_say("QUIT");
                 return Ok(());
@@ -145,7 +159,11 @@ impl Postfix {
             let ended = self.master.try_wait().unwrap();
             if ended.is_some() || Instant::now() > deadline {
                 let said = fs::read_to_string(self.path("said")).unwrap_or_default();
-                return Err(format!("it does not start: {}{}", said.trim_end(), self.log().trim_end()));
+                return Err(format!(
+                    "it does not start: {}{}",
+                    said.trim_end(),
+                    self.log().trim_end()
+                ));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -7,6 +7,8 @@
 #   mailboxes      may be made by the caller, lines "ADDRESS MAILDIR/" with absolute paths: these addresses and no
 #                  others are taken. Without it everything is taken, for whatever address, and ends in DIR/Maildir:
 #                  a smarthost. Directories above a Maildir must belong to UID
+#   relayhost      may be made by the caller, one line "[HOST]:PORT": everything goes on to there, and what is told to
+#                  come again does so each second
 #   cert.pem, key.pem
 #                  may be there: STARTTLS is then offered, and port 2465 speaks TLS from the start
 #   auth           may be there: a socket of Dovecot's auth service (postfix opens it as the user daemon). AUTH is
@@ -76,6 +78,15 @@ if [ -f "$dir/mailboxes" ]; then
     echo "virtual_mailbox_domains = texthash:$dir/etc/domains
 virtual_mailbox_maps = texthash:$dir/mailboxes
 smtpd_relay_restrictions = reject_unauth_destination"
+elif [ -f "$dir/relayhost" ]; then
+    # Without a list of what waits for whom: nobody asks for it.
+    echo "relay_domains = static:all
+relay_transport = smtp
+relayhost = $(cat "$dir/relayhost")
+fast_flush_domains =
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
+queue_run_delay = 1s"
 else
     echo "virtual_mailbox_domains = static:here
 virtual_mailbox_maps = static:$dir/Maildir/"

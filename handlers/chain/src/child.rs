@@ -21,6 +21,9 @@ use crate::{Call, Env, Joint};
 /// The exit code of a child that could not become its program, as qmail's programs have it.
 const CANNOT_BEGIN: u8 = 120;
 
+/// How often a child that says nothing is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// How often a child is looked at where the kernel cannot tell its end by a descriptor.
 const STEP: Duration = Duration::from_millis(5);
 
@@ -47,8 +50,6 @@ pub struct Command<'a> {
     /// Its descriptors with their numbers, below 16; the others are those of this process that are
     /// not close-on-exec.
     pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
-    /// Those that this process keeps to itself, such as its ends of pipes; all close-on-exec.
-    pub kept: &'a [BorrowedFd<'a>],
 }
 
 /// A program that runs, or has ended and was not waited for. One that is dropped is killed.
@@ -98,8 +99,8 @@ impl Command<'_> {
         if self.folder.is_dir() && std::env::set_current_dir(self.folder).is_err() {
             return CANNOT_BEGIN;
         }
-        // Nobody is to wait for the end of a pipe whose other end a copy holds open.
-        if os::fd::place_in_copy(self.descriptors, self.kept).is_err() {
+        // Nobody is to wait for the end of a pipe, or of a connection, that a copy holds open.
+        if os::fd::place_in_copy(self.descriptors).is_err() {
             return CANNOT_BEGIN;
         }
         let call = Call {
@@ -125,11 +126,20 @@ impl Child {
             return Ok(None);
         }
         let status = match os::process::wait_until(self.pid, deadline) {
-            Err(error) if error.raw_os_error().is_none() || is_refused(&error) => {
-                self.wait_in_steps(deadline)
-            }
-            done => done,
-        }?;
+            // Whatever is in the way of the descriptor, the child can be waited for without.
+            Err(_) => self.wait_in_steps(deadline)?,
+            Ok(status) => status,
+        };
+        self.waited = status.is_some();
+        Ok(status)
+    }
+
+    /// Its status if it has ended; told once.
+    pub fn try_wait(&mut self) -> io::Result<Option<Status>> {
+        if self.waited {
+            return Ok(None);
+        }
+        let status = os::process::try_wait(self.pid)?;
         self.waited = status.is_some();
         Ok(status)
     }
@@ -160,14 +170,6 @@ impl Child {
     }
 }
 
-/// Whether the call was refused, not the child missing.
-fn is_refused(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-    ) || matches!(error.raw_os_error(), Some(24))
-}
-
 impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
@@ -185,35 +187,47 @@ pub struct Told {
 
 impl Command<'_> {
     /// Runs it to its end or until `deadline`, with what it writes to descriptor `number` kept: the
-    /// first `limit` bytes, the rest is read and dropped. What it has started and left behind is
-    /// killed with it only where the time is over.
+    /// first `limit` bytes, the rest is read and dropped. What it has started and left behind is not
+    /// waited for, and is killed where the time is over.
     pub fn ask(&self, number: RawFd, limit: usize, deadline: Instant) -> io::Result<Told> {
         let (reader, writer) = io::pipe()?;
         let mut descriptors = self.descriptors.to_vec();
         descriptors.push((writer.as_fd(), number));
-        let kept = [self.kept, &[reader.as_fd()]].concat();
         let mut child = Command {
             descriptors: &descriptors,
-            kept: &kept,
             ..*self
         }
         .start()?;
         drop(descriptors);
         drop(writer);
         let mut text = Vec::new();
+        let mut keep = |piece: &[u8]| {
+            let room = limit.saturating_sub(text.len()).min(piece.len());
+            text.extend_from_slice(&piece[..room]);
+        };
         let mut piece = [0; 1024];
-        loop {
-            match os::fd::read_until(reader.as_fd(), &mut piece, deadline) {
-                Ok(0) => break,
-                Ok(count) => {
-                    let room = limit.saturating_sub(text.len()).min(count);
-                    text.extend_from_slice(&piece[..room]);
+        let status = loop {
+            let step = deadline.min(Instant::now() + LOOK);
+            match os::fd::read_until(reader.as_fd(), &mut piece, step) {
+                Ok(0) => break child.wait_until(deadline)?,
+                Ok(count) => keep(&piece[..count]),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    // Whoever holds the pipe open may be somebody that it has left behind.
+                    if let Some(status) = child.try_wait()? {
+                        while let Ok(count @ 1..) =
+                            os::fd::read_until(reader.as_fd(), &mut piece, Instant::now())
+                        {
+                            keep(&piece[..count]);
+                        }
+                        break Some(status);
+                    }
+                    if Instant::now() >= deadline {
+                        break None;
+                    }
                 }
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => break,
                 Err(error) => return Err(error),
             }
-        }
-        let status = child.wait_until(deadline)?;
+        };
         Ok(Told { text, status })
     }
 }
@@ -242,7 +256,6 @@ mod tests {
             env: &env,
             folder: Path::new("/"),
             descriptors: &[],
-            kept: &[],
         }
         .ask(4, 10, until)
         .expect("run")
@@ -295,34 +308,36 @@ mod tests {
             env: &env,
             folder: Path::new("/"),
             descriptors: &[],
-            kept: &[],
         };
         let error = command.start().expect_err("no such file");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
-    fn descriptors_get_their_numbers_even_where_these_are_in_use() {
+    fn what_it_has_left_behind_is_not_waited_for() {
+        let begin = Instant::now();
+        let told = told(
+            "sleep 60 >&4 & echo x >&4; exit 3",
+            begin + Duration::from_secs(30),
+        );
+        assert_eq!(told.text, b"x\n");
+        assert_eq!(told.status.and_then(Status::code), Some(3));
+        assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn descriptors_get_their_numbers_whatever_had_them() {
         let (read_a, mut write_a) = io::pipe().expect("a pipe");
         let (mut read_b, write_b) = io::pipe().expect("a pipe");
         write_a.write_all(b"hello").expect("room");
         drop(write_a);
         let env: Env = [("PATH", "/bin:/usr/bin")].into_iter().collect();
-        let numbers = [
-            (read_a.as_fd(), std::os::fd::AsRawFd::as_raw_fd(&write_b)),
-            (write_b.as_fd(), std::os::fd::AsRawFd::as_raw_fd(&read_a)),
-        ];
-        if numbers.iter().any(|&(_, number)| number >= 10) {
-            return;
-        }
-        let script = format!("cat <&{} >&{}", numbers[0].1, numbers[1].1);
         let mut child = Command {
             program: &shell(),
-            words: &["-c".into(), script.into()],
+            words: &["-c".into(), "cat <&8 >&9".into()],
             env: &env,
             folder: Path::new("/"),
-            descriptors: &numbers,
-            kept: &[],
+            descriptors: &[(read_a.as_fd(), 8), (write_b.as_fd(), 9)],
         }
         .start()
         .expect("started");
@@ -331,5 +346,23 @@ mod tests {
         read_b.read_to_string(&mut text).expect("read");
         assert_eq!(text, "hello");
         assert!(child.wait_until(soon()).expect("waited").is_some());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_executed_is_told_whatever_number_is_given() {
+        let env = Env::default();
+        let program = Program::File("/nonexistent/program".into());
+        let (reader, _writer) = io::pipe().expect("a pipe");
+        // Among them are numbers that are free, and would be taken by the pipe that tells it.
+        let descriptors: Vec<_> = (3..16).map(|number| (reader.as_fd(), number)).collect();
+        let command = Command {
+            program: &program,
+            words: &[],
+            env: &env,
+            folder: Path::new("/"),
+            descriptors: &descriptors,
+        };
+        let error = command.start().expect_err("no such file");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

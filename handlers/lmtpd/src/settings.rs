@@ -15,6 +15,8 @@ use wire::data::BareLf;
 const DEFAULT_TIMEOUT: u64 = 300;
 /// Seconds that a session may last (SESSION_TIMEOUT).
 const DEFAULT_SESSION: u64 = 4 * 60 * 60;
+/// No time is longer: what is meant by a larger number is "without end".
+const MOST_SECONDS: u64 = 10 * 366 * 24 * 60 * 60;
 /// Bad commands of one session (MAXNOTIMPL).
 const DEFAULT_BAD_COMMANDS: u64 = 20;
 /// The most recipients of one message; MAXRCPT and control/maxrcpt can only lower it.
@@ -147,7 +149,7 @@ fn limits(home: &Home, env: &Env) -> Result<Limits, SettingsError> {
     };
     let seconds = |name, default| -> Result<Duration, SettingsError> {
         let seconds = number(env, name)?.unwrap_or(default);
-        Ok(Duration::from_secs(seconds.max(1)))
+        Ok(Duration::from_secs(seconds.clamp(1, MOST_SECONDS)))
     };
     Ok(Limits {
         timeout: seconds("TIMEOUT", DEFAULT_TIMEOUT)?,

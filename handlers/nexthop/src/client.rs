@@ -86,6 +86,8 @@ impl Client {
             capabilities,
             authenticated,
         } = opening::open(Link::new(fd), hop, settings)?;
+        let mut conversation = conversation;
+        conversation.end_by(None);
         Ok(Client {
             talk: conversation,
             protocol: hop.protocol,
@@ -133,7 +135,7 @@ impl Client {
         }
         let line = commands::mail(sender, mail, &self.capabilities)
             .map_err(|why| self.unspeakable(why, [5, 1, 7]))?;
-        self.talk.expect("MAIL", &line, 2)?;
+        self.talk.expect("MAIL", &line, 2).map_err(ours)?;
         self.state = State::Envelope {
             recipients: 0,
             utf8: mail.utf8 || !sender.is_ascii(),
@@ -148,7 +150,7 @@ impl Client {
         };
         let line =
             commands::rcpt(recipient, utf8).map_err(|why| self.unspeakable(why, [5, 1, 3]))?;
-        self.talk.expect("RCPT", &line, 2)?;
+        self.talk.expect("RCPT", &line, 2).map_err(ours)?;
         if let State::Envelope { recipients, .. } = &mut self.state {
             *recipients += 1;
         }
@@ -161,7 +163,7 @@ impl Client {
             State::Envelope { recipients, .. } if recipients > 0 => recipients,
             _ => return Err(self.out_of_order("DATA")),
         };
-        let whole = self.talk.expect("DATA", b"DATA\r\n", 3)?;
+        let whole = self.talk.expect("DATA", b"DATA\r\n", 3).map_err(ours)?;
         if whole.reply.code != 354 {
             let reply = whole.reply;
             return Err(self
@@ -184,7 +186,7 @@ impl Client {
         for piece in stored.chunks(PIECE_BYTES) {
             stuff.feed(piece, waiting);
             if waiting.len() >= SEND_BYTES {
-                self.talk.send(waiting, "it did not take the message")?;
+                self.talk.send_text(waiting)?;
                 waiting.clear();
             }
         }
@@ -211,7 +213,7 @@ impl Client {
                 }
             };
         stuff.finish(&mut waiting);
-        self.talk.send(&waiting, "it did not take the message")?;
+        self.talk.send_text(&waiting)?;
         let until = deadline(self.talk.limits().data_end);
         let replies = match self.protocol {
             Protocol::Smtp => 1,
@@ -279,4 +281,14 @@ impl Client {
         };
         Failure::impossible(self.talk.hop(), enhanced, text)
     }
+}
+
+/// What a server says to who has not logged in, or does not speak as it wants: somebody must set
+/// something right here, and the message is not to blame (RFC 4954 section 6, RFC 5321 section 4.2.2).
+fn ours(failure: Failure) -> Failure {
+    let is_ours = |reply: &Reply| matches!(reply.code, 500..=504 | 530 | 534 | 535 | 538);
+    if failure.reply.as_ref().is_some_and(is_ours) {
+        return failure.for_later();
+    }
+    failure
 }

@@ -13,6 +13,9 @@ use crate::settings::Limits;
 /// How much is read at once.
 const READ_BYTES: usize = 4 * 1024;
 
+/// How long is waited for what a server may have said before it hung up.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// The service is going away (RFC 5321 section 3.8); it may be said at any time.
 const GOING_AWAY: u16 = 421;
 
@@ -24,6 +27,8 @@ pub(crate) struct Conversation {
     ahead: Vec<u8>,
     hop: String,
     limits: Limits,
+    /// When the opening and the envelope must be done, whatever each step may take.
+    until: Option<Instant>,
     /// Nobody knows any more what the next bytes would mean, or the server has gone.
     broken: bool,
 }
@@ -35,6 +40,7 @@ impl Conversation {
             ahead: Vec::new(),
             hop,
             limits,
+            until: None,
             broken: false,
         }
     }
@@ -46,6 +52,17 @@ impl Conversation {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Nothing that is said from now on, and no reply to it, may take longer than until `until`.
+    pub(crate) fn end_by(&mut self, until: Option<Instant>) {
+        self.until = until;
+    }
+
+    /// That far from now, or sooner.
+    fn deadline(&self, limit: Duration) -> Instant {
+        let own = deadline(limit);
+        self.until.map_or(own, |until| own.min(until))
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -60,7 +77,8 @@ impl Conversation {
     pub(crate) fn command(&mut self, name: &str, line: &[u8]) -> Result<Whole, Failure> {
         self.check_silence()?;
         self.send(line, &format!("it did not take {name}"))?;
-        self.reply(&format!("the reply to {name}"), deadline(self.limits.reply))
+        let until = self.deadline(self.limits.reply);
+        self.reply(&format!("the reply to {name}"), until)
     }
 
     /// [`Conversation::command`], and the reply must be of the class `class`: 2 or 3.
@@ -98,10 +116,28 @@ impl Conversation {
     /// Sends bytes that no reply comes to.
     pub(crate) fn send(&mut self, bytes: &[u8], otherwise: &str) -> Result<(), Failure> {
         self.check()?;
-        let until = deadline(self.limits.write);
+        let until = self.deadline(self.limits.write);
         match self.link.write(bytes, until) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.fault(&format!("{otherwise}: {}", os::reason(&error)))),
+        }
+    }
+
+    /// Sends a part of the message. Where that fails the server may have said why, and that is the answer.
+    pub(crate) fn send_text(&mut self, text: &[u8]) -> Result<(), Failure> {
+        let Err(failure) = self.send(text, "it did not take the message") else {
+            return Ok(());
+        };
+        self.broken = false;
+        let said = self.reply("the reply to the message", deadline(LAST_WORDS));
+        self.broken = true;
+        match said {
+            Ok(whole) if matches!(whole.reply.code, 400..600) => Err(Failure {
+                permanent: whole.reply.is_permanent(),
+                reason: format!("{}, and it said {}", failure.reason, whole.reply),
+                reply: Some(whole.reply),
+            }),
+            _ => Err(failure),
         }
     }
 
@@ -137,7 +173,7 @@ impl Conversation {
     /// stand behind the reply to STARTTLS end the connection (CVE-2021-38371 and its like).
     pub(crate) fn start_tls(&mut self, tls: ClientConnection) -> Result<(), Failure> {
         self.check_silence()?;
-        match self.link.start_tls(tls, deadline(self.limits.reply)) {
+        match self.link.start_tls(tls, self.deadline(self.limits.reply)) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.fault(&format!("no TLS: {}", os::reason(&error)))),
         }

@@ -37,7 +37,8 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(link: Link, hop: &Hop, settings: &Settings) -> Result<Opened, Failure> {
-    let conversation = Conversation::new(link, hop.to_string(), settings.limits);
+    let mut conversation = Conversation::new(link, hop.to_string(), settings.limits);
+    conversation.end_by(Some(deadline(settings.limits.opening)));
     greet(conversation, hop, settings).map_err(Failure::for_later)
 }
 
@@ -51,7 +52,7 @@ fn greet(mut talk: Conversation, hop: &Hop, settings: &Settings) -> Result<Opene
         start_tls(&mut talk, hop, proof)?;
         trust = Trust::Proved;
     }
-    let limit = deadline(settings.limits.reply);
+    let limit = deadline(settings.limits.reply.min(settings.limits.opening));
     let banner = talk.reply("its banner", limit)?;
     talk.judge("the connection", &banner.reply, 2)?;
     let mut capabilities = hello(&mut talk, hop.protocol, &settings.name)?;
@@ -60,14 +61,14 @@ fn greet(mut talk: Conversation, hop: &Hop, settings: &Settings) -> Result<Opene
         Security::Opportunistic if capabilities.starttls => Some(Proof::None),
         Security::Plain | Security::Opportunistic | Security::Wrapped => None,
     };
-    if let Some(proof) = proof {
-        if !capabilities.starttls {
+    let proof = match proof {
+        Some(_) if !capabilities.starttls => {
             return Err(talk.fault("it does not offer STARTTLS, which is required here"));
         }
-        let answer = talk.expect("STARTTLS", b"STARTTLS\r\n", 2)?.reply;
-        if answer.code != 220 {
-            return Err(talk.fault(&format!("it has no answer to STARTTLS: {answer}")));
-        }
+        Some(proof) => asks_for_tls(&mut talk, hop.security)?.then_some(proof),
+        None => None,
+    };
+    if let Some(proof) = proof {
         start_tls(&mut talk, hop, proof)?;
         if hop.security == Security::StartTls {
             trust = Trust::Proved;
@@ -91,6 +92,22 @@ fn greet(mut talk: Conversation, hop: &Hop, settings: &Settings) -> Result<Opene
         capabilities,
         authenticated,
     })
+}
+
+/// Whether the server agrees to begin TLS; whoever only would like to have it goes on without.
+fn asks_for_tls(talk: &mut Conversation, security: Security) -> Result<bool, Failure> {
+    let answer = match talk.expect("STARTTLS", b"STARTTLS\r\n", 2) {
+        Ok(whole) => whole.reply,
+        Err(failure) if security == Security::Opportunistic && !talk.is_broken() => {
+            debug_assert!(failure.reply.is_some());
+            return Ok(false);
+        }
+        Err(failure) => return Err(failure),
+    };
+    if answer.code != 220 {
+        return Err(talk.fault(&format!("it has no answer to STARTTLS: {answer}")));
+    }
+    Ok(true)
 }
 
 fn start_tls(talk: &mut Conversation, hop: &Hop, proof: Proof<'_>) -> Result<(), Failure> {

@@ -82,6 +82,8 @@ pub struct Limits {
     pub connect: Duration,
     /// For the banner, a handshake, and each reply but the last.
     pub reply: Duration,
+    /// For all of it from the banner to the last word before MAIL.
+    pub opening: Duration,
     /// For the replies after the end of data, together.
     pub data_end: Duration,
     /// For one write.
@@ -92,9 +94,10 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connect: Duration::from_secs(30),
-            reply: Duration::from_secs(2 * 60),
-            data_end: Duration::from_secs(9 * 60),
-            write: Duration::from_secs(3 * 60),
+            reply: Duration::from_secs(60),
+            opening: Duration::from_secs(2 * 60),
+            data_end: Duration::from_secs(7 * 60),
+            write: Duration::from_secs(2 * 60),
         }
     }
 }

@@ -159,7 +159,6 @@ impl Question<'_> {
             env: &self.env(),
             folder: &self.mailbox.home,
             descriptors: &[(file.as_fd(), 0)],
-            kept: &[],
         }
         .ask(1, SAID_BYTES, deadline.min(limit))
     }

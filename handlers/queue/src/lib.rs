@@ -58,6 +58,9 @@ pub fn main(call: Call) -> Exit {
     os::process::umask(0o077);
     // A write over the limit must be an error, or nobody would remove the half-written file.
     let _ = os::signals::ignore_file_size();
+    // A filter is waited for, and may not read what it is given.
+    let _ = os::signals::default_child();
+    let _ = os::signals::ignore_pipe();
     let mut log = Log::new(&call.name, call.env.bytes("TCPREMOTEIP"));
     let pid = std::process::id();
     // Taken at once, so that no program of a user inherits it.

@@ -19,14 +19,7 @@ pub const MEMORY_LIMIT: usize = 256 * 1024;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Where a spool file may be made, in the order in which they are tried.
-pub fn folders() -> Vec<PathBuf> {
-    let named = std::env::var_os("TMPDIR").filter(|value| !value.is_empty());
-    named
-        .into_iter()
-        .map(PathBuf::from)
-        .chain(["/var/tmp", "/tmp"].map(PathBuf::from))
-        .collect()
-}
+pub use os::file::temporary_folders as folders;
 
 /// A message of any size.
 #[derive(Debug)]
@@ -126,7 +119,7 @@ impl Spool {
     fn make_file(&self) -> Result<File, Failure> {
         let mut last = None;
         for folder in &self.folders {
-            match nameless_file(folder) {
+            match os::file::create_nameless(std::slice::from_ref(folder)) {
                 Ok(file) => return Ok(file),
                 Err(error) => last = Some((folder, error)),
             }
@@ -142,18 +135,6 @@ impl Spool {
         );
         Err(Failure::writing(reason, &error, Code::Create))
     }
-}
-
-fn nameless_file(folder: &Path) -> io::Result<File> {
-    let mut random = [0; 16];
-    os::process::random(&mut random)?;
-    let path = folder.join(format!(
-        "maildir-queue.{:032x}",
-        u128::from_be_bytes(random)
-    ));
-    let file = os::file::create_exclusive_readable(&path, 0o600)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
 }
 
 fn write_at(file: &File, bytes: &[u8], at: u64) -> Result<(), Failure> {

@@ -29,6 +29,9 @@ pub enum Fault {
     Control,
     /// SIZE= is followed by no number.
     Size,
+    /// BODY= is followed by what is not known (RFC 5321 section 4.1.1.11): the text would not be what
+    /// the sender thinks.
+    Body,
 }
 
 /// Reads the argument of MAIL or RCPT.
@@ -107,7 +110,12 @@ pub fn mail_parameters(parameters: &[u8]) -> Result<MailParameters, Fault> {
             let size = accounts::control::digits(value).unwrap_or(u64::MAX);
             read.size.get_or_insert(size);
         } else if name.eq_ignore_ascii_case(b"BODY") {
-            read.eight_bit |= value.is_some_and(|value| value.eq_ignore_ascii_case(b"8BITMIME"));
+            let value = value.unwrap_or_default();
+            if value.eq_ignore_ascii_case(b"8BITMIME") {
+                read.eight_bit = true;
+            } else if !value.eq_ignore_ascii_case(b"7BIT") {
+                return Err(Fault::Body);
+            }
         } else if name.eq_ignore_ascii_case(b"SMTPUTF8") && value.is_none() {
             read.utf8 = true;
         }
@@ -308,7 +316,9 @@ mod tests {
         };
         assert_eq!(read("FROM:<a> body=8bitmime smtputf8"), (true, true));
         assert_eq!(read("FROM:<a> BODY=7BIT SMTPUTF8=1"), (false, false));
-        assert_eq!(read("FROM:<a> BODY AUTH=<> X=8BITMIME"), (false, false));
+        assert_eq!(read("FROM:<a> AUTH=<> X=8BITMIME"), (false, false));
+        let binary = parse(b"FROM:<a> BODY=BINARYMIME").expect("no fault");
+        assert_eq!(mail_parameters(binary.parameters), Err(Fault::Body));
     }
 
     fn replaced(text: &str) -> String {

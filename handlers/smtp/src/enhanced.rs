@@ -47,6 +47,11 @@ pub fn enhance(text: &str, otherwise: Option<Status>) -> String {
         .as_bytes()
         .first()
         .map_or(5, |digit| u16::from(digit.wrapping_sub(b'0')));
+    let first = rest.split(' ').next().unwrap_or_default();
+    // Whoever speaks through us may have put it there already.
+    if Status::parse(first.as_bytes()).is_some_and(|status| status.class == class) {
+        return text.to_owned();
+    }
     let behind = rest
         .strip_suffix(')')
         .and_then(|rest| rest.rsplit_once(" (#"))
@@ -88,6 +93,12 @@ mod tests {
             enhance("451 See the page.", None),
             "451 4.0.0 See the page."
         );
+    }
+
+    #[test]
+    fn a_text_that_begins_with_one_keeps_it() {
+        assert_eq!(enhance("550 5.1.1 who?", None), "550 5.1.1 who?");
+        assert_eq!(enhance("550 4.1.1 who?", None), "550 5.0.0 4.1.1 who?");
     }
 
     #[test]

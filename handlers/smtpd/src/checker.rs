@@ -85,6 +85,13 @@ impl SmtpAuth {
                 _ => Ok(SmtpAuth::off()),
             };
         };
+        if Path::new(name).file_name() == Some(OsStr::new("true")) {
+            // A checker that is missing, or words in another order: everybody would be let in.
+            let name = shown(name);
+            return Err(format!(
+                "unable to use {name} as a checker: it would let everybody in"
+            ));
+        }
         let Some(mut offer) = SmtpAuth::offer(env, true) else {
             return Ok(SmtpAuth::off());
         };
@@ -227,11 +234,12 @@ fn shown(name: &OsStr) -> String {
 }
 
 /// The words without the host's name that the old patches want in front: it has a dot and no
-/// slash, at least one word follows, and it is no program of ours or on PATH.
+/// slash, a checker and its subprogram follow, and it is no program of ours or on PATH. A checker that is
+/// missing must not be taken for a host, and its subprogram for a checker.
 fn without_host<'w>(words: &'w [OsString], path: Option<&OsStr>) -> &'w [OsString] {
     match words {
         [host, rest @ ..]
-            if !rest.is_empty()
+            if rest.len() >= 2
                 && host.as_bytes().contains(&b'.')
                 && !host.as_bytes().contains(&b'/')
                 && os::programs::resolve(host, path).is_none() =>

@@ -141,6 +141,16 @@ fn a_checker_that_is_not_there_is_told_at_the_start() {
 }
 
 #[test]
+fn a_checker_with_a_dot_that_has_gone_is_no_hosts_name_and_its_subprogram_no_checker() {
+    let error = parse(&["gone.pl", "/bin/true"], None).expect_err("gone");
+    assert_eq!(error, "unable to run gone.pl: file does not exist");
+    for all in [&["gone.pl", "/bin/true", "x"][..], &["true", "true"]] {
+        let error = parse(all, None).expect_err("everybody");
+        assert!(error.ends_with("it would let everybody in"), "{error}");
+    }
+}
+
+#[test]
 fn a_checker_of_ours_is_asked_where_nothing_is_run_behind_it() {
     for (all, is_ours) in [
         (&["checkpw"][..], true),

@@ -122,14 +122,13 @@ impl Session {
         if self.receiving.is_some() {
             return self.bad(replies::CHUNKS_UNDER_WAY);
         }
-        let mail = match self.ready() {
-            Ok(mail) => mail,
-            Err(text) => return self.bad_in_turn(text),
-        };
+        if let Err(text) = self.is_ready() {
+            return self.bad_in_turn(text);
+        }
         if let Heeded::Over(next) = self.asks_for_data() {
             return next;
         }
-        let Some(mut receiving) = self.begin(mail) else {
+        let Some(mut receiving) = self.begin() else {
             return Next::Continue;
         };
         self.reply(replies::GO_AHEAD);
@@ -156,11 +155,11 @@ impl Session {
         };
         let mut receiving = match self.receiving.take() {
             Some(receiving) => Some(receiving),
-            None => match self.ready() {
-                Ok(mail) => match self.asks_for_data() {
+            None => match self.is_ready() {
+                Ok(()) => match self.asks_for_data() {
                     Heeded::Over(Next::Close) => return Next::Close,
                     Heeded::Over(Next::Continue) => None,
-                    Heeded::GoOn | Heeded::Unchecked => self.begin(mail),
+                    Heeded::GoOn | Heeded::Unchecked => self.begin(),
                 },
                 Err(text) => return self.skip_chunk(size, text),
             },
@@ -248,24 +247,28 @@ impl Session {
     /// What the plugins say to a message.
     fn asks_for_data(&mut self) -> Heeded {
         let heeded = self.heed("DATA", &mut Vec::new(), |plugins, env, _| plugins.data(env));
-        self.mail_refused |= matches!(heeded, Heeded::Over(_));
+        if matches!(heeded, Heeded::Over(_)) {
+            self.abandon();
+            self.mail_refused = true;
+        }
         heeded
     }
 
-    /// The transaction, if a message can follow.
-    fn ready(&mut self) -> Result<Mail, &'static str> {
-        match self.mail.take() {
+    /// Whether a message can follow.
+    fn is_ready(&self) -> Result<(), &'static str> {
+        match &self.mail {
             None => Err(replies::WANT_MAIL),
-            Some(mail) if mail.recipients.is_empty() => {
-                self.mail = Some(mail);
-                Err(replies::WANT_RCPT)
-            }
-            Some(mail) => Ok(mail),
+            Some(mail) if mail.recipients.is_empty() => Err(replies::WANT_RCPT),
+            Some(_) => Ok(()),
         }
     }
 
     /// Begins to take a message; where that cannot be, it is said.
-    fn begin(&mut self, mut mail: Mail) -> Option<Receiving> {
+    fn begin(&mut self) -> Option<Receiving> {
+        let mut mail = self.mail.take()?;
+        // What was answered before goes out first: who takes the message may take a while. A client that
+        // has gone is found out when it is read.
+        let _ = self.conn.flush();
         let client = match std::mem::take(&mut mail.hop) {
             AtHop::Begun(_, client) => Some(*client),
             AtHop::Nothing | AtHop::Refused(..) => None,
@@ -371,6 +374,8 @@ impl Session {
         let committed = match taken {
             Err(reply) => Err(reply),
             Ok(handoff) => {
+                // Such as the answers to chunks before the last.
+                let _ = self.conn.flush();
                 let (done, client) = handoff.finish(&mail.sender, &mail.recipients, self.place());
                 if let (Some(client), Some(side)) = (client, mail.side) {
                     self.idle = Some((side, Box::new(client)));
@@ -392,6 +397,8 @@ impl Session {
                 self.reply(&reply);
             }
         }
+        // Nothing that comes next holds this back: who does not hear it sends again.
+        let _ = self.conn.flush();
     }
 
     fn cut_off(&mut self, receiving: &Receiving, reply: &str, why: &'static str) -> Next {

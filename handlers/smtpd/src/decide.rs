@@ -6,8 +6,7 @@
 
 use std::borrow::Cow;
 
-use accounts::{Found, Mailbox, address as envelope};
-use maildir::quota::{self, Limits};
+use accounts::{Found, address as envelope};
 use smtp::address;
 
 use crate::hosts::Route;
@@ -136,22 +135,16 @@ fn local(settings: &Settings, recipient: &[u8], size: u64) -> Decision {
     };
     let (local, _) = envelope::split(recipient);
     match accounts.resolve(local) {
-        Ok(Found::Mailboxes(mailboxes)) if mailboxes.iter().any(|one| is_full(one, size)) => {
+        Ok(Found::Mailboxes(mailboxes))
+            if mailboxes
+                .iter()
+                // What cannot be told here the delivery decides.
+                .any(|one| queue::deliver::is_full(one, size).unwrap_or(false)) =>
+        {
             Refusal::plain(replies::FULL)
         }
         Ok(Found::Mailboxes(_)) => Decision::Take(Side::Local),
         Ok(Found::Unknown) => Refusal::plain(replies::NO_MAILBOX),
         Err(error) => Refusal::fault(replies::NO_LOOKUP, error.to_string()),
     }
-}
-
-/// Whether a mailbox has surely no room for the message. What cannot be told here the delivery decides.
-fn is_full(mailbox: &Mailbox, size: u64) -> bool {
-    mailbox.quota.is_some_and(|quota| {
-        let limits = Limits {
-            bytes: quota.bytes,
-            messages: quota.messages,
-        };
-        quota::would_exceed(&mailbox.inbox, &limits, size).unwrap_or(false)
-    })
 }

@@ -171,7 +171,6 @@ impl RcptCheck {
             folder: &self.home,
             // The conversation is none of its business.
             descriptors: &[(nothing.as_fd(), 0), (log.as_fd(), 1)],
-            kept: &[],
         }
         .ask(TEXT_NUMBER, READ_LIMIT, Instant::now() + self.time)
     }

@@ -23,6 +23,8 @@ pub const SYNTAX: &str = "555 syntax error (#5.5.4)";
 pub const BAD_ADDRESS: &str = "501 bad address (#5.1.3)";
 /// SIZE= without a number.
 pub const BAD_SIZE: &str = "501 bad SIZE (#5.5.4)";
+/// BODY= with something else than 7BIT or 8BITMIME.
+pub const BAD_BODY: &str = "504 that BODY is not implemented (#5.5.4)";
 /// A NUL in a command.
 pub const NUL: &str = "500 NUL in command (#5.5.2)";
 /// A command line over the limit.
@@ -77,8 +79,6 @@ pub const NO_CONTROLS: &str = "421 unable to read controls (#4.3.0)";
 pub const BAD_CHUNK: &str = "501 bad BDAT (#5.5.4)";
 /// A command that cannot come between the chunks of a message.
 pub const CHUNKS_UNDER_WAY: &str = "503 the message is not complete, go on with BDAT (#5.5.1)";
-/// A chunk of a message that was refused, or of none.
-pub const NO_CHUNKS: &str = "503 there is no message to go on with (#5.5.1)";
 /// A bare CR on the way to another server.
 pub const BARE_CR: &str =
     "550 sorry, your message has a CR without LF, which cannot be passed on (#5.6.11)";

@@ -28,10 +28,14 @@ use zeroize::Zeroize;
 use crate::data::Receiving;
 use crate::replies;
 use crate::settings::{Client, Settings};
+use crate::spp::Plugins;
 use crate::ways::Side;
 
 /// The most bytes of a command line, without its end.
 pub const LINE_LIMIT: usize = 4096;
+
+/// The same of AUTH, with an initial response of the longest kind (RFC 4954 section 4).
+pub const AUTH_LINE_LIMIT: usize = wire::sasl::RESPONSE_LIMIT + 64;
 
 /// After so many temporary refusals of recipients, messages that are declared too large, and commands
 /// that follow a refused one, the session ends.
@@ -156,6 +160,14 @@ pub struct Means {
     pub door: Option<Door>,
 }
 
+/// What is known when a session begins, or begins again on an encrypted link.
+#[derive(Clone, Debug)]
+struct Beginning {
+    env: Env,
+    client: Client,
+    plugins: Option<Plugins>,
+}
+
 /// One conversation with one client.
 #[derive(Debug)]
 pub struct Session {
@@ -171,8 +183,8 @@ pub struct Session {
     pub(crate) idle: Option<(Side, Box<nexthop::Client>)>,
     /// Who has logged in.
     pub(crate) user: Option<Vec<u8>>,
-    /// What was known of the client before that.
-    pub(crate) before_login: Option<Client>,
+    /// How it began, for when nothing counts that was said since.
+    beginning: Option<Beginning>,
     /// Why the client is refused for its address, once that was looked up: a reply.
     pub(crate) listed: Option<Option<String>>,
     /// MAIL was refused, and commands that were sent before that was known follow.
@@ -198,7 +210,7 @@ impl Session {
             receiving: None,
             idle: None,
             user: None,
-            before_login: None,
+            beginning: None,
             listed: None,
             mail_refused: false,
             counts: Counts::default(),
@@ -212,16 +224,54 @@ impl Session {
     pub fn run(mut self) -> Exit {
         self.log_start();
         if self.is_patient() && self.is_welcome() {
+            self.remember_beginning();
             self.greet();
-            let mut line = Vec::new();
+            // Of its full size at once: a line may hold a password, and a vector that grows leaves copies.
+            let mut line = Vec::with_capacity(AUTH_LINE_LIMIT + 2);
             while self.next(&mut line) == Next::Continue {}
         }
+        self.say_goodbye();
+        self.leave_hop();
+        self.exit
+    }
+
+    /// What counts from now on as how it began.
+    pub(crate) fn remember_beginning(&mut self) {
+        self.beginning = Some(Beginning {
+            env: self.means.env.clone(),
+            client: self.settings.client.clone(),
+            plugins: self.settings.plugins.clone(),
+        });
+    }
+
+    /// Forgets everything that was said: on a link that is encrypted now (RFC 3207 section 4.2), and of
+    /// a proxy's client.
+    pub(crate) fn begin_again(&mut self) {
         self.abandon();
+        if let Some(beginning) = self.beginning.clone() {
+            self.means.env = beginning.env;
+            self.settings.client = beginning.client;
+            self.settings.plugins = beginning.plugins;
+        }
+        self.hello = Hello::default();
+        self.user = None;
+        self.listed = None;
+        self.mail_refused = false;
+    }
+
+    /// Says good-bye to the next hop.
+    fn leave_hop(&mut self) {
+        self.receiving = None;
+        if let Some(Mail {
+            hop: AtHop::Begun(_, client),
+            ..
+        }) = self.mail.take()
+        {
+            client.quit();
+        }
         if let Some((_, client)) = self.idle.take() {
             client.quit();
         }
-        self.say_goodbye();
-        self.exit
     }
 
     /// Holds the banner back where that is asked for, and sees whether the client waits for it.
@@ -233,7 +283,8 @@ impl Session {
         let drop_early = terms.drop_early;
         let until = Instant::now() + terms.greet_delay;
         match self.conn.wait(None, until) {
-            Ok(Ready::Input) if drop_early => {
+            // Who has gone has said nothing: the next read will tell.
+            Ok(Ready::Input) if drop_early && self.conn.has_input() => {
                 self.log_refusal("banner", b"", None, replies::EARLY_TALKER);
                 self.reply(replies::EARLY_TALKER);
                 self.ended = Some("spoke before the banner");
@@ -241,8 +292,7 @@ impl Session {
             }
             Ok(Ready::Input) => {
                 // He is not dropped, and waits like everybody else.
-                let left = until.saturating_duration_since(Instant::now());
-                std::thread::sleep(left);
+                self.pause(until.saturating_duration_since(Instant::now()));
                 true
             }
             Ok(_) => true,
@@ -253,6 +303,11 @@ impl Session {
         }
     }
 
+    /// Waits, but not beyond the session's end.
+    pub(crate) fn pause(&mut self, time: std::time::Duration) {
+        std::thread::sleep(time.min(self.conn.time_left()));
+    }
+
     pub(crate) fn greet(&mut self) {
         let banner = [b"220 ", self.settings.greeting.as_slice(), b" ESMTP\r\n"].concat();
         self.conn.reply(&banner);
@@ -260,7 +315,14 @@ impl Session {
 
     /// Reads and answers one command.
     fn next(&mut self, line: &mut Vec<u8>) -> Next {
-        match self.conn.read_line(line, LINE_LIMIT) {
+        let next = self.answer(line);
+        // It may have been AUTH, with a password.
+        line.zeroize();
+        next
+    }
+
+    fn answer(&mut self, line: &mut Vec<u8>) -> Next {
+        match self.conn.read_line(line, AUTH_LINE_LIMIT) {
             Err(trouble) => {
                 self.trouble = Some(trouble);
                 Next::Close
@@ -269,13 +331,15 @@ impl Session {
             Ok(Line::Whole) if line.contains(&0) => self.bad(replies::NUL),
             Ok(Line::Whole) => {
                 let (verb, argument) = command::split(line);
-                let next = match command::find(VERBS, verb) {
+                let is_long = line.len() > LINE_LIMIT;
+                match command::find(VERBS, verb) {
+                    Some(verb) if is_long && verb.word != "AUTH" => {
+                        self.bad(replies::LINE_TOO_LONG)
+                    }
                     Some(verb) => (verb.run)(self, argument),
+                    None if is_long => self.bad(replies::LINE_TOO_LONG),
                     None => self.bad(replies::UNIMPLEMENTED),
-                };
-                // It may have been AUTH, with a password.
-                line.zeroize();
-                next
+                }
             }
         }
     }

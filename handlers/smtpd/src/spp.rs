@@ -109,7 +109,7 @@ impl Outcome {
 }
 
 /// What was said for later.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     /// Lines with LF.
     headers: Vec<u8>,
@@ -117,7 +117,7 @@ struct Kept {
 }
 
 /// The plugins of one session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plugins {
     list: Vec<(Section, Vec<u8>)>,
     home: PathBuf,
@@ -188,11 +188,11 @@ impl Plugins {
 
     /// MAIL with this address, which may become another one.
     pub fn mail(&mut self, env: &mut Env, sender: &mut Vec<u8>) -> Outcome {
-        if let Some(refused) = self.later(Stage::Mail) {
+        let refused = self.later(Stage::Mail);
+        self.abandon();
+        if let Some(refused) = refused {
             return refused;
         }
-        self.transaction = Kept::default();
-        (self.accepted, self.asked) = (0, 0);
         self.ask(Section::Mail, env, Some(("SMTPMAILFROM", sender)))
     }
 
@@ -243,6 +243,12 @@ impl Plugins {
         headers.append(&mut self.transaction.headers);
         self.reset();
         headers
+    }
+
+    /// A transaction ends: what was said in it for later is forgotten.
+    pub fn abandon(&mut self) {
+        self.transaction = Kept::default();
+        (self.accepted, self.asked) = (0, 0);
     }
 
     /// RSET: what was said for later is forgotten.
@@ -337,7 +343,6 @@ impl Plugins {
                 env,
                 folder: &self.home,
                 descriptors: &[(nothing.as_fd(), 0)],
-                kept: &[],
             }
             .ask(1, OUTPUT_LIMIT + 1, Instant::now() + self.time)
         };

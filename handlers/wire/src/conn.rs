@@ -254,6 +254,18 @@ impl Conn {
         Ok(made)
     }
 
+    /// Whether bytes of the client's are there, and not just the end of what it sends.
+    pub fn has_input(&mut self) -> bool {
+        self.start < self.end || matches!(self.data(), Ok(bytes) if !bytes.is_empty())
+    }
+
+    /// How long the session may still last.
+    pub fn time_left(&self) -> Duration {
+        self.limits
+            .session_end
+            .saturating_duration_since(Instant::now())
+    }
+
     /// Adds a complete reply, line ends included. It goes out before the next read.
     pub fn reply(&mut self, bytes: &[u8]) {
         self.replies.extend_from_slice(bytes);

@@ -240,6 +240,7 @@ pub fn settings() -> Settings {
         limits: Limits {
             connect: PATIENCE,
             reply: PATIENCE,
+            opening: PATIENCE,
             data_end: PATIENCE,
             write: PATIENCE,
         },

@@ -68,7 +68,6 @@ impl Question<'_> {
             env: self.env,
             folder: self.home,
             descriptors: &descriptors(nothing.as_fd(), log.as_fd(), record.as_fd()),
-            kept: &[],
         }
         .ask(ANSWER_NUMBER, ANSWER_LIMIT, self.deadline)?;
         let sentence = || String::from_utf8_lossy(&told.text).into_owned();
@@ -97,7 +96,6 @@ impl Question<'_> {
             env: self.env,
             folder: self.home,
             descriptors: &descriptors(nothing.as_fd(), log.as_fd(), record.as_fd()),
-            kept: &[],
         }
         .start()?;
         drop(record);

@@ -55,7 +55,7 @@ impl Handoff {
     pub fn start(way: &Way, client: Option<Client>, place: Place<'_>) -> Result<Handoff, Failure> {
         match way {
             Way::Program(program) => Running::start(program, place).map(Handoff::Program),
-            Way::Sendmail(program) => Spooled::new(program, place).map(Handoff::Sendmail),
+            Way::Sendmail(program) => Spooled::new(program).map(Handoff::Sendmail),
             Way::Hop(hop) => {
                 hop::Talking::start(hop, client).map(|talking| Handoff::Hop(Box::new(talking)))
             }

@@ -74,14 +74,6 @@ impl Running {
                 (text_end.as_fd(), first),
                 (text_end.as_fd(), second),
             ],
-            kept: &[
-                message.as_fd(),
-                envelope.as_fd(),
-                text.as_fd(),
-                message_end.as_fd(),
-                envelope_end.as_fd(),
-                text_end.as_fd(),
-            ],
         }
         .start();
         let child = started.map_err(|error| {

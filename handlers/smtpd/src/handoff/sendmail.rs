@@ -33,7 +33,7 @@ pub struct Spooled {
 
 impl Spooled {
     /// An empty one.
-    pub fn new(program: &Program, _place: Place<'_>) -> Result<Spooled, Failure> {
+    pub fn new(program: &Program) -> Result<Spooled, Failure> {
         let file =
             os::file::create_nameless(&os::file::temporary_folders()).map_err(|error| Failure {
                 reply: texts::CANNOT_CREATE.into(),
@@ -84,7 +84,6 @@ impl Spooled {
             env: place.env,
             folder: place.folder,
             descriptors: &[(self.file.as_fd(), 0)],
-            kept: &[],
         }
         .ask(1, COMPLAINT_BYTES, Instant::now() + place.patience);
         let told = told.map_err(|error| {
@@ -110,6 +109,20 @@ impl Spooled {
     }
 }
 
+/// Whether a recipient is surely an address to every program of this kind: some take others for a pipe, a
+/// file or a list of addresses, and one without a domain for what is in their own tables.
+pub fn is_speakable(recipient: &[u8]) -> bool {
+    let (local, domain) = accounts::address::split(recipient);
+    let is_word = |domain: &[u8]| {
+        !domain.is_empty()
+            && domain.iter().all(|&byte| {
+                byte.is_ascii_alphanumeric() || byte >= 0x80 || b"-._:[]".contains(&byte)
+            })
+    };
+    let is_other = |first: &u8| matches!(first, b'|' | b'/' | b':' | b'\\');
+    domain.is_some_and(is_word) && !local.is_empty() && !local.first().is_some_and(is_other)
+}
+
 fn words(sender: &[u8], recipients: &[Vec<u8>]) -> Vec<OsString> {
     let sender = match sender {
         // So it is written on this command line.
@@ -129,6 +142,26 @@ fn words(sender: &[u8], recipients: &[Vec<u8>]) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_mailer_could_take_for_something_else_is_no_address() {
+        for address in ["a@h", "\u{fc}@h", "a b@[192.0.2.1]"] {
+            assert!(is_speakable(address.as_bytes()), "{address}");
+        }
+        for other in [
+            "|/bin/x",
+            "|x@h",
+            "/f@h",
+            ":include:/f@h",
+            "\\a@h",
+            "a",
+            "a@",
+            "@h",
+            "a@b(c",
+        ] {
+            assert!(!is_speakable(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn no_address_can_be_an_option() {

@@ -177,6 +177,11 @@ impl Session {
         }
         match self.settings.ways.of(first) {
             Some(Way::Hop(_)) => {
+                // What was answered before goes out first: the hop may take a while.
+                if let Err(trouble) = self.conn.flush() {
+                    self.trouble = Some(trouble);
+                    return Next::Close;
+                }
                 if let Err(failure) = self.ask_hop(first, &recipient) {
                     return self.refuse_for(
                         &recipient,
@@ -186,6 +191,9 @@ impl Session {
                         },
                     );
                 }
+            }
+            Some(Way::Sendmail(_)) if !sendmail::is_speakable(&recipient) => {
+                return self.refuse(&recipient, replies::BAD_ADDRESS);
             }
             Some(Way::Sendmail(_)) if count >= sendmail::RECIPIENT_LIMIT => {
                 return self.refuse(&recipient, replies::TOO_MANY_RECIPIENTS);
@@ -280,9 +288,13 @@ impl Session {
     pub(crate) fn abandon(&mut self) {
         // Dropped in the middle, a message is given up by whoever has it.
         self.receiving = None;
+        if let Some(plugins) = &mut self.settings.plugins {
+            plugins.abandon();
+        }
         let Some(mail) = self.mail.take() else { return };
         if let AtHop::Begun(side, mut client) = mail.hop
-            && client.reset().is_ok()
+            // Of what was answered before nothing waits for the hop. Who does not take it is found out.
+            && (self.conn.flush().is_ok() && client.reset().is_ok())
         {
             self.idle = Some((side, client));
         }
@@ -297,9 +309,10 @@ impl Session {
         {
             return;
         }
-        // What was answered before goes out first.
+        let tarpit = limits.tarpit;
+        // What was answered before goes out first; who does not take it will be found out.
         if self.conn.flush().is_ok() {
-            std::thread::sleep(limits.tarpit);
+            self.pause(tarpit);
         }
     }
 }
@@ -324,5 +337,6 @@ fn reply_to(fault: Fault) -> &'static str {
         Fault::TooLong => replies::SYNTAX,
         Fault::Control => replies::BAD_ADDRESS,
         Fault::Size => replies::BAD_SIZE,
+        Fault::Body => replies::BAD_BODY,
     }
 }

@@ -96,10 +96,9 @@ impl Session {
         match door.start(Instant::now() + HANDSHAKE_TIME) {
             Ok(started) => {
                 self.conn.replace(started.input, started.output);
+                self.begin_again();
                 chain::tls::add_variables(&mut self.means.env, &started.variables);
-                self.hello = Hello::default();
-                self.mail_refused = false;
-                self.log_out();
+                self.remember_beginning();
                 Next::Continue
             }
             Err(reason) => {

@@ -43,6 +43,12 @@ impl Session {
     }
 
     pub(super) fn auth(&mut self, argument: &[u8]) -> Next {
+        let next = self.try_to_log_in(argument);
+        self.forget_secret();
+        next
+    }
+
+    fn try_to_log_in(&mut self, argument: &[u8]) -> Next {
         if self.settings.auth.mechanisms().is_empty() {
             return self.bad(replies::UNIMPLEMENTED);
         }
@@ -105,7 +111,8 @@ impl Session {
         initial: Option<&[u8]>,
         challenge: &[u8],
     ) -> Result<Result<Credentials, sasl::Fault>, Next> {
-        let mut line = zeroize::Zeroizing::new(Vec::new());
+        // Of its full size at once: a vector that grows leaves copies behind.
+        let mut line = zeroize::Zeroizing::new(Vec::with_capacity(sasl::RESPONSE_LIMIT + 2));
         let (mut exchange, mut turn) = match Exchange::begin(mechanism, initial, challenge) {
             Ok(begun) => begun,
             Err(fault) => return Ok(Err(fault)),
@@ -155,7 +162,6 @@ impl Session {
 
     /// `user` is who speaks from now on.
     pub(super) fn enter(&mut self, user: Vec<u8>) {
-        self.before_login = Some(self.settings.client.clone());
         for name in NAME_VARIABLES {
             self.means.env.set(name, &user);
         }
@@ -165,25 +171,6 @@ impl Session {
         }
         self.settings.client.info = Some(user.clone());
         self.user = Some(user);
-    }
-
-    /// Nobody has logged in any more, as before TLS.
-    pub(super) fn log_out(&mut self) {
-        self.user = None;
-        let Some(before) = self.before_login.take() else {
-            return;
-        };
-        let env = &mut self.means.env;
-        for name in NAME_VARIABLES.into_iter().chain(["SMTPAUTHMETHOD"]) {
-            env.remove(name);
-        }
-        if let Some(info) = &before.info {
-            env.set("TCPREMOTEINFO", info);
-        }
-        if before.relay.is_none() {
-            env.remove("RELAYCLIENT");
-        }
-        self.settings.client = before;
     }
 
     /// Overwrites what was read of a secret. What the client sent behind it is not lost.

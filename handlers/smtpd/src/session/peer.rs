@@ -38,16 +38,21 @@ impl Session {
         let Some(attributes) = parse(argument) else {
             return self.bad(replies::BAD_XCLIENT);
         };
-        self.abandon();
-        self.log_out();
-        self.settings.client.relay = None;
-        self.means.env.remove("RELAYCLIENT");
+        self.begin_again();
+        let client = &mut self.settings.client;
+        (client.relay, client.info, client.login) = (None, None, None);
+        for variable in ["RELAYCLIENT", "TCPREMOTEINFO", "RELAY_CTRL_USER"] {
+            self.means.env.remove(variable);
+        }
         let mut hello = Hello::default();
-        for (name, value) in attributes {
-            self.set_attribute(name, value, &mut hello);
+        // Who has logged in comes last: all else says where he is.
+        let (logins, others): (Vec<_>, Vec<_>) = attributes
+            .into_iter()
+            .partition(|(field, _)| *field == Field::Login);
+        for (field, value) in others.into_iter().chain(logins) {
+            self.set_attribute(field, value, &mut hello);
         }
         self.hello = hello;
-        self.listed = None;
         self.log
             .event("xclient")
             .field("client", &self.settings.client.ip)
@@ -99,7 +104,11 @@ fn parse(argument: &[u8]) -> Option<Vec<Attribute>> {
         .split(|&byte| byte == b' ')
         .filter(|word| !word.is_empty());
     let attributes: Vec<Attribute> = words.map(attribute).collect::<Option<_>>()?;
-    (!attributes.is_empty()).then_some(attributes)
+    let is_twice = |(at, (field, _)): (usize, &Attribute)| {
+        attributes[..at].iter().any(|(before, _)| before == field)
+    };
+    let twice = attributes.iter().enumerate().any(is_twice);
+    (!attributes.is_empty() && !twice).then_some(attributes)
 }
 
 fn attribute(word: &[u8]) -> Option<Attribute> {
@@ -181,6 +190,7 @@ mod tests {
             "NAME=",
             "X=y",
             "NAME=a X=y",
+            "LOGIN=a LOGIN=b",
             "PORT=70000",
             "ADDR=x",
         ] {

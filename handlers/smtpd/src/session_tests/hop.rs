@@ -156,6 +156,16 @@ fn a_hop_that_refuses_the_sender_refuses_every_recipient_and_is_asked_once() {
 }
 
 #[test]
+fn what_has_to_be_set_right_here_bounces_no_mail() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |line| {
+        line.starts_with("MAIL").then_some("530 5.7.0 log in first")
+    });
+    let said = talk(&place, &hop, &two("QUIT\r\n"));
+    assert!(said.replies[2].starts_with("451 "), "{:?}", said.replies);
+}
+
+#[test]
 fn a_hop_that_is_not_there_is_trouble_for_now() {
     let place = Place::new();
     let hop = Hop::new(&place, |_| None);
