@@ -29,6 +29,8 @@ pub const SYNTAX: &str = "555 5.5.4 syntax error";
 pub const BAD_ADDRESS: &str = "501 5.1.3 bad address";
 /// SIZE= without a number.
 pub const BAD_SIZE: &str = "501 5.5.4 bad SIZE";
+/// BODY= with something else than 7BIT or 8BITMIME.
+pub const BAD_BODY: &str = "504 5.5.4 that BODY is not implemented";
 /// A NUL in a command.
 pub const NUL: &str = "500 5.5.2 NUL in command";
 /// A command line over the limit.

@@ -329,6 +329,7 @@ fn reply_to(fault: Fault) -> &'static str {
         Fault::TooLong => replies::SYNTAX,
         Fault::Control => replies::BAD_ADDRESS,
         Fault::Size => replies::BAD_SIZE,
+        Fault::Body => replies::BAD_BODY,
     }
 }
 
