@@ -788,7 +788,7 @@ fn kill_at_many_instants(rounds: u32) {
         broken += u32::from(some.len() < all);
         promised.extend(some);
     }
-    assert!(broken > rounds / 2, "{broken} of {rounds} were in time");
+    assert!(broken > rounds / 4, "{broken} of {rounds} were in time");
     for user in ["joe", "ann"] {
         let mail = mail(&office, user);
         assert!(

@@ -67,6 +67,10 @@ fn is_right(at: At, does: Does, reply: &str) -> bool {
         {
             reply.starts_with('5')
         }
+        // It is heard if it comes before the rest of the text is refused.
+        Does::Says(said) if said.starts_with('5') && matches!(at, At::Text) => {
+            reply.starts_with(['4', '5']) && !reply.starts_with("421")
+        }
         // The session with the client goes on, so 421 is not for it.
         _ => reply.starts_with('4') && !reply.starts_with("421"),
     }

@@ -287,7 +287,11 @@ fn hop(world: &World<'_>, home: &Home, me: &[u8]) -> Result<nexthop::Settings, S
             SettingsError::Way(path.display().to_string(), reason)
         })?),
     };
-    let ca_file = Some(home.control("remoteca")).filter(|path| path.exists());
+    // Only where it is surely absent the system's authorities will do.
+    let ca_file = Some(home.control("remoteca")).filter(|path| {
+        let looked = std::fs::symlink_metadata(path);
+        looked.map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
+    });
     Ok(nexthop::Settings {
         credentials,
         ca_file,

@@ -186,8 +186,9 @@ impl Session {
                     return self.refuse_for(
                         &recipient,
                         &Refusal {
+                            // What it refuses for good is its word and no trouble of ours.
+                            fault: (!failure.reply.starts_with('5')).then_some(failure.reason),
                             reply: failure.reply,
-                            fault: Some(failure.reason),
                         },
                     );
                 }
@@ -288,9 +289,6 @@ impl Session {
     pub(crate) fn abandon(&mut self) {
         // Dropped in the middle, a message is given up by whoever has it.
         self.receiving = None;
-        if let Some(plugins) = &mut self.settings.plugins {
-            plugins.abandon();
-        }
         let Some(mail) = self.mail.take() else { return };
         if let AtHop::Begun(side, mut client) = mail.hop
             // Of what was answered before nothing waits for the hop. Who does not take it is found out.

@@ -59,6 +59,9 @@ impl Session {
     /// Begins anew with a client of that name; where the plugins want none, it is answered.
     fn meet(&mut self, name: &[u8], esmtp: bool) -> Option<Next> {
         self.abandon();
+        if let Some(plugins) = &mut self.settings.plugins {
+            plugins.abandon();
+        }
         self.mail_refused = false;
         let heeded = self.heed("HELO", &mut Vec::new(), |plugins, env, _| {
             plugins.helo(env, name)

@@ -182,12 +182,10 @@ impl Session {
 
     fn not_him(&mut self, login: &[u8], mechanism: Mechanism, why: &str) -> Next {
         self.log
-            .event("refuse")
-            .field("verb", b"AUTH")
+            .event("fail")
             .field("user", login)
             .field("method", mechanism.name().as_bytes())
             .field("reason", why.as_bytes())
-            .field("reply", replies::AUTH_FAILED.as_bytes())
             .say();
         std::thread::sleep(FAILURE_DELAY);
         self.reply(replies::AUTH_FAILED);
