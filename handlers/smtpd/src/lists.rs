@@ -135,9 +135,10 @@ impl ValidRecipients {
     }
 
     /// Whether `recipient` is there as far as lists say; so he is where there are none. The
-    /// postmaster without a host always is (RFC 5321 section 4.5.1).
+    /// postmaster always is (RFC 5321 section 4.5.1).
     pub fn have(&self, recipient: &[u8]) -> Result<bool, Unreadable> {
-        if !self.is_known() || recipient.eq_ignore_ascii_case(b"postmaster") {
+        let (local, _) = address::split(recipient);
+        if !self.is_known() || local.eq_ignore_ascii_case(b"postmaster") {
             return Ok(true);
         }
         let recipient = recipient.to_ascii_lowercase();
