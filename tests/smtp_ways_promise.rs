@@ -464,3 +464,25 @@ fn superd_itself_is_no_part_of_what_was_promised() {
     assert!(reply.starts_with("250 ok "), "{reply}");
     assert_eq!(house.mail("joe").len(), 1);
 }
+
+#[test]
+fn what_is_known_is_said_before_the_next_host_is_asked() {
+    let house = House::new();
+    let hop = Hop::start();
+    let server = house.smtp().start();
+    house.control("localqueue", &format!("lmtp:{}", hop.address()));
+    let envelope = "MAIL FROM:<s@far.test>\r\nRCPT TO:<joe@here.test>\r\n";
+    let mut client = greeted(&server);
+    client.send(format!("{envelope}DATA\r\n"));
+    for reply in ["250 ", "250 ", "354 "] {
+        client.expect(reply);
+    }
+    // The next envelope comes right behind the message, and now the host takes its time.
+    hop.fails(At::Rcpt, Does::Hangs);
+    client.send(format!("Subject: x\r\n\r\nx\r\n.\r\n{envelope}"));
+    client.expect("250 ok 1");
+    client.expect("250 ok");
+    assert!(client.is_silent_for(Duration::from_millis(500)));
+    hop.wake();
+    client.expect("451 ");
+}
