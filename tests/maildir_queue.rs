@@ -249,7 +249,8 @@ fn a_filter_runs_as_the_owner_and_finds_nothing_open_but_its_three_descriptors()
     queue.feed(b"Subject: x\n\ny\n", ENVELOPE);
     let (code, log) = queue.end();
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("to the log\n"), "{log}");
+    // The log is not his to write to.
+    assert!(!log.contains("to the log"), "{log}");
     let said = |name: &str| fs::read_to_string(house.path("joe").join(name)).unwrap();
     assert_eq!(said("id").trim(), house.user.to_string());
     assert_eq!(said("message"), house.mail("joe")[0]);
@@ -264,6 +265,28 @@ fn a_filter_runs_as_the_owner_and_finds_nothing_open_but_its_three_descriptors()
     numbers.retain(|&number| number < 10);
     assert_eq!(numbers, [0, 1, 2], "{fds}");
     assert!(fds.contains("Maildir/tmp/"), "the message is a file: {fds}");
+}
+
+#[test]
+fn a_filter_can_neither_empty_the_log_nor_write_lines_into_it() {
+    let house = House::new();
+    let filter = house.path("joe/.mail-filter");
+    let script =
+        "#!/bin/sh\n: >/proc/self/fd/2\nprintf 'bad\\nsmtpd: fail ip=192.0.2.1 x' >&2\nexit 111\n";
+    crate::support::script(&filter, script);
+    house.give(&filter);
+    house.control("filter", ".mail-filter");
+    let log = house.path("joe/log");
+    fs::write(&log, "before\n").unwrap();
+    house.give(&log);
+    let to_file = format!("exec \"$0\" 2>>'{}'", log.display());
+    let mut queue = house.queue(&["/bin/sh", "-c", &to_file]);
+    queue.feed(b"x\n", ENVELOPE);
+    assert_eq!(queue.end().0, Some(71));
+    let lines = fs::read_to_string(&log).unwrap();
+    assert!(lines.starts_with("before\nmaildir-queue: fail "), "{lines}");
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.contains("it said: bad\\nsmtpd: fail"), "{lines}");
 }
 
 #[test]

@@ -51,6 +51,7 @@ mod imapup_session;
 mod imapup_tls;
 mod init_script;
 mod lmtpd;
+mod lmtpd_owners;
 mod maildir_index;
 mod maildir_queue;
 mod pop3_chaos;

@@ -14,12 +14,19 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{Duration, Instant};
 
+use os::poll::For;
 use os::process::{Side, Status};
 
 use crate::{Call, Env, Joint};
 
 /// The exit code of a child that could not become its program, as qmail's programs have it.
 const CANNOT_BEGIN: u8 = 120;
+
+/// How much is read of a pipe at once.
+const PIECE_BYTES: usize = 1024;
+
+/// What a pipe holds.
+const PIPE_BYTES: usize = 64 * 1024;
 
 /// How often a child that says nothing is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -176,13 +183,76 @@ impl Drop for Child {
     }
 }
 
-/// What a program said on a descriptor, and how it ended.
+/// What a program said, and how it ended.
 #[derive(Debug)]
 pub struct Told {
-    /// What it wrote, at most as much as was asked for.
+    /// What it wrote to the descriptor that was listened to, at most as much as was asked for.
     pub text: Vec<u8>,
+    /// What it complained of on descriptor 2, where that was listened to.
+    pub complaint: Vec<u8>,
     /// Its end; `None` where the time was over, and it was killed.
     pub status: Option<Status>,
+}
+
+/// The reading end of a pipe to a program.
+#[derive(Debug)]
+struct Ear {
+    /// `None` once nobody has the other end any more.
+    pipe: Option<io::PipeReader>,
+    limit: usize,
+    heard: Vec<u8>,
+}
+
+impl Ear {
+    fn new(limit: usize) -> io::Result<(Ear, io::PipeWriter)> {
+        let (pipe, writer) = io::pipe()?;
+        let ear = Ear {
+            pipe: Some(pipe),
+            limit,
+            heard: Vec::new(),
+        };
+        Ok((ear, writer))
+    }
+
+    /// One that hears nothing.
+    fn deaf() -> Ear {
+        Ear {
+            pipe: None,
+            limit: 0,
+            heard: Vec::new(),
+        }
+    }
+
+    fn wanted(&self) -> Option<(BorrowedFd<'_>, For)> {
+        self.pipe.as_ref().map(|pipe| (pipe.as_fd(), For::Reading))
+    }
+
+    /// Takes what is there, one piece at most; whether there was something.
+    fn listen(&mut self) -> bool {
+        let Some(pipe) = &self.pipe else { return false };
+        let mut piece = [0; PIECE_BYTES];
+        match os::fd::read_until(pipe.as_fd(), &mut piece, Instant::now()) {
+            Ok(count @ 1..) => {
+                let room = self.limit.saturating_sub(self.heard.len()).min(count);
+                self.heard.extend_from_slice(&piece[..room]);
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => false,
+            // Its end, or nothing that could be waited for.
+            Ok(_) | Err(_) => {
+                self.pipe = None;
+                false
+            }
+        }
+    }
+
+    /// Takes what a pipe can hold; who has been left behind and goes on writing is not listened to.
+    fn listen_last(&mut self) {
+        let mut pieces = PIPE_BYTES / PIECE_BYTES;
+        while pieces > 0 && self.listen() {
+            pieces -= 1;
+        }
+    }
 }
 
 impl Command<'_> {
@@ -190,45 +260,72 @@ impl Command<'_> {
     /// first `limit` bytes, the rest is read and dropped. What it has started and left behind is not
     /// waited for, and is killed where the time is over.
     pub fn ask(&self, number: RawFd, limit: usize, deadline: Instant) -> io::Result<Told> {
-        let (reader, writer) = io::pipe()?;
+        self.listen_to(number, limit, None, deadline)
+    }
+
+    /// [`Command::ask`] for a program that is not trusted with the log, which descriptor 2 would be: what it
+    /// writes there is kept, too, at most `complaint_limit` bytes.
+    pub fn ask_stranger(
+        &self,
+        number: RawFd,
+        limit: usize,
+        complaint_limit: usize,
+        deadline: Instant,
+    ) -> io::Result<Told> {
+        self.listen_to(number, limit, Some(complaint_limit), deadline)
+    }
+
+    fn listen_to(
+        &self,
+        number: RawFd,
+        limit: usize,
+        complaint_limit: Option<usize>,
+        deadline: Instant,
+    ) -> io::Result<Told> {
+        let (mut answers, answer_end) = Ear::new(limit)?;
+        let (mut complaints, complaint_end) = match complaint_limit {
+            Some(limit) => Ear::new(limit).map(|(ear, end)| (ear, Some(end)))?,
+            None => (Ear::deaf(), None),
+        };
         let mut descriptors = self.descriptors.to_vec();
-        descriptors.push((writer.as_fd(), number));
+        descriptors.push((answer_end.as_fd(), number));
+        if let Some(end) = &complaint_end {
+            descriptors.push((end.as_fd(), 2));
+        }
         let mut child = Command {
             descriptors: &descriptors,
             ..*self
         }
         .start()?;
         drop(descriptors);
-        drop(writer);
-        let mut text = Vec::new();
-        let mut keep = |piece: &[u8]| {
-            let room = limit.saturating_sub(text.len()).min(piece.len());
-            text.extend_from_slice(&piece[..room]);
-        };
-        let mut piece = [0; 1024];
+        drop((answer_end, complaint_end));
         let status = loop {
-            let step = deadline.min(Instant::now() + LOOK);
-            match os::fd::read_until(reader.as_fd(), &mut piece, step) {
-                Ok(0) => break child.wait_until(deadline)?,
-                Ok(count) => keep(&piece[..count]),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    // Whoever holds the pipe open may be somebody that it has left behind.
-                    if let Some(status) = child.try_wait()? {
-                        while let Ok(count @ 1..) =
-                            os::fd::read_until(reader.as_fd(), &mut piece, Instant::now())
-                        {
-                            keep(&piece[..count]);
-                        }
-                        break Some(status);
-                    }
-                    if Instant::now() >= deadline {
-                        break None;
-                    }
-                }
-                Err(error) => return Err(error),
+            let status = if answers.pipe.is_none() && complaints.pipe.is_none() {
+                child.wait_until(deadline)?
+            } else {
+                let step = deadline.min(Instant::now() + LOOK);
+                let [has_answer, has_complaint] =
+                    os::poll::wait_any([answers.wanted(), complaints.wanted()], Some(step))?;
+                let heard =
+                    (has_answer && answers.listen()) | (has_complaint && complaints.listen());
+                // Whoever holds a pipe open may be somebody that it has left behind.
+                if heard { None } else { child.try_wait()? }
+            };
+            if status.is_some() {
+                answers.listen_last();
+                complaints.listen_last();
+                break status;
+            }
+            // Also of one that never stops talking.
+            if Instant::now() >= deadline {
+                break None;
             }
         };
-        Ok(Told { text, status })
+        Ok(Told {
+            text: answers.heard,
+            complaint: complaints.heard,
+            status,
+        })
     }
 }
 
@@ -276,6 +373,34 @@ mod tests {
         );
         assert_eq!(told.text, b"1234567890");
         assert_eq!(told.status.and_then(Status::code), Some(0));
+    }
+
+    #[test]
+    fn one_that_never_stops_talking_ends_at_the_deadline_too() {
+        let begin = Instant::now();
+        let told = told("yes >&4", begin + Duration::from_millis(300));
+        assert_eq!((told.text.len(), told.status), (10, None));
+        assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_stranger_complains_to_us_and_not_to_the_log() {
+        let env: Env = [("PATH", "/bin:/usr/bin")].into_iter().collect();
+        let script = "echo yes; i=0; while [ $i -lt 20000 ]; do echo complaint >&2; i=$((i+1)); done; exit 3";
+        let told = Command {
+            program: &shell(),
+            words: &["-c".into(), script.into()],
+            env: &env,
+            folder: Path::new("/"),
+            descriptors: &[],
+        }
+        .ask_stranger(1, 10, 9, soon())
+        .expect("run");
+        assert_eq!(
+            (told.text.as_slice(), told.complaint.as_slice()),
+            (&b"yes\n"[..], &b"complaint"[..])
+        );
+        assert_eq!(told.status.and_then(Status::code), Some(3));
     }
 
     #[test]

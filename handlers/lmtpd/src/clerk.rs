@@ -47,11 +47,21 @@ pub enum Way {
     Hands,
 }
 
-/// A recipient of the transaction.
-#[derive(Debug)]
-struct Recipient {
-    address: Vec<u8>,
-    targets: Vec<Target>,
+/// The most mailboxes that the recipients of one message may have together. Whoever speaks is not logged
+/// in, and everything that he names is kept here until he is done.
+pub const TARGET_LIMIT: usize = 5000;
+
+/// The recipients of the transaction, each name looked up once: a large alias can be named a thousand
+/// times.
+#[derive(Debug, Default)]
+struct Recipients {
+    /// For each recipient the number of his name.
+    list: Vec<usize>,
+    /// The names in lower case.
+    names: BTreeMap<Vec<u8>, usize>,
+    /// The first address of each name, and where it leads.
+    found: Vec<(Vec<u8>, Vec<Target>)>,
+    targets: usize,
 }
 
 /// The side that decides.
@@ -64,7 +74,7 @@ pub struct Clerk {
     host: Vec<u8>,
     log: Log,
     sender: Option<Vec<u8>>,
-    recipients: Vec<Recipient>,
+    recipients: Recipients,
 }
 
 impl Clerk {
@@ -79,13 +89,13 @@ impl Clerk {
             host: os::process::host_name(),
             log,
             sender: None,
-            recipients: Vec::new(),
+            recipients: Recipients::default(),
         })
     }
 
     /// How many recipients the transaction has; `None` where there is no transaction.
     pub fn count(&self) -> Option<usize> {
-        self.sender.as_ref().map(|_| self.recipients.len())
+        self.sender.as_ref().map(|_| self.recipients.list.len())
     }
 
     /// Writes to the log what has gone wrong on this side.
@@ -127,9 +137,14 @@ impl Clerk {
                 end_of_it => *end = Some(end_of_it),
             }
         };
-        for some in lists.chunks(HANDS) {
-            let mut at_work = Vec::with_capacity(some.len());
-            for list in some {
+        let by = job.deadline + hands::GRACE;
+        let mut lists = lists.into_iter();
+        let mut at_work: Vec<Hand> = Vec::with_capacity(HANDS);
+        loop {
+            // Whoever is slow holds up himself: another begins where one has ended.
+            while at_work.len() < HANDS
+                && let Some(list) = lists.next()
+            {
                 let his: Vec<(usize, Part)> = list
                     .iter()
                     .filter_map(|&number| Some((number, parts.get_mut(number)?.take()?)))
@@ -156,26 +171,13 @@ impl Clerk {
                     }
                 }
             }
-            for hand in at_work {
-                let mut missing = hand.parts.clone();
-                let (told, why) = hand.finish(job.deadline);
-                for (number, outcome) in told {
-                    // A process speaks for its own parts alone.
-                    if !missing.contains(&number) {
-                        continue;
-                    }
-                    if !matches!(outcome, Outcome::Copy { .. }) {
-                        missing.retain(|&part| part != number);
-                    }
-                    note(number, outcome);
-                }
-                let why = why.unwrap_or_else(|| "it said nothing".to_owned());
-                for number in missing {
-                    note(
-                        number,
-                        hands::lost(format!("the process that delivers: {why}")),
-                    );
-                }
+            if at_work.is_empty() {
+                break;
+            }
+            let (still, ended): (Vec<Hand>, Vec<Hand>) = hands::listen::<HANDS>(at_work, by);
+            at_work = still;
+            for hand in ended {
+                settle(hand, by, &mut note);
             }
         }
         let lost = || hands::lost("nobody has delivered it".to_owned());
@@ -216,18 +218,54 @@ impl Clerk {
     }
 }
 
+/// Notes what a process has told; it speaks for its own parts alone.
+fn settle(hand: Hand, by: Instant, note: &mut dyn FnMut(usize, Outcome)) {
+    let mut missing = hand.parts.clone();
+    let (told, why) = hand.finish(by);
+    for (number, outcome) in told {
+        if !missing.contains(&number) {
+            continue;
+        }
+        if !matches!(outcome, Outcome::Copy { .. }) {
+            missing.retain(|&part| part != number);
+        }
+        note(number, outcome);
+    }
+    let why = why.unwrap_or_else(|| "it said nothing".to_owned());
+    for number in missing {
+        let lost = hands::lost(format!("the process that delivers: {why}"));
+        note(number, lost);
+    }
+}
+
 impl Desk for Clerk {
     fn mail(&mut self, sender: &[u8]) -> Result<(), String> {
         self.sender = Some(sender.to_vec());
-        self.recipients.clear();
+        self.recipients = Recipients::default();
         Ok(())
     }
 
     fn rcpt(&mut self, recipient: &[u8]) -> Result<Standing, String> {
+        let name = recipient.to_ascii_lowercase();
+        if let Some(&number) = self.recipients.names.get(&name) {
+            self.recipients.list.push(number);
+            return Ok(Standing::Here);
+        }
         Ok(match self.find(recipient) {
+            Ok(targets) if self.recipients.targets + targets.len() > TARGET_LIMIT => {
+                let reason = format!(
+                    "the recipients of one message have more than {TARGET_LIMIT} mailboxes"
+                );
+                let entry = self.log.event("fault").address("to", recipient);
+                entry.field("reason", reason.as_bytes()).say();
+                Standing::Temporary
+            }
             Ok(targets) => {
-                let address = recipient.to_vec();
-                self.recipients.push(Recipient { address, targets });
+                let all = &mut self.recipients;
+                all.targets += targets.len();
+                all.names.insert(name, all.found.len());
+                all.list.push(all.found.len());
+                all.found.push((recipient.to_vec(), targets));
                 Standing::Here
             }
             Err(failure) if failure.code == Code::Refused => Standing::Unknown,
@@ -241,10 +279,8 @@ impl Desk for Clerk {
 
     fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<Verdict>, String> {
         let sender = self.sender.take().unwrap_or_default();
-        let (addresses, targets): (Vec<_>, Vec<_>) = std::mem::take(&mut self.recipients)
-            .into_iter()
-            .map(|recipient| (recipient.address, recipient.targets))
-            .unzip();
+        let Recipients { list, found, .. } = std::mem::take(&mut self.recipients);
+        let (addresses, targets): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let mut owners = Owners::new(self.system && self.way == Way::Hands);
         let mut plan = Plan::of(&targets, |target| owners.of(target));
         let firsts: Vec<usize> = plan.parts.iter().map(|part| part.recipient).collect();
@@ -265,7 +301,10 @@ impl Desk for Clerk {
                 Outcome::Delivered | Outcome::Copy { .. } => Verdict::Delivered,
             });
         }
-        Ok(plan.verdicts(&verdicts))
+        let of_name = plan.verdicts(&verdicts);
+        let lost = || Verdict::refused(false, "4.3.0", "sorry, nobody has delivered it");
+        let of_recipient = |name: usize| of_name.get(name).cloned().unwrap_or_else(lost);
+        Ok(list.into_iter().map(of_recipient).collect())
     }
 }
 

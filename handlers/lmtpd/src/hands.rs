@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
 use maildir::{Host, Names};
+use os::poll::For;
 use os::process::Side;
 use queue::deliver::{self, Place};
 use queue::failure::{Code, Failure};
@@ -21,7 +22,10 @@ use crate::plan::{Owner, Part};
 use crate::record::Verdict;
 
 /// What its own clock cannot end, such as a file system that hangs, is ended from outside so much later.
-const GRACE: Duration = Duration::from_secs(20);
+pub const GRACE: Duration = Duration::from_secs(20);
+
+/// How long one may take to end when it has told everything.
+const LAST_MOMENTS: Duration = Duration::from_secs(5);
 
 /// How much of what it tells is read at once.
 const READ_BYTES: usize = 4096;
@@ -84,6 +88,10 @@ pub fn lost(why: String) -> Outcome {
 pub struct Hand {
     pid: i32,
     pipe: PipeReader,
+    reader: Reader,
+    told: Vec<(usize, Outcome)>,
+    /// It will tell nothing more: it is done, or why not.
+    over: Option<Result<(), String>>,
     /// The numbers of its parts.
     pub parts: Vec<usize>,
 }
@@ -96,6 +104,9 @@ impl Hand {
             Side::Parent(pid) => Ok(Hand {
                 pid,
                 pipe,
+                reader: Reader::default(),
+                told: Vec::new(),
+                over: None,
                 parts: parts.into_iter().map(|(number, _)| number).collect(),
             }),
             Side::Child => {
@@ -105,41 +116,73 @@ impl Hand {
         }
     }
 
-    /// All that it told, once it has ended; it is ended where it takes too long. Where it ended
-    /// otherwise than it should, the second value says how.
-    pub fn finish(mut self, deadline: Instant) -> (Vec<(usize, Outcome)>, Option<String>) {
-        let mut reader = Reader::default();
-        let mut told = Vec::new();
+    /// Takes what it has told by now.
+    fn hear(&mut self) {
         let mut buffer = [0; READ_BYTES];
-        let by = deadline + GRACE;
-        let why = loop {
-            match os::fd::wait_readable(self.pipe.as_fd(), by) {
-                Ok(true) => {}
-                Ok(false) => break Some("it took too long".to_owned()),
-                Err(error) => break Some(os::reason(&error).into_owned()),
+        self.over = match self.pipe.read(&mut buffer) {
+            Ok(0) => Some(Ok(())),
+            Ok(count) => {
+                self.told.extend(self.reader.feed(&buffer[..count]));
+                None
             }
-            match self.pipe.read(&mut buffer) {
-                Ok(0) => break None,
-                Ok(count) => told.extend(reader.feed(&buffer[..count])),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Some(os::reason(&error).into_owned()),
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            Err(error) => Some(Err(os::reason(&error).into_owned())),
         };
-        if why.is_some() {
-            let _ = os::process::kill_at_once(self.pid);
-        }
-        let ended = os::process::wait(self.pid);
-        let why = why.or_else(|| match ended {
-            Ok(status) if status.code() == Some(0) => None,
-            Ok(status) => Some(match (status.code(), status.signal()) {
-                (Some(code), _) => format!("it ended with {code}"),
-                (None, Some(signal)) => format!("it was ended by signal {signal}"),
-                (None, None) => "it ended in an unknown way".to_owned(),
-            }),
-            Err(error) => Some(os::reason(&error).into_owned()),
-        });
-        (told, why)
     }
+
+    /// All that it told, once it has ended; it is ended where it is not done, or has told everything and does not end. Where
+    /// it ended otherwise than it should, the second value says how.
+    pub fn finish(self, by: Instant) -> (Vec<(usize, Outcome)>, Option<String>) {
+        let why = match self.over {
+            Some(Ok(())) => None,
+            Some(Err(why)) => Some(why),
+            None => Some("it took too long".to_owned()),
+        };
+        // Whoever belongs to the same user can have stopped it at the very end.
+        let last = by.min(Instant::now() + LAST_MOMENTS);
+        let ended = match why {
+            None => os::process::wait_until(self.pid, last).ok().flatten(),
+            Some(_) => None,
+        };
+        let Some(status) = ended else {
+            let _ = os::process::kill_at_once(self.pid);
+            let _ = os::process::wait(self.pid);
+            return (self.told, why.or_else(|| Some("it did not end".to_owned())));
+        };
+        let why = match (status.code(), status.signal()) {
+            (Some(0), _) => None,
+            (Some(code), _) => Some(format!("it ended with {code}")),
+            (None, Some(signal)) => Some(format!("it was ended by signal {signal}")),
+            (None, None) => Some("it ended in an unknown way".to_owned()),
+        };
+        (self.told, why)
+    }
+}
+
+/// Waits until one of `hands`, at most `N`, has told something, and parts those that go on from those that are
+/// over; past `by` all are.
+pub fn listen<const N: usize>(mut hands: Vec<Hand>, by: Instant) -> (Vec<Hand>, Vec<Hand>) {
+    let mut wanted = [None; N];
+    for (place, hand) in wanted.iter_mut().zip(&hands) {
+        *place = Some((hand.pipe.as_fd(), For::Reading));
+    }
+    let is_late = Instant::now() >= by;
+    match os::poll::wait_any(wanted, Some(by)) {
+        Ok(ready) => {
+            for (hand, _) in hands.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
+                hand.hear();
+            }
+        }
+        Err(error) => {
+            let why = os::reason(&error).into_owned();
+            hands
+                .iter_mut()
+                .for_each(|hand| hand.over = Some(Err(why.clone())));
+        }
+    }
+    hands
+        .into_iter()
+        .partition(|hand| hand.over.is_none() && !is_late)
 }
 
 /// The process of an owner.

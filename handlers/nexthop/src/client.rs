@@ -164,6 +164,7 @@ impl Client {
             _ => return Err(self.out_of_order("DATA")),
         };
         let whole = self.talk.expect("DATA", b"DATA\r\n", 3).map_err(ours)?;
+        self.talk.check_silence()?;
         if whole.reply.code != 354 {
             let reply = whole.reply;
             return Err(self
@@ -213,6 +214,7 @@ impl Client {
                 }
             };
         stuff.finish(&mut waiting);
+        self.talk.check_text()?;
         self.talk.send_text(&waiting)?;
         let until = deadline(self.talk.limits().data_end);
         let replies = match self.protocol {
@@ -228,6 +230,10 @@ impl Client {
                     verdicts.resize(recipients, Verdict::Refused(failure));
                 }
             }
+        }
+        // With a reply too many nobody knows which of them was about this message.
+        if !self.talk.is_broken() {
+            self.talk.check_silence()?;
         }
         if let Some(last) = verdicts.last().cloned() {
             verdicts.resize(recipients, last);

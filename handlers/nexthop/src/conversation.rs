@@ -141,6 +141,30 @@ impl Conversation {
         }
     }
 
+    /// Before the end of the text a server has nothing to say but that it will not take it; anything else is a
+    /// reply that would count for the message though it is not about it.
+    pub(crate) fn check_text(&mut self) -> Result<(), Failure> {
+        self.check()?;
+        if self.ahead.is_empty() {
+            let mut buffer = [0; READ_BYTES];
+            match self.link.read(&mut buffer, Instant::now()) {
+                Ok(0) => return Err(self.fault("it closed the connection within the message")),
+                Ok(count) => self.ahead.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Ok(()),
+                Err(error) => {
+                    let reason = os::reason(&error);
+                    return Err(self.fault(&format!("the connection broke: {reason}")));
+                }
+            }
+        }
+        let said = self.reply("a reply within the message", deadline(LAST_WORDS))?;
+        self.broken = true;
+        match self.judge("the message", &said.reply, 2) {
+            Err(failure) => Err(failure),
+            Ok(()) => Err(self.fault("it took the message before its end")),
+        }
+    }
+
     /// Reads a reply, `what`, until `deadline`.
     pub(crate) fn reply(&mut self, what: &str, deadline: Instant) -> Result<Whole, Failure> {
         self.check()?;
@@ -204,7 +228,7 @@ impl Conversation {
     }
 
     /// Before a command there is nothing that the server could have to say.
-    fn check_silence(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check_silence(&mut self) -> Result<(), Failure> {
         self.check()?;
         if self.ahead.is_empty() {
             return Ok(());

@@ -13,11 +13,11 @@
 //! Up to step 6 nothing is visible to anybody, and a failure takes everything back. (What a filter has
 //! done meanwhile it may do again, when the message comes again.)
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use accounts::{AccountError, Accounts, Found, Mailbox, address};
@@ -246,12 +246,15 @@ fn same_device(one: &Path, other: &Path) -> bool {
 /// recipient who is nobody here makes all of them fail.
 pub fn targets(accounts: &Accounts, recipients: &[Vec<u8>]) -> Result<Vec<Target>, Failure> {
     let mut targets: Vec<Target> = Vec::new();
+    let mut known: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut asked: BTreeSet<Vec<u8>> = BTreeSet::new();
     for recipient in recipients {
+        // A large alias that is named a thousand times is expanded once.
+        if !asked.insert(recipient.to_ascii_lowercase()) {
+            continue;
+        }
         for mailbox in resolve(accounts, recipient)? {
-            if targets
-                .iter()
-                .any(|known| known.mailbox.maildir == mailbox.maildir)
-            {
+            if !known.insert(mailbox.maildir.clone()) {
                 continue;
             }
             targets.push(Target {

@@ -23,6 +23,9 @@ use crate::failure::{Code, Failure, printable};
 /// The most bytes of what it says that are looked at.
 const SAID_BYTES: usize = 4096;
 
+/// The most bytes of its complaints that stand in the log.
+const COMPLAINT_BYTES: usize = 400;
+
 /// The most bytes of the name of a folder.
 const FOLDER_BYTES: usize = 250;
 
@@ -140,7 +143,15 @@ impl Question<'_> {
             self.failure(path, &format!("cannot be run: {}", os::reason(&error)))
         })?;
         match decide(told.status, &told.text) {
-            Decision::Defer(why) => Err(self.failure(path, &why)),
+            Decision::Defer(why) => {
+                let complaint = told.complaint.trim_ascii().escape_ascii().to_string();
+                let why = if complaint.is_empty() {
+                    why
+                } else {
+                    format!("{why}, and it said: {complaint}")
+                };
+                Err(self.failure(path, &why))
+            }
             Decision::Refuse(text) => {
                 let reason = format!("filter {} refuses: {text}", path.display());
                 Err(Failure::new(Code::Refused, reason).telling("5.7.1", &text))
@@ -149,6 +160,8 @@ impl Question<'_> {
         }
     }
 
+    /// Its descriptor 2 is not our log, which is not the owner's: he could empty it, or write other lines
+    /// into it.
     fn run(&self, filter: &Filter, file: &File, deadline: Instant) -> io::Result<Told> {
         // What a caller has left open is nothing to it.
         os::fd::keep_from_programs()?;
@@ -160,7 +173,7 @@ impl Question<'_> {
             folder: &self.mailbox.home,
             descriptors: &[(file.as_fd(), 0)],
         }
-        .ask(1, SAID_BYTES, deadline.min(limit))
+        .ask_stranger(1, SAID_BYTES, COMPLAINT_BYTES, deadline.min(limit))
     }
 
     fn failure(&self, path: &Path, why: &str) -> Failure {

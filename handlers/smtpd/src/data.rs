@@ -270,13 +270,16 @@ impl Session {
         // has gone is found out when it is read.
         let _ = self.conn.flush();
         let client = match std::mem::take(&mut mail.hop) {
-            AtHop::Begun(_, client) => Some(*client),
-            AtHop::Nothing | AtHop::Refused(..) => None,
+            AtHop::Begun(_, client) => Ok(Some(*client)),
+            AtHop::Nothing => Ok(None),
+            AtHop::Refused(_, failure) => Err(failure),
         };
         let side = mail.side.unwrap_or(Side::Local);
-        let started = match self.settings.ways.of(side) {
-            Some(way) => Handoff::start(way, client, self.place()),
-            None => Err(crate::handoff::hop::unreachable()),
+        let started = match (self.settings.ways.of(side), client) {
+            (Some(way), Ok(client)) => Handoff::start(way, client, self.place()),
+            // It accepted somebody, and was lost or given up since.
+            (_, Err(failure)) => Err(failure),
+            (None, _) => Err(crate::handoff::hop::unreachable()),
         };
         let mut handoff = match started {
             Ok(handoff) => handoff,

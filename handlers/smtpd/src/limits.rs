@@ -27,6 +27,10 @@ const QUEUE_TIME: Duration = Duration::from_secs(5 * 60);
 /// The most bytes of a refused message that are read in search of its end. A client that is cut
 /// off sends again, so this is far more than any message that is meant.
 const DISCARD_LIMIT: u64 = 1 << 30;
+/// Whoever has nothing to send must not hold a connection to the next hop, which has few.
+const HOP_IDLE: Duration = Duration::from_secs(5);
+/// Who has named recipients goes on at once if he is honest.
+const HOP_SILENCE: Duration = Duration::from_secs(60);
 /// No time is longer: what is meant by a larger number is "without end".
 const MOST_SECONDS: u64 = 10 * 366 * 24 * 60 * 60;
 /// Seconds that a recipient waits in the tarpit (TARPITDELAY, control/tarpitdelay).
@@ -55,6 +59,10 @@ pub struct SessionLimits {
     pub tarpit_after: u64,
     /// For how long.
     pub tarpit: Duration,
+    /// How long a next hop that waits for another message is kept for a client that says nothing.
+    pub hop_idle: Duration,
+    /// The same of one that knows recipients of a message already.
+    pub hop_silence: Duration,
     /// For one write to a queue program, and for its work after the envelope.
     pub queue: Duration,
     /// Bytes of a refused message that are read in search of its end.
@@ -90,6 +98,8 @@ impl SessionLimits {
                     .min(MOST_TARPIT),
             ),
             messages: world.number("MAXMESSAGES")?.unwrap_or(DEFAULT_MESSAGES),
+            hop_idle: HOP_IDLE,
+            hop_silence: HOP_SILENCE,
             queue: QUEUE_TIME,
             discard: DISCARD_LIMIT,
         })

@@ -14,7 +14,7 @@ mod peer;
 pub(crate) use outside::Heeded;
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chain::tls::Door;
 use chain::{Env, Joint};
@@ -259,6 +259,31 @@ impl Session {
         self.mail_refused = false;
     }
 
+    /// Waits for the client, and gives the next hop up where he is silent: its connections are few, and
+    /// whoever has nothing to say must not hold one.
+    fn let_go_of_hop(&mut self) -> Result<(), Trouble> {
+        let begun = matches!(&self.mail, Some(mail) if matches!(mail.hop, AtHop::Begun(..)));
+        let patience = match (begun, &self.idle) {
+            (true, _) => self.settings.limits.hop_silence,
+            (false, Some(_)) => self.settings.limits.hop_idle,
+            (false, None) => return Ok(()),
+        };
+        let until = Instant::now() + patience;
+        if self.conn.wait(None, until)? != Ready::Time {
+            return Ok(());
+        }
+        if let Some((_, client)) = self.idle.take() {
+            client.quit();
+        }
+        if let Some(mail) = &mut self.mail
+            && let AtHop::Begun(side, client) = std::mem::take(&mut mail.hop)
+        {
+            client.quit();
+            mail.hop = AtHop::Refused(side, crate::handoff::hop::given_up());
+        }
+        Ok(())
+    }
+
     /// Says good-bye to the next hop.
     fn leave_hop(&mut self) {
         self.receiving = None;
@@ -304,7 +329,7 @@ impl Session {
     }
 
     /// Waits, but not beyond the session's end.
-    pub(crate) fn pause(&mut self, time: std::time::Duration) {
+    pub(crate) fn pause(&mut self, time: Duration) {
         std::thread::sleep(time.min(self.conn.time_left()));
     }
 
@@ -315,6 +340,10 @@ impl Session {
 
     /// Reads and answers one command.
     fn next(&mut self, line: &mut Vec<u8>) -> Next {
+        if let Err(trouble) = self.let_go_of_hop() {
+            self.trouble = Some(trouble);
+            return Next::Close;
+        }
         let next = self.answer(line);
         // It may have been AUTH, with a password.
         line.zeroize();

@@ -94,10 +94,9 @@ fn a_reply_too_many_is_noticed_before_it_is_taken_for_an_answer() {
         peer.hear_all()
     });
     let mut client = server.connect().expect("it is there");
-    assert_eq!(send(&mut client).expect("verdicts").len(), 3);
-    let failure = client
-        .mail(b"a@b", &MailParameters::default())
-        .expect_err("out of step");
+    // Nobody knows which of them are about this message.
+    let failure = send(&mut client).expect_err("out of step");
+    assert!(!failure.permanent && failure.reply.is_none() && !client.is_usable());
     let reason = format!("{}: it said more than one reply", server.name());
     assert_eq!(failure.reason, reason);
     drop(client);

@@ -135,3 +135,11 @@ pub fn unreachable() -> Failure {
         reason: "the next hop is not connected".to_owned(),
     }
 }
+
+/// For a hop that was given up because the client said nothing for too long.
+pub fn given_up() -> Failure {
+    Failure {
+        reply: "451 you were silent for too long, please send that again (#4.4.2)".into(),
+        reason: "the next hop was given up: the client was silent".to_owned(),
+    }
+}

@@ -138,6 +138,13 @@ impl Session {
         let Some(mail) = &self.mail else {
             return Err(Next::Continue);
         };
+        // Who was taken before is not looked up again: a large alias can be named a thousand times.
+        let is_same = |one: &Vec<u8>| one.eq_ignore_ascii_case(recipient);
+        if let Some(side) = mail.side
+            && mail.recipients.iter().any(is_same)
+        {
+            return Ok(side);
+        }
         let known = Known {
             sender: &mail.sender,
             helo: self.hello.name.as_deref().unwrap_or_default(),

@@ -75,6 +75,9 @@ fn serve(stream: UnixStream, answers: Answers, heard: &Mutex<Vec<String>>) -> st
         if answer.starts_with("354") {
             in_text = true;
         }
+        if matches!(verb, "MAIL" | "RSET") {
+            accepted.clear();
+        }
         if verb == "RCPT" && answer.starts_with('2') {
             accepted.push(line.clone());
         }
@@ -241,4 +244,64 @@ fn one_connection_serves_one_message_after_the_other() {
         .filter(|line| line.starts_with("LHLO"))
         .count();
     assert_eq!(greeted, 1);
+}
+
+#[test]
+fn a_silent_client_keeps_no_connection_to_the_hop() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |_| None);
+    for (before, rest, last) in [
+        ("RSET\r\n", "NOOP\r\n", replies::OK),
+        (
+            "",
+            "DATA\r\n",
+            "451 you were silent for too long, please send that again (#4.4.2)",
+        ),
+    ] {
+        let mut settings = place.settings();
+        settings.ways = Ways::Two {
+            local: hop.way(),
+            accounts: None,
+            remote: None,
+        };
+        settings.limits.hop_idle = Duration::from_millis(50);
+        settings.limits.hop_silence = Duration::from_millis(50);
+        let (server, mut client) = UnixStream::pair().expect("a pair");
+        let conn = conn(server, &settings);
+        let input = two(before);
+        let talker = std::thread::spawn(move || {
+            client.write_all(input.as_bytes()).expect("room");
+            std::thread::sleep(Duration::from_millis(500));
+            client.write_all(rest.as_bytes()).expect("room");
+            client
+                .shutdown(std::net::Shutdown::Write)
+                .expect("shut down");
+            let mut said = String::new();
+            client.read_to_string(&mut said).expect("read");
+            said
+        });
+        Session::new(conn, log().0, settings, means()).run();
+        let said = talker.join().expect("joined");
+        assert!(said.ends_with(&format!("{last}\r\n")), "{said}");
+        assert_eq!(hop.heard().last().map(String::as_str), Some("QUIT"));
+    }
+}
+
+#[test]
+fn a_hop_that_says_a_reply_too_many_has_taken_nothing() {
+    let place = Place::new();
+    let hop = Hop::new(&place, |line| match line {
+        "DATA" => Some("354 go\r\n250 early"),
+        line if line.starts_with(".RCPT") => Some("452 4.3.1 disk full"),
+        _ => None,
+    });
+    let said = talk(&place, &hop, &two(TEXT));
+    assert!(
+        said.replies.last().expect("one").starts_with("221"),
+        "{:?}",
+        said.replies
+    );
+    let taken = said.replies.iter().any(|line| line.starts_with("250 ok 1"));
+    assert!(!taken, "{:?}", said.replies);
+    assert!(said.replies[4].starts_with("451 "), "{:?}", said.replies);
 }

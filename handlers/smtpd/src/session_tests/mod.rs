@@ -133,6 +133,8 @@ impl Place {
                 messages: 1000,
                 tarpit_after: 0,
                 tarpit: Duration::ZERO,
+                hop_idle: Duration::from_secs(60),
+                hop_silence: Duration::from_secs(60),
                 queue: Duration::from_secs(60),
                 discard: 1 << 30,
             },
