@@ -78,6 +78,7 @@ mod relay_shell;
 mod smtp_clients;
 mod smtp_faults;
 mod smtp_story;
+mod smtp_tls;
 mod smtp_ways;
 mod smtp_ways_promise;
 mod smtpd_delivery;

@@ -308,7 +308,7 @@ fn every_byte_of_a_message_arrives_from_every_client() {
 }
 
 /// smtpd with these words behind a TLS program, for one connection, as who delivers.
-fn behind_tls(house: &House, words: &[&str], more: &[(&str, &Path)]) -> Option<tls::Program> {
+pub fn behind_tls(house: &House, words: &[&str], more: &[(&str, &Path)]) -> Option<tls::Program> {
     let smtpd = libexec().join("smtpd").display().to_string();
     let (home, libexec) = (house.path("home"), libexec());
     let mut env = vec![
