@@ -93,6 +93,8 @@ pub struct Conn {
     start: usize,
     end: usize,
     replies: Vec<u8>,
+    /// Why replies were lost: from then on there is no conversation any more.
+    lost: Option<io::ErrorKind>,
     limits: Limits,
     /// Where not a byte may be read ahead: how that is done.
     exact: Option<Exact>,
@@ -139,6 +141,7 @@ impl Conn {
             start: 0,
             end: 0,
             replies: Vec::new(),
+            lost: None,
             limits,
             exact: None,
             coded: None,
@@ -199,6 +202,7 @@ impl Conn {
         self.start = 0;
         self.end = 0;
         self.replies.clear();
+        self.lost = None;
         self.coded = None;
     }
 
@@ -284,7 +288,17 @@ impl Conn {
         let _ = self.flush_until(Instant::now());
     }
 
+    /// Whether all replies so far have gone out. Where one has not, nothing that comes next may be done as
+    /// if the client had heard it, whoever has seen the error when it happened.
+    fn check_output(&self) -> Result<(), Trouble> {
+        match self.lost {
+            None => Ok(()),
+            Some(kind) => Err(self.trouble(kind.into())),
+        }
+    }
+
     fn flush_until(&mut self, deadline: Instant) -> Result<(), Trouble> {
+        self.check_output()?;
         if self.replies.is_empty() {
             return Ok(());
         }
@@ -304,7 +318,10 @@ impl Conn {
             os::fd::write_all_until(output, bytes, deadline)
         };
         self.replies.clear();
-        written.map_err(|error| self.trouble(error))
+        written.map_err(|error| {
+            self.lost = Some(error.kind());
+            self.trouble(error)
+        })
     }
 
     /// Whether the client cannot get what is written any more, as far as is known now.
@@ -317,6 +334,7 @@ impl Conn {
     /// `limit` is for the line without its end. A bare LF ends a line: people speak these
     /// protocols through nc. Bytes without LF before the end of the stream are no line.
     pub fn read_line(&mut self, line: &mut Vec<u8>, limit: usize) -> Result<Line, Trouble> {
+        self.check_output()?;
         if self.replies.len() > REPLY_BYTES {
             self.flush()?;
         }
@@ -388,6 +406,7 @@ impl Conn {
 
     /// The bytes that are there, after waiting for at least one. [`Conn::consume`] takes them.
     pub fn data(&mut self) -> Result<&[u8], Trouble> {
+        self.check_output()?;
         if self.start == self.end {
             let by = self.deadline();
             self.fill(by, Wanted::LineEnd)?;

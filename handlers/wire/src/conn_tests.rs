@@ -399,3 +399,19 @@ fn last_words_are_written_after_the_time_is_over_and_are_not_waited_for() {
     conn.last_words(&vec![b'x'; 8 << 20]);
     assert!(started.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn when_a_reply_was_lost_nothing_more_is_read_though_it_is_there() {
+    let (input, mut client) = std::io::pipe().expect("a pipe");
+    let (reader, output) = std::io::pipe().expect("a pipe");
+    client.write_all(b"one\r\ntwo\r\nthree\r\n").expect("room");
+    let mut conn = Conn::new(input.into(), output.into(), limits(SOON));
+    assert_eq!(next(&mut conn, 10).1, b"one");
+    drop(reader);
+    conn.reply(b"250 ok\r\n");
+    assert!(matches!(conn.flush(), Err(Trouble::Closed)));
+    // Whoever has not looked at that finds it out here.
+    assert!(matches!(next(&mut conn, 10).0, Err(Trouble::Closed)));
+    assert!(matches!(conn.data(), Err(Trouble::Closed)));
+    assert!(matches!(conn.flush(), Err(Trouble::Closed)));
+}
