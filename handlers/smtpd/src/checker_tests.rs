@@ -44,8 +44,7 @@ fn password(login: &str, password: &str) -> Credentials {
 fn script(text: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("check");
-    std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("written");
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("set");
+    crate::test_support::script(&file, &format!("#!/bin/sh\n{text}\n"));
     let path = file.to_str().expect("text").to_owned();
     (folder, path)
 }

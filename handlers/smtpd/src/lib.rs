@@ -34,6 +34,8 @@ pub mod said;
 pub mod session;
 pub mod settings;
 pub mod spp;
+#[cfg(test)]
+mod test_support;
 pub mod ways;
 
 use std::os::unix::ffi::OsStrExt;

@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 
 const QUESTION: Question<'_> = Question {
@@ -15,8 +13,7 @@ fn home(text: &str) -> (tempfile::TempDir, Env) {
     let bin = folder.path().join("bin");
     std::fs::create_dir(&bin).expect("made");
     let file = bin.join("check");
-    std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("written");
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("set");
+    crate::test_support::script(&file, &format!("#!/bin/sh\n{text}\n"));
     let env = [("PATH", "/bin:/usr/bin"), ("RCPTCHECK", "bin/check")];
     (folder, env.into_iter().collect())
 }

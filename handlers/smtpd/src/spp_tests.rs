@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 
 fn env() -> Env {
@@ -70,8 +68,7 @@ fn sections_are_told_by_their_first_letter() {
 fn a_plugin_is_a_program_below_the_home_or_a_command_of_the_shell() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a plugin");
-    std::fs::write(&file, "#!/bin/sh\necho \"E550 $0\"\n").expect("written");
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("set");
+    crate::test_support::script(&file, "#!/bin/sh\necho \"E550 $0\"\n");
     let mut plugins = Plugins::of(b"[c]\na plugin\n[h]\n:echo E550 `pwd`\n", folder.path());
     let path = folder.path().display();
     let outcome = plugins.connection(&mut env());

@@ -1,5 +1,4 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use chain::Env;
@@ -25,19 +24,9 @@ impl Programs {
         self.folder.path().join(name)
     }
 
-    /// A script; it is written by a child, for this process forks in other threads meanwhile, and
-    /// a file that a fork holds open for writing cannot be executed.
     fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        let source = self.path(&format!("{name}.sh"));
-        fs::write(&source, format!("#!/bin/sh\n{text}\n")).expect("written");
-        fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).expect("set");
-        let copied = std::process::Command::new("/bin/cp")
-            .arg("-p")
-            .arg(&source)
-            .arg(&path)
-            .status();
-        assert!(copied.expect("cp").success());
+        crate::test_support::script(&path, &format!("#!/bin/sh\n{text}\n"));
         path
     }
 

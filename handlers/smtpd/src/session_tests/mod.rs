@@ -10,7 +10,6 @@ mod terms;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -69,15 +68,7 @@ impl Place {
         )
         .expect("written");
         for name in ["queue", "remote"] {
-            let source = place.path("source");
-            fs::write(&source, queue_script(name)).expect("written");
-            fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).expect("set");
-            // Copied by a child: what this process wrote, a fork elsewhere may still hold open.
-            let copied = std::process::Command::new("/bin/cp")
-                .arg("-p")
-                .args([&source, &place.path(name)])
-                .status();
-            assert!(copied.expect("cp").success());
+            crate::test_support::script(&place.path(name), &queue_script(name));
         }
         place
     }
