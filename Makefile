@@ -1,8 +1,9 @@
 # superd: build, install, test. GNU make; `make help` lists what there is.
 #
 # Needed: Rust (see rust-version in Cargo.toml), make, a C compiler (only as a linker, and for the
-# tests' and the benchmark's helpers). Nothing is installed or fetched but by `make install` (into
-# PREFIX), `make test` and `make bench` (packages of the originals, unpacked below target/peers).
+# tests' and the benchmark's helpers). Cargo fetches the crates of Cargo.lock. Else nothing is installed or fetched
+# but by `make install` (into PREFIX), `make test`, `make bench` and `make soak` (packages of the originals, unpacked
+# below target/peers).
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -92,9 +93,18 @@ help:
 	@echo "make fuzz         each fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS=)"
 	@echo "make clean        remove what was built and fetched"
 
-# Saying what is missing beats the error of whatever would run first.
+# Saying what is missing beats the error of whatever would run first: an old cargo speaks of edition2024, and not of
+# the version that is wanted. In Debian 12 the two packages take the place of cargo and rustc, under the same names.
+RUST_WANTED := $(shell sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml)
+RUST_IS_IN = in Debian 12 it is in the packages cargo-web and rustc-web, elsewhere rustup installs it
 tools:
-	@command -v $(CARGO) >/dev/null || { echo "superd is built with Rust: there is no $(CARGO) on PATH" >&2; exit 1; }
+	@for tool in $(CARGO) rustc; do \
+		command -v $$tool >/dev/null || \
+			{ echo "superd is built with Rust $(RUST_WANTED) or later, and there is no $$tool on PATH: $(RUST_IS_IN)" >&2; exit 1; }; \
+		version=$$($$tool -V 2>/dev/null | sed -n '1s/^[a-z]* \([0-9][^ ]*\).*/\1/p'); \
+		[ "$$(printf '%s\n' $(RUST_WANTED) "$$version" | sort -V | head -n 1)" = $(RUST_WANTED) ] || \
+			{ echo "superd is built with Rust $(RUST_WANTED) or later, and $$tool is $${version:-none that tells its version}: $(RUST_IS_IN)" >&2; exit 1; }; \
+	done
 	@command -v cc >/dev/null || { echo "Rust needs a C compiler to link with: there is no cc on PATH" >&2; exit 1; }
 	@test -n "$(HOST)" || { echo "rustc -vV does not tell the host's target" >&2; exit 1; }
 

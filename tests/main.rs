@@ -54,6 +54,7 @@ mod lmtpd;
 mod lmtpd_owners;
 mod maildir_index;
 mod maildir_queue;
+mod makefile;
 mod pop3_chaos;
 mod pop3_mixed;
 mod pop3_privilege;
