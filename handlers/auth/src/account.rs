@@ -2,7 +2,8 @@
 //!
 //! The accounts are those of the mail programs (`control/accounts`: the `users` file, the system, or
 //! both in order), with two differences that logging in makes: names are compared byte by byte,
-//! and aliases do not count. uid 0 is found like anybody, and refused by whoever asks.
+//! and aliases do not count. Mail programs log in with the whole address, too: joe@example.org is joe where
+//! example.org is a local domain. uid 0 is found like anybody, and refused by whoever asks.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -104,8 +105,51 @@ impl From<NotFound> for Refusal {
     }
 }
 
-/// The account that `login` means: that of exactly this name or, if `extended`, the one of the
-/// longest name that the login begins with before a `-`.
+/// The account that somebody means who logs in as `login`: that of this name ([`find`]), or of what is before the `@`
+/// where a local domain is behind it. A name that has an `@` itself comes first. The local domains are those of
+/// smtpd: control/locals, else the host's own name, which `env` may have (TCPLOCALHOST).
+pub fn of_login(home: &Home, login: &[u8], extended: bool, env: &Env) -> Result<Account, NotFound> {
+    let domain = match accounts::address::split(login) {
+        (local, Some(domain)) if !local.is_empty() => domain,
+        _ => return find(home, login, extended),
+    };
+    let locals = || {
+        home.check()?;
+        let me = home.me(env.bytes("TCPLOCALHOST"), os::process::host_name)?;
+        home.locals(&me)
+    };
+    let locals = locals().map_err(|error| NotFound::Trouble(error.to_string()))?;
+    let mut nobody = NotFound::Nobody;
+    for (name, extended) in readings(login, domain, &locals, extended) {
+        match find(home, name, extended) {
+            Err(unasked @ NotFound::Unasked(_)) => nobody = unasked,
+            Err(NotFound::Nobody) => {}
+            found => return found,
+        }
+    }
+    Err(nobody)
+}
+
+/// What names a login with an `@` and `domain` behind it may mean, the first one first, and whether what is behind
+/// a `-` in each may be an extension. `locals` are in lower case.
+fn readings<'a>(
+    login: &'a [u8],
+    domain: &[u8],
+    locals: &[Vec<u8>],
+    extended: bool,
+) -> Vec<(&'a [u8], bool)> {
+    let is_local = locals
+        .iter()
+        .any(|local| local.eq_ignore_ascii_case(domain));
+    if !is_local {
+        return vec![(login, extended)];
+    }
+    // An extension would take the domain along.
+    let local = &login[..login.len() - domain.len() - 1];
+    vec![(login, false), (local, extended)]
+}
+
+/// The account of exactly this name or, if `extended`, the one of the longest name that it begins with before a `-`.
 pub fn find(home: &Home, login: &[u8], extended: bool) -> Result<Account, NotFound> {
     let trouble = |why: &dyn fmt::Display| NotFound::Trouble(why.to_string());
     home.check().map_err(|error| trouble(&error))?;
@@ -292,6 +336,74 @@ mod tests {
         let account = find(&home, b"joe-", true).expect("joe");
         assert_eq!(account.extension, b"");
         assert_eq!(find(&home, b"joe-a", false), Err(NotFound::Nobody));
+    }
+
+    #[test]
+    fn a_login_with_a_local_domain_is_the_name_before_it() {
+        let locals = [b"example.org".to_vec(), b"my-host".to_vec()];
+        let readings = |login: &'static [u8], domain: &[u8], extended| {
+            readings(login, domain, &locals, extended)
+        };
+        for (login, domain, local) in [
+            (&b"joe@example.org"[..], &b"example.org"[..], &b"joe"[..]),
+            (b"joe@Example.ORG", b"Example.ORG", b"joe"),
+            (b"a@b@my-host", b"my-host", b"a@b"),
+        ] {
+            for extended in [false, true] {
+                let expected = [(login, false), (local, extended)];
+                assert_eq!(readings(login, domain, extended), expected);
+            }
+        }
+        let other = b"joe-x@example.net";
+        assert_eq!(readings(other, b"example.net", true), [(&other[..], true)]);
+    }
+
+    #[test]
+    fn who_logs_in_by_his_address_is_found_if_its_domain_is_local() {
+        let (folder, home) = home(Some("users\n"), USERS);
+        let env = Env::default();
+        std::fs::write(home.control("me"), "mx.example.org\n").expect("written");
+        std::fs::write(home.control("locals"), "example.org\n").expect("written");
+        let found = |login: &str, extended| {
+            let found = of_login(&home, login.as_bytes(), extended, &env);
+            found.map(|account| (account.name, account.extension))
+        };
+        let joe = |extension: &str| Ok((b"joe".to_vec(), extension.into()));
+        assert_eq!(found("joe", false), joe(""));
+        assert_eq!(found("joe@example.org", false), joe(""));
+        assert_eq!(found("joe@EXAMPLE.org", false), joe(""));
+        assert_eq!(found("joe-a@example.org", true), joe("a"));
+        // A name is what it is, byte by byte; and other domains are other people's.
+        for nobody in [
+            "Joe@example.org",
+            "joe-a@example.org",
+            "joe@mx.example.org",
+            "joe@example.net",
+            "@example.org",
+            "joe@",
+            "ann@example.org",
+        ] {
+            assert_eq!(found(nobody, false), Err(NotFound::Nobody), "{nobody}");
+        }
+        // As it was: what is behind the hyphen is his, whatever it is.
+        assert_eq!(found("joe-a@example.net", true), joe("a@example.net"));
+        // Without control/locals the host's own name is the domain.
+        std::fs::remove_file(home.control("locals")).expect("removed");
+        assert_eq!(found("joe@mx.example.org", false), joe(""));
+        std::fs::remove_file(home.control("me")).expect("removed");
+        let env = [("TCPLOCALHOST", "here.test")].into_iter().collect();
+        let account = of_login(&home, b"joe@here.test", false, &env).expect("joe");
+        assert_eq!(account.name, b"joe");
+        drop(folder);
+    }
+
+    #[test]
+    fn a_local_domain_that_cannot_be_read_is_trouble_and_nobody_is_refused() {
+        let (_folder, home) = home(Some("users\n"), USERS);
+        std::fs::create_dir(home.control("locals")).expect("made");
+        let found = of_login(&home, b"joe@example.org", false, &Env::default());
+        assert!(matches!(found, Err(NotFound::Trouble(_))), "{found:?}");
+        assert!(of_login(&home, b"joe", false, &Env::default()).is_ok());
     }
 
     #[test]

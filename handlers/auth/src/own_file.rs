@@ -16,7 +16,7 @@ pub(crate) fn check(attempt: &Attempt, env: &Env) -> Result<Account, Refusal> {
         return no(fault);
     }
     let home = Home::find(|name| env.get(name).map(Into::into));
-    let account = account::find(&home, &attempt.login, true)?;
+    let account = account::of_login(&home, &attempt.login, true, env)?;
     if account.uid == 0 {
         return no("the account has uid 0");
     }

@@ -30,7 +30,7 @@ pub(crate) fn check(
         return Err(Refusal::no(fault));
     }
     let home = Home::find(|name| env.get(name).map(Into::into));
-    let found = match account::find(&home, login, false) {
+    let found = match account::of_login(&home, login, false, env) {
         Err(NotFound::Trouble(why)) => return Err(Refusal::Temporary(why)),
         found => found,
     };
@@ -39,7 +39,11 @@ pub(crate) fn check(
             by_users_secret(&home, &account, secret)?;
             account
         }
-        (_, Some(service)) => by_pam(&home, service, login, secret, env)?,
+        (found, Some(service)) => {
+            // PAM may know names that nobody has here, but not joe@example.org where joe is meant.
+            let name = found.as_ref().map_or(login, |account| &account.name);
+            by_pam(&home, service, name, secret, env)?
+        }
         (Ok(account), None) => {
             by_system(&account, secret)?;
             account

@@ -70,13 +70,19 @@ impl Session {
         self.count_deferral()
     }
 
-    /// Whether who has logged in may send as `sender`: his name is that address or, without a domain,
-    /// the local part of a local one. Nobody in particular may send as anybody.
+    /// Whether who has logged in may send as `sender`: his name is that address or, without a domain or with a local
+    /// one, the local part of a local one. Nobody in particular may send as anybody.
     fn is_own_sender(&self, sender: &[u8]) -> bool {
         let Some(user) = &self.user else { return true };
-        let (local, domain) = envelope::split(sender);
-        let is_local = domain.is_none_or(|domain| self.settings.hosts.locals.names(domain));
-        sender.eq_ignore_ascii_case(user) || (is_local && local.eq_ignore_ascii_case(user))
+        let local_part = |address| {
+            let (local, domain) = envelope::split(address);
+            let is_local = domain.is_none_or(|domain| self.settings.hosts.locals.names(domain));
+            is_local.then_some(local)
+        };
+        let same_local_part = local_part(sender)
+            .zip(local_part(user))
+            .is_some_and(|(sender, user)| sender.eq_ignore_ascii_case(user));
+        sender.eq_ignore_ascii_case(user) || same_local_part
     }
 
     pub(super) fn rcpt(&mut self, argument: &[u8]) -> Next {
