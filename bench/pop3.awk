@@ -43,7 +43,7 @@ function login(    n, i, names, key) {
 	print ""
 }
 
-function memory(    n, i, names, key) {
+function memory(    n, i, names, key, pop3, imap, greatest) {
 	print "| server | private memory a session, kB | superd : this | processes a session |"
 	print "|---|---|---|---|"
 	n = split(servers, names, " ")
@@ -54,8 +54,21 @@ function memory(    n, i, names, key) {
 	print ""
 	if (!has("superd"))
 		return
+	print "| superd, by checker and password | POP3, kB a session | IMAP with INBOX selected, kB a session |"
+	print "|---|---|---|"
+	n = split(checkers, names, " ")
+	greatest = 0
+	for (i = 1; i <= n; i++) {
+		pop3 = median("pop3 " names[i], 3) / sessions
+		imap = median("imap " names[i], 3) / sessions
+		greatest = pop3 > greatest ? pop3 : greatest
+		greatest = imap > greatest ? imap : greatest
+		printf "| %s | %.0f | %.0f |\n", names[i], pop3, imap
+	}
+	print ""
 	targets()
 	most("private memory a session, kB", median("memory superd", 3) / sessions, 80)
+	most("the same with any checker and password, POP3 and IMAP, kB", greatest, 300)
 	print ""
 }
 

@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::checkers::{Call, add_account, add_hash, append, crypt, pop};
+use crate::pop3_privilege::eventually;
 use crate::post::{JOE, Office, PASSWORD, SYSTEM_PASSWORD, with_system_users};
 use crate::support::server::Report;
-use crate::support::{SOMEBODY, as_root, bin, is_root, probe};
+use crate::support::{SOMEBODY, as_root, bin, is_root, probe, signal};
 
 #[test]
 fn checkpassword_knows_the_usual_hashes_of_the_system() {
@@ -30,6 +32,36 @@ fn checkpassword_knows_the_usual_hashes_of_the_system() {
         assert_eq!(code("a s\u{e9}krit"), Some(0), "{setting}");
         assert_eq!(code("a sekrit"), Some(1), "{setting}");
     }
+}
+
+#[test]
+fn a_hash_whose_process_is_ended_lets_nobody_in_and_is_no_wrong_password() {
+    let office = Office::new();
+    // A quarter of a gigabyte: slow enough to be met at work.
+    add_hash(
+        &office,
+        "slow",
+        "$y$jDT$saltsaltsaltsalt$0000000000000000000000000000000000000000000",
+    );
+    let words = Call::new(&office, bin("checkpassword"), pop("slow", "sekrit")).command();
+    let checker = Command::new(&words[0])
+        .args(&words[1..])
+        .env("SUPERD_HOME", office.path("home"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", checker.id());
+    let child: u32 = eventually(|| {
+        let child = fs::read_to_string(&children).ok()?.trim().parse().ok()?;
+        // What starts the checker has children of its own before.
+        let name = fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
+        (name == "checkpassword\n").then_some(child)
+    });
+    signal(child, "KILL");
+    let done = checker.wait_with_output().unwrap();
+    let log = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(111), "{log}");
+    assert!(log.contains("unable to compute the hash"), "{log}");
 }
 
 #[test]

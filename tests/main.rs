@@ -52,6 +52,7 @@ mod imapup_tls;
 mod init_script;
 mod lmtpd;
 mod lmtpd_owners;
+mod login_memory;
 mod maildir_index;
 mod maildir_queue;
 mod makefile;

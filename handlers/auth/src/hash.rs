@@ -11,6 +11,8 @@
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+#[path = "hash_apart.rs"]
+mod apart;
 #[path = "hash_make.rs"]
 mod make;
 
@@ -55,9 +57,15 @@ pub enum Compared {
     TooCostly,
     /// There is not enough memory now.
     NoMemory,
+    /// The process that was to compute it could not be started, or gave no answer.
+    NoAnswer,
 }
 
-/// Compares `secret` with a hash, in time that tells nothing of where they differ.
+/// [`Compared::NoAnswer`] as a sentence.
+pub const NO_ANSWER: &str = "unable to compute the hash in a process of its own";
+
+/// Compares `secret` with a hash, in time that tells nothing of where they differ. yescrypt, which fills
+/// some 16 MiB, is computed in a process of its own where that is possible (where this one has no threads).
 pub fn verify(secret: &[u8], hash: &[u8], bounds: Bounds) -> Compared {
     let Some(hash) = Hash::parse(hash) else {
         return Compared::Unsupported;
@@ -65,11 +73,7 @@ pub fn verify(secret: &[u8], hash: &[u8], bounds: Bounds) -> Compared {
     if !hash.is_within(bounds) {
         return Compared::TooCostly;
     }
-    match hash.scheme.sum(secret) {
-        Some(sum) if sum.as_slice().ct_eq(hash.sum).into() => Compared::Match,
-        Some(_) => Compared::NoMatch,
-        None => Compared::NoMemory,
-    }
+    hash.compare(secret)
 }
 
 /// Does the work of a comparison with `like` (where that is a hash that is known here and within
@@ -80,7 +84,7 @@ pub fn burn(secret: &[u8], like: Option<&[u8]>) {
         .and_then(Hash::parse)
         .filter(|hash| hash.is_within(ADMIN))
         .or_else(|| Hash::parse(USUAL));
-    let _ = std::hint::black_box(like.map(|hash| hash.scheme.sum(secret)));
+    let _ = std::hint::black_box(like.map(|hash| hash.compare(secret)));
 }
 
 /// What Debian, Fedora and others make by default. Its password is not known and does not matter.
@@ -147,6 +151,21 @@ impl<'h> Hash<'h> {
             Scheme::Sha { rounds, .. } => rounds <= bounds.rounds,
             Scheme::Bcrypt { cost, .. } => cost <= bounds.cost,
             Scheme::Md5 { .. } => true,
+        }
+    }
+
+    fn compare(&self, secret: &[u8]) -> Compared {
+        match self.scheme {
+            Scheme::Yescrypt { .. } => apart::compare(|| self.compare_here(secret)),
+            _ => self.compare_here(secret),
+        }
+    }
+
+    fn compare_here(&self, secret: &[u8]) -> Compared {
+        match self.scheme.sum(secret) {
+            Some(sum) if sum.as_slice().ct_eq(self.sum).into() => Compared::Match,
+            Some(_) => Compared::NoMatch,
+            None => Compared::NoMemory,
         }
     }
 }

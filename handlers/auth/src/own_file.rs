@@ -62,6 +62,7 @@ fn compare(typed: &[u8], stored: Stored<'_>) -> Result<(), Refusal> {
             Compared::Match => true,
             Compared::NoMatch => false,
             Compared::NoMemory => return Err(Refusal::temporary("out of memory")),
+            Compared::NoAnswer => return Err(Refusal::temporary(hash::NO_ANSWER)),
             Compared::Unsupported => {
                 let why = "the password file holds a hash of an unknown scheme";
                 return Err(Refusal::permanent(why));

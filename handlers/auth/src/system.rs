@@ -174,6 +174,7 @@ fn compare(
                 return Err(Refusal::permanent("the hash makes too much work"));
             }
             Compared::NoMemory => return Err(Refusal::temporary("out of memory")),
+            Compared::NoAnswer => return Err(Refusal::temporary(hash::NO_ANSWER)),
         },
         Stored::Locked(hash) => {
             hash::burn(typed, work_of_locked(hash, sample));
