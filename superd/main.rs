@@ -90,6 +90,17 @@ const OTHER_NAMES: &[(&str, Program)] = &[
     (server::forker::PROGRAM, Alone(forker)),
 ];
 
+/// What people run by hand, on files that they can read anyway; splogger reads lines for the log.
+const TOOLS: &[&str] = &[
+    "superd-rules",
+    "superd-rulescheck",
+    "tcprules",
+    "tcprulescheck",
+    "relay-ctrl-age",
+    "superd-relay",
+    "splogger",
+];
+
 fn superd(name: &str, args: Vec<OsString>) -> Exit {
     let links: Vec<&str> = PROGRAMS
         .iter()
@@ -103,12 +114,16 @@ fn forker(name: &str, args: Vec<OsString>) -> Exit {
     server::forker::main(name, args, run)
 }
 
+/// The program of that name. An executable that was copied under another name is superd.
+fn program(name: &str) -> Program {
+    let mut all = PROGRAMS.iter().chain(OTHER_NAMES);
+    let found = all.find(|(program, _)| *program == name);
+    found.map_or(Alone(superd), |(_, program)| *program)
+}
+
 /// Runs the program of that name, with these variables on top of those of the process.
 fn run(name: &str, args: Vec<OsString>, variables: &[(&OsStr, OsString)]) -> Exit {
-    let all = PROGRAMS.iter().chain(OTHER_NAMES);
-    let program = all.clone().find(|(program, _)| *program == name);
-    // An executable that was copied under another name is superd.
-    match program.map_or(Alone(superd), |(_, program)| *program) {
+    match program(name) {
         Alone(run) => match set(variables) {
             Ok(()) => run(name, args),
             Err(error) => {
@@ -145,5 +160,21 @@ fn main() -> ExitCode {
         .file_name()
         .unwrap_or(OsStr::new("superd"));
     let name = name.to_string_lossy();
+    if serves(&name)
+        && let Err(error) = os::process::not_dumpable()
+    {
+        let reason = os::reason(&error);
+        os::log::fatal(&name, &format!("unable to start: {reason}"));
+        return Exit::TEMPORARY.into();
+    }
     run(&name, words.collect(), &[]).into()
+}
+
+/// Whether the program of that name reads the network, or the secrets of those who are on it. Others of
+/// its user (sessions, plugins) are not to look into it, from its first line on; its copies inherit that.
+fn serves(name: &str) -> bool {
+    match program(name) {
+        Chained(_) => true,
+        Alone(_) => !TOOLS.contains(&name),
+    }
 }

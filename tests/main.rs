@@ -104,3 +104,4 @@ mod superd_rulescheck;
 mod superd_soak;
 mod superd_start;
 mod superd_unix;
+mod superd_untraceable;

@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use crate::post::{HOST, JOE, Office, PASSWORD, Pop3, with_system_users};
-use crate::support::{Client, DEADLINE, Done, Run, Server, Side, bin, compile, libexec};
+use crate::support::place::attack;
+use crate::support::{
+    Client, DEADLINE, Done, Run, Server, Side, bin, compile, libexec, private_dir,
+};
 
 /// An address that nobody comes from.
 const WANTED: &str = "203.0.113.9";
@@ -251,7 +254,32 @@ fn where_the_program_can_be_read_relay_ctrl_chdir_says_at_the_start_what_that_me
         "{line}"
     );
     assert!(line.contains(&format!("chmod 711 {file}")), "{line}");
-    // It is true.
+    // It is true: until its first line, by which it closes itself, the process is the user's to look into.
     door.attacked_login(BY_DESCRIPTOR);
-    assert!(door.stored(WANTED), "the warning is no longer needed");
+    assert!(!door.stored(WANTED));
+    if crate::support::ptrace_is_free() {
+        assert_eq!(
+            at_birth(0o755),
+            "fd open\n",
+            "the warning is no longer needed"
+        );
+    }
+    assert_eq!(at_birth(0o711), "fd closed\n");
+}
+
+/// What a user can do to his own process when it has just executed our file of that mode.
+fn at_birth(mode: u32) -> String {
+    let dir = private_dir(0o755);
+    let file = dir.path().join("relay-ctrl-allow");
+    let text = format!("cp -L \"$1\" \"$2\" && chmod {mode:o} \"$2\"");
+    let copied = Run::new("/bin/sh").args(["-c", &text, "sh"]);
+    let copied = copied.arg(bin("superd")).arg(&file).done();
+    assert_eq!(copied.code, Some(0), "{}", copied.err());
+    let joe = JOE.to_string();
+    let done = Run::new(attack())
+        .args(["birth", &joe, &joe])
+        .arg(&file)
+        .done();
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    done.out()
 }

@@ -109,6 +109,13 @@ pub fn signal(pid: u32, name: &str) {
     assert_eq!(done.code, Some(0), "kill -s {name} {pid}: {}", done.err());
 }
 
+/// Whether processes of one user may trace each other here, as they may where no security module says
+/// otherwise.
+pub fn ptrace_is_free() -> bool {
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    scope.map_or(true, |scope| scope.trim() == "0")
+}
+
 /// A user who owns nothing and is in no group, by number.
 pub const SOMEBODY: u32 = 54321;
 

@@ -167,15 +167,25 @@ pub fn original(name: &'static str) -> Option<PathBuf> {
 /// The handler that reports what it was given, built from probe.c. See [`super::server::Report`].
 pub fn probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
-    PROBE.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/probe.c");
-        let probe = run_dir().join("probe");
-        let done = Run::new("cc")
-            .args(["-O1", "-o"])
-            .arg(&probe)
-            .arg(source)
-            .done();
-        assert_eq!(done.code, Some(0), "cc: {}", done.err());
-        probe
-    })
+    PROBE.get_or_init(|| built("probe"))
+}
+
+/// The program that does to a process what others could do to it, built from attack.c, where its words
+/// are explained.
+pub fn attack() -> &'static Path {
+    static ATTACK: OnceLock<PathBuf> = OnceLock::new();
+    ATTACK.get_or_init(|| built("attack"))
+}
+
+/// A program of tests/support, built for this run.
+fn built(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/support/{name}.c"));
+    let program = run_dir().join(name);
+    let done = Run::new("cc")
+        .args(["-O1", "-o"])
+        .arg(&program)
+        .arg(source)
+        .done();
+    assert_eq!(done.code, Some(0), "cc: {}", done.err());
+    program
 }

@@ -50,8 +50,9 @@ pub fn main(mut call: Call) -> Exit {
     }
 }
 
-/// A process whose program a user may read is his to look into, and his own relay-ctrl-allow has the descriptor:
-/// `/proc/PID/fd` leads him into the store. The kernel closes that for a program that he may only execute.
+/// A process whose program a user may read is his to look into until the program's first line, and his own
+/// relay-ctrl-allow has the descriptor: `/proc/PID/fd` leads him into the store. The kernel closes that for a program
+/// that he may only execute.
 fn warn_of_open_program(words: &[OsString]) {
     if os::identity::effective_uid() != 0 {
         return;
