@@ -88,6 +88,7 @@ mod smtpd_lists;
 mod smtpd_plugins;
 mod smtpd_programs;
 mod smtpd_session;
+mod smtpd_xclient;
 mod splogger;
 mod superd_environment;
 mod superd_life;

@@ -682,7 +682,7 @@ fn a_proxy_says_by_xclient_for_whom_it_speaks_and_nobody_else_does() {
         mail.contains("Received: from client.far.test (HELO swaks.test) (192.0.2.7)"),
         "{mail}"
     );
-    server.wait_for("smtpd: xclient ip=127.0.0.5 client=192.0.2.7 host=client.far.test");
+    server.wait_for("smtpd: xclient ip=192.0.2.7 proxy=127.0.0.5 host=client.far.test relay=no");
     // The proxy may relay, but not for everybody behind it.
     let done = send(Ipv4Addr::new(127, 0, 0, 5), "x@far.test");
     assert_ne!(done.code, Some(0));

@@ -48,6 +48,11 @@ pub fn is_on(env: &Env) -> bool {
         .is_some_and(|value| !value.is_empty())
 }
 
+/// Whether TLS is to be offered in mid-session.
+pub fn is_wanted(env: &Env) -> bool {
+    env.bytes("UCSPITLS").is_some_and(|value| value != b"-")
+}
+
 /// The way to the TLS program.
 #[derive(Debug)]
 pub struct Door {
@@ -71,7 +76,7 @@ impl Door {
     /// Takes the descriptors over that the environment names, and the names away. `None` where TLS
     /// is not to be offered; an error, a sentence, where it is and cannot be.
     pub fn take(env: &mut Env) -> Result<Option<Door>, String> {
-        let wanted = env.bytes("UCSPITLS").is_some_and(|value| value != b"-");
+        let wanted = is_wanted(env);
         let numbers = NAMES.map(|name| number(env, name));
         for name in NAMES {
             env.remove(name);

@@ -18,6 +18,7 @@
 
 pub mod check;
 pub mod checker;
+mod client_rules;
 pub mod data;
 pub mod decide;
 pub mod dnsbl;
@@ -37,12 +38,14 @@ pub mod spp;
 #[cfg(test)]
 mod test_support;
 pub mod ways;
+mod xclient;
 
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-use chain::Call;
 use chain::tls::Door;
+use chain::{Call, Env, Joint};
 use os::Exit;
 use wire::{Conn, Limits, Log};
 
@@ -109,14 +112,23 @@ pub fn main(mut call: Call) -> Exit {
 
 fn begin(call: &mut Call) -> Result<(Settings, Option<Door>), SettingsError> {
     let door = Door::take(&mut call.env).map_err(SettingsError::Offer)?;
-    let settings = Settings::read(&World {
-        env: &call.env,
-        host_name: os::process::host_name,
-        program: &|name| os::programs::resolve(name, call.env.get("PATH")),
-        joints: call.joints,
-        words: &call.args,
-    })?;
+    let settings = settings(&call.env, call.joints, &call.args)?;
     Ok((settings, door))
+}
+
+/// The settings that this environment makes; `words` are those of the command line.
+fn settings(
+    env: &Env,
+    joints: &'static [Joint],
+    words: &[OsString],
+) -> Result<Settings, SettingsError> {
+    Settings::read(&World {
+        env,
+        host_name: os::process::host_name,
+        program: &|name| os::programs::resolve(name, env.get("PATH")),
+        joints,
+        words,
+    })
 }
 
 fn serve(settings: Settings, call: Call, door: Option<Door>, mut log: Log) -> Exit {
@@ -125,9 +137,10 @@ fn serve(settings: Settings, call: Call, door: Option<Door>, mut log: Log) -> Ex
         read: settings.limits.timeout,
         session_end: now + settings.limits.session,
     };
+    let (joints, words) = (call.joints, call.args);
     let means = Means {
         env: call.env,
-        joints: call.joints,
+        settings: Box::new(move |env| crate::settings(env, joints, &words)),
         door,
     };
     match Conn::standard(limits) {

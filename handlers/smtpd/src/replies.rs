@@ -117,6 +117,14 @@ pub const READY_FOR_TLS: &str = "220 ready for tls";
 pub const BAD_TLS: &str = "501 no parameters allowed (#5.5.4)";
 /// XCLIENT from who is not listed.
 pub const NO_XCLIENT: &str = "550 insufficient authorization (#5.7.0)";
+/// XCLIENT once it is known for whom the session is.
+pub const LATE_XCLIENT: &str = "503 XCLIENT is not permitted any more (#5.5.1)";
+/// XCLIENT without the client's address, and something else behind it.
+pub const WANT_ADDR: &str = "503 XCLIENT ADDR first (#5.5.1)";
+/// The rules deny the client that a proxy speaks for.
+pub const NOT_SERVED: &str = "554 sorry, your address is not served here (#5.7.1)";
+/// The rules about such clients cannot be read.
+pub const NO_RULES: &str = "421 sorry, unable to check your address now (#4.3.0)";
 /// XCLIENT that is not understood.
 pub const BAD_XCLIENT: &str = "501 bad XCLIENT attribute (#5.5.4)";
 /// The client spoke before the banner.

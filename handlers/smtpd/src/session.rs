@@ -10,14 +10,16 @@ mod hello;
 mod login;
 mod outside;
 mod peer;
+mod start;
 
 pub(crate) use outside::Heeded;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use chain::Env;
 use chain::tls::Door;
-use chain::{Env, Joint};
 use os::Exit;
 use smtp::address::MailParameters;
 use smtp::enhanced::{self, Status};
@@ -27,9 +29,11 @@ use zeroize::Zeroize;
 
 use crate::data::Receiving;
 use crate::replies;
-use crate::settings::{Client, Settings};
-use crate::spp::Plugins;
+use crate::settings::{Settings, SettingsError};
 use crate::ways::Side;
+use crate::xclient::Introduction;
+
+use start::Start;
 
 /// The most bytes of a command line, without its end.
 pub const LINE_LIMIT: usize = 4096;
@@ -149,23 +153,25 @@ pub(crate) struct Counts {
     pub(crate) failed_logins: u64,
 }
 
+/// Reads the settings that an environment makes.
+pub type ReadSettings = Box<dyn Fn(&Env) -> Result<Settings, SettingsError>>;
+
 /// Where the session's means come from.
-#[derive(Debug)]
 pub struct Means {
     /// The environment that programs get.
     pub env: Env,
-    /// The programs that can be called.
-    pub joints: &'static [Joint],
+    /// Reads the settings of a client that a proxy speaks for.
+    pub settings: ReadSettings,
     /// The way to the TLS program, where STARTTLS is offered.
     pub door: Option<Door>,
 }
 
-/// What is known when a session begins, or begins again on an encrypted link.
-#[derive(Clone, Debug)]
-struct Beginning {
-    env: Env,
-    client: Client,
-    plugins: Option<Plugins>,
+impl fmt::Debug for Means {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Means")
+            .field("door", &self.door)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One conversation with one client.
@@ -184,7 +190,11 @@ pub struct Session {
     /// Who has logged in.
     pub(crate) user: Option<Vec<u8>>,
     /// How it began, for when nothing counts that was said since.
-    beginning: Option<Beginning>,
+    start: Start,
+    /// When it began.
+    began: Instant,
+    /// Whether it may still be told for whom it is.
+    introduction: Introduction,
     /// Why the client is refused for its address, once that was looked up: a reply.
     pub(crate) listed: Option<Option<String>>,
     /// MAIL was refused, and commands that were sent before that was known follow.
@@ -201,6 +211,9 @@ impl Session {
     /// Nothing is said yet.
     pub fn new(conn: Conn, log: Log, settings: Settings, means: Means) -> Session {
         Session {
+            start: Start::of(&means.env, &settings),
+            began: Instant::now(),
+            introduction: Introduction::new(settings.terms.xclient),
             conn,
             log,
             settings,
@@ -210,7 +223,6 @@ impl Session {
             receiving: None,
             idle: None,
             user: None,
-            beginning: None,
             listed: None,
             mail_refused: false,
             counts: Counts::default(),
@@ -223,8 +235,7 @@ impl Session {
     /// Speaks to the end. The exit code is 0 after QUIT and 1 otherwise.
     pub fn run(mut self) -> Exit {
         self.log_start();
-        if self.is_patient() && self.is_welcome() {
-            self.remember_beginning();
+        if self.is_patient() && self.open() {
             self.greet();
             // Of its full size at once: a line may hold a password, and a vector that grows leaves copies.
             let mut line = Vec::with_capacity(AUTH_LINE_LIMIT + 2);
@@ -233,30 +244,6 @@ impl Session {
         self.say_goodbye();
         self.leave_hop();
         self.exit
-    }
-
-    /// What counts from now on as how it began.
-    pub(crate) fn remember_beginning(&mut self) {
-        self.beginning = Some(Beginning {
-            env: self.means.env.clone(),
-            client: self.settings.client.clone(),
-            plugins: self.settings.plugins.clone(),
-        });
-    }
-
-    /// Forgets everything that was said: on a link that is encrypted now (RFC 3207 section 4.2), and of
-    /// a proxy's client.
-    pub(crate) fn begin_again(&mut self) {
-        self.abandon();
-        if let Some(beginning) = self.beginning.clone() {
-            self.means.env = beginning.env;
-            self.settings.client = beginning.client;
-            self.settings.plugins = beginning.plugins;
-        }
-        self.hello = Hello::default();
-        self.user = None;
-        self.listed = None;
-        self.mail_refused = false;
     }
 
     /// Waits for the client, and gives the next hop up where he is silent: its connections are few, and
@@ -361,7 +348,14 @@ impl Session {
             Ok(Line::Whole) => {
                 let (verb, argument) = command::split(line);
                 let is_long = line.len() > LINE_LIMIT;
-                match command::find(VERBS, verb) {
+                let verb = command::find(VERBS, verb);
+                let word = verb.map_or("", |verb| verb.word);
+                if word != "XCLIENT"
+                    && let Err(text) = self.introduction.before(word)
+                {
+                    return self.bad(text);
+                }
+                match verb {
                     Some(verb) if is_long && verb.word != "AUTH" => {
                         self.bad(replies::LINE_TOO_LONG)
                     }

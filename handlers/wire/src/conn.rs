@@ -263,6 +263,11 @@ impl Conn {
         self.start < self.end || matches!(self.data(), Ok(bytes) if !bytes.is_empty())
     }
 
+    /// The session ends at `end`, whatever it is doing.
+    pub fn end_at(&mut self, end: Instant) {
+        self.limits.session_end = end;
+    }
+
     /// How long the session may still last.
     pub fn time_left(&self) -> Duration {
         self.limits

@@ -57,6 +57,11 @@ impl Log {
         }
     }
 
+    /// The client is another one from now on, whose address is `ip`.
+    pub fn set_ip(&mut self, ip: &[u8]) {
+        self.ip = Some(ip.to_vec());
+    }
+
     /// Begins a line; [`Entry::say`] ends and writes it.
     pub fn event(&mut self, event: &str) -> Entry<'_> {
         let mut line = Vec::with_capacity(256);

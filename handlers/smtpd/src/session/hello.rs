@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use chain::tls::Started;
 use wire::command::Next;
 
 use super::outside::Heeded;
 use super::{Hello, Session};
 use crate::replies;
+use crate::xclient;
 
 /// How long the handshake of TLS may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
@@ -41,8 +43,8 @@ impl Session {
         if !mechanisms.is_empty() {
             offer(format!("AUTH {}", mechanisms.join(" ")));
         }
-        if self.settings.terms.xclient {
-            offer("XCLIENT NAME ADDR PORT PROTO HELO LOGIN".to_owned());
+        if self.introduction.is_awaited() {
+            offer(xclient::ANNOUNCED.to_owned());
         }
         offer(format!("SIZE {}", self.settings.limits.databytes));
         let mut reply = Vec::new();
@@ -98,10 +100,7 @@ impl Session {
         };
         match door.start(Instant::now() + HANDSHAKE_TIME) {
             Ok(started) => {
-                self.conn.replace(started.input, started.output);
-                self.begin_again();
-                chain::tls::add_variables(&mut self.means.env, &started.variables);
-                self.remember_beginning();
+                self.encrypted(started);
                 Next::Continue
             }
             Err(reason) => {
@@ -110,6 +109,12 @@ impl Session {
                 Next::Close
             }
         }
+    }
+
+    /// Goes on over the encrypted link.
+    pub(super) fn encrypted(&mut self, link: Started) {
+        self.conn.replace(link.input, link.output);
+        self.start_again(&link.variables);
     }
 
     pub(super) fn help(&mut self, _: &[u8]) -> Next {

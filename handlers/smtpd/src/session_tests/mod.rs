@@ -6,6 +6,7 @@ mod dialogue;
 mod hop;
 mod messages;
 mod recipients;
+mod stranger;
 mod terms;
 
 use std::fs;
@@ -185,7 +186,7 @@ fn program(path: &Path) -> Way {
 fn means() -> Means {
     Means {
         env: Env::of_process(),
-        joints: &[],
+        settings: Box::new(|_| Err(SettingsError::NoQueue)),
         door: None,
     }
 }
