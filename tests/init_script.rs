@@ -29,7 +29,7 @@ impl Installation {
             .done();
         assert_eq!((done.code, done.err().as_str()), (Some(0), ""));
         let settings = format!(
-            "SUPERD={superd}\nRUN={run}\nLOCK={lock}\nSMTP_HOST={host}\nSMTP_PORT={port}\n\
+            "SUPERD={superd}\nRUN={run}\nLOCK={lock}\nSERVICES=smtp\nSMTP_HOST={host}\nSMTP_PORT={port}\n\
              SMTP_RULES={rules}\nSMTP_NAME=mx.example.org\nexport SUPERD_HOME={home}\n\
              logger_of() {{ exec cat >>{log}; }}\n\
              smtp() {{ exec \"$SUPERD\" -v -HR -l \"$SMTP_NAME\" -x \"$SMTP_RULES\" \
@@ -47,6 +47,12 @@ impl Installation {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Adds lines to the settings.
+    fn set(&self, lines: &str) {
+        let settings = std::fs::read_to_string(self.path("settings")).expect("settings");
+        std::fs::write(self.path("settings"), settings + lines).expect("written");
     }
 
     fn script(&self, word: &str) -> Done {
@@ -365,6 +371,201 @@ fn a_setting_with_which_nobody_would_be_served_stops_the_start_and_is_told() {
         let done = start(&format!("SERVICES={service}\n{line}"));
         assert_eq!(done.code, Some(0), "{line}: {}{}", done.out(), done.err());
         assert_eq!(installed.script("stop").code, Some(0));
+    }
+}
+
+#[test]
+fn a_user_or_group_that_is_missing_is_told_with_the_line_that_makes_it() {
+    let installed = Installation::new();
+    let settings = std::fs::read_to_string(installed.path("settings")).expect("settings");
+    let own = settings.lines().filter(|line| !line.starts_with("smtp()"));
+    let own: String = own.map(|line| format!("{line}\n")).collect();
+    let group = "(this makes it: groupadd --system no-such-group)\n";
+    let user = "(this makes him: useradd --system --gid 1 --home-dir /nonexistent --shell \
+                /usr/sbin/nologin no-such-user)\n";
+    for (service, setting, told) in [
+        ("smtp", "SMTP_USER=0 SMTP_GROUP=no-such-group", group),
+        ("lmtp", "SMTP_GROUP=no-such-group", group),
+        ("auth", "SMTP_GROUP=no-such-group", group),
+        ("smtp", "SMTP_USER=no-such-user SMTP_GROUP=1", user),
+        ("submission", "SMTP_USER=no-such-user SMTP_GROUP=1", user),
+        ("auth", "SMTP_USER=no-such-user SMTP_GROUP=1", user),
+    ] {
+        let text = format!("{own}SERVICES={service}\n{setting}\n");
+        std::fs::write(installed.path("settings"), text).expect("written");
+        let done = installed.script("start");
+        assert_eq!(done.code, Some(1), "{service}");
+        assert!(done.err().ends_with(told), "{service}: {}", done.err());
+        let name = format!("{service}: superd: fatal: SMTP_");
+        assert!(done.err().contains(&name), "{service}: {}", done.err());
+        assert!(installed.log().contains(told), "{}", installed.log());
+    }
+}
+
+#[test]
+fn variables_of_the_programs_count_without_export() {
+    let installed = Installation::new();
+    installed.set("REQUIRETLS=1\n");
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    let mut client = Client::connect_from(installed.host, (installed.host, installed.port).into());
+    client.expect("220 ");
+    client.say("EHLO client.test");
+    client.expect("250");
+    client.say("MAIL FROM:<>");
+    let reply = client.expect("").concat();
+    assert!(reply.starts_with("530 "), "{reply}");
+}
+
+/// Variables of the manual pages that are no settings of a host: others tell them, or rules, or the script.
+const TOLD_BY_OTHERS: &[&str] = &[
+    // superd, UCSPI-TLS and shells.
+    "GID",
+    "HOME",
+    "PATH",
+    "PROTO",
+    "SSLCTLFD",
+    "SSLREADFD",
+    "SSLWRITEFD",
+    "SSL_PROTOCOL",
+    "TCPLOCALHOST",
+    "TCPLOCALIP",
+    "TCPLOCALPORT",
+    "TCPREMOTEHOST",
+    "TCPREMOTEINFO",
+    "TCPREMOTEIP",
+    "TCPREMOTEPORT",
+    "UCSPITLS",
+    "UID",
+    "UNIXLOCALPATH",
+    "UNIXREMOTEEUID",
+    "USER",
+    "DOMAIN",
+    // A program that runs before.
+    "AUTH",
+    "AUTHENTICATED",
+    "IMAPLOGINTAG",
+    "RELAY_CTRL_DIR_FD",
+    "RELAY_CTRL_USER",
+    "SERVICE",
+    // A rule, for the clients that it is for.
+    "RBLSMTPD",
+    "RELAYCLIENT",
+    // The script: SMTP_USER, POP3_MAILDIR, the service submission.
+    "AUTHD_ALLOW",
+    "MAILDIR",
+    "SMTPAUTH",
+    // Not read: smtpd says so.
+    "SPFBEHAVIOR",
+];
+
+#[test]
+fn every_variable_of_a_manual_page_is_exported_or_others_tell_it() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = std::fs::read_to_string(top.join("init/superd")).expect("the script");
+    let (_, list) = script.split_once("\nEXPORTED=\"").expect("the list");
+    let (list, _) = list.split_once('"').expect("its end");
+    let exported: Vec<&str> = list.split_whitespace().collect();
+    let mut documented = Vec::new();
+    for page in std::fs::read_dir(top.join("man")).expect("pages") {
+        let text = std::fs::read_to_string(page.expect("a page").path()).expect("text");
+        let sections = text.split("\n.Sh ");
+        let wanted = sections.filter(|section| {
+            section.starts_with("ENVIRONMENT") || section.contains("\n.Ss Settings by variables\n")
+        });
+        for line in wanted.flat_map(str::lines) {
+            let names = line.strip_prefix(".It Ev ").unwrap_or_default();
+            documented.extend(
+                names
+                    .split(" , ")
+                    .filter(|name| !name.is_empty())
+                    .map(str::to_owned),
+            );
+        }
+    }
+    assert!(documented.len() > 100, "{documented:?}");
+    for name in &documented {
+        let is_exported = exported.contains(&name.as_str());
+        let is_told = TOLD_BY_OTHERS.contains(&name.as_str());
+        assert!(is_exported != is_told, "{name}: exported: {is_exported}");
+    }
+    for name in exported {
+        assert!(documented.iter().any(|known| known == name), "{name}");
+    }
+}
+
+#[test]
+fn a_service_that_is_no_longer_named_is_told_and_ends_with_the_others() {
+    let installed = Installation::new();
+    let second = "other() { exec \"$SUPERD\" -HR \"$SMTP_HOST\" 10026 smtpd; }\n";
+    installed.set(&format!("{second}SERVICES='smtp other'\n"));
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    installed.set("SERVICES=smtp\n");
+    let told = installed.script("status");
+    assert_eq!(told.code, Some(0));
+    assert!(told.out().contains("other: runs (pid "), "{}", told.out());
+    assert!(
+        told.out().contains("other: SERVICES in ") && told.out().contains(" does not name it"),
+        "{}",
+        told.out()
+    );
+    let done = installed.script("restart");
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    assert!(done.out().contains("other: stopped\n"), "{}", done.out());
+    assert!(!done.out().contains("other: started"), "{}", done.out());
+    assert!(!installed.path("run/other.pid").exists());
+    assert!(std::net::TcpStream::connect((installed.host, 10_026)).is_err());
+    let told = installed.script("status").out();
+    assert!(!told.contains("other"), "{told}");
+}
+
+#[test]
+fn a_misspelt_service_is_told_by_its_name_and_that_of_the_setting() {
+    let installed = Installation::new();
+    // Neither that of a program nor of a command of the shell.
+    for name in ["imapd", "ls", "test"] {
+        installed.set(&format!("SERVICES={name}\n"));
+        let done = installed.script("start");
+        assert_eq!(done.code, Some(1), "{name}");
+        let settings = installed.path("settings").display().to_string();
+        let told = format!(
+            "{name}: did not start: SERVICES in {settings} names it, and there is no such service \
+             (but auth lmtp smtp submission pop3 apop imap)\n"
+        );
+        assert_eq!(done.err(), told);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_its_number_and_setting() {
+    let installed = Installation::new();
+    let _there = std::net::TcpListener::bind((installed.host, installed.port)).expect("bound");
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(1));
+    let told = format!(
+        "smtp: superd: fatal: unable to bind: address already used\n\
+         smtp: that is port {} of {}, SMTP_PORT in {}; \"ss -ltnp\" shows what listens there\n",
+        installed.port,
+        installed.host,
+        installed.path("settings").display()
+    );
+    assert!(done.err().ends_with(&told), "{}", done.err());
+}
+
+#[test]
+fn what_the_services_share_can_be_reached_whatever_the_umask() {
+    let installed = Installation::new();
+    installed.set(&format!(
+        "umask 077\nRELAY_STORE={}\n",
+        installed.path("store").display()
+    ));
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    for name in ["run", "store"] {
+        let meta = std::fs::metadata(installed.path(name)).expect("made");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
+        assert_eq!(mode & 0o777, 0o755, "{name}");
     }
 }
 
