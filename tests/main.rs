@@ -69,6 +69,7 @@ mod pop3d_uidl;
 mod popup_limits;
 mod popup_log;
 mod popup_session;
+mod quota;
 mod rblsmtpd;
 mod recordio;
 mod relay;

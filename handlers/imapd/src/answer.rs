@@ -74,12 +74,18 @@ impl Answer {
                 "This mailbox is locked by another program, try again.",
             ),
             Kind::Full => Answer::no("LIMIT", "This mailbox cannot hold more."),
+            Kind::OverQuota => Answer::over_quota(),
             Kind::Corrupt => Answer::no("CORRUPTION", "A file of this mailbox is damaged."),
             Kind::Io => Answer::no(
                 "SERVERBUG",
                 "The server failed to do this, try again later.",
             ),
         }
+    }
+
+    /// There is no room for it in the account (RFC 5530).
+    pub fn over_quota() -> Answer {
+        Answer::no("OVERQUOTA", "Your mailboxes hold as much as they may.")
     }
 
     /// What a client hears of what the system said.

@@ -3,19 +3,21 @@
 use imap::command::AppendMessage;
 use imap::seq::ranges_of;
 use imap::write;
-use maildir::selection::{self, Access, Appended, Kind, Staged};
+use maildir::selection::{self, Access, Appended, Kind, Open, Staged};
 
 use crate::answer::Answer;
 use crate::messages::{no_target, split_flags};
 use crate::session::Session;
 
 impl Session {
-    /// Puts the messages, which are on the disk already, into the mailbox: all of them or none.
+    /// Puts the messages, which are on the disk already, into the mailbox: all of them or none. If that
+    /// `counts`, there is a quota.
     pub(crate) fn append(
         &mut self,
         mailbox: &[u8],
         heads: Vec<AppendMessage>,
         staged: Vec<Staged>,
+        counts: bool,
     ) -> Answer {
         let name = match self.named(mailbox) {
             Ok(name) => name,
@@ -38,7 +40,8 @@ impl Session {
             })
             .collect();
         let result = self.with_open(&name, Access::ReadWrite, |open| {
-            selection::append(open, messages)
+            let account = open.account.filter(|_| counts);
+            selection::append(&Open { account, ..*open }, messages)
         });
         match result {
             Ok(appended) => {

@@ -6,8 +6,10 @@
 
 use imap::append::{AppendHead, Head, append_head};
 use imap::command::Command;
+use imap::flag::Flag;
 use imap::frame::{Frame, Limits, Literal, Next};
 use imap::parse;
+use maildir::quota::{Account, Fit, Usage};
 use maildir::selection::{StageWriter, Staged, stage};
 use maildir::tree::{Tree, Wire};
 use wire::conn::FLOOD_LIMIT;
@@ -20,6 +22,10 @@ use crate::messages::no_target;
 /// that sends a message that is too large is told so after it.
 const SKIP_LIMIT: u64 = 1024 * 1024 * 1024;
 
+/// The messages of one APPEND together may have so many times the octets that one may have: they are on
+/// the disk, all of them, before the first is a message.
+const STAGED_TOGETHER: u64 = 4;
+
 /// What a command needs while it is read.
 #[derive(Debug)]
 pub struct Input<'s> {
@@ -27,6 +33,8 @@ pub struct Input<'s> {
     pub conn: &'s mut Conn,
     /// The mailboxes, of which APPEND names one.
     pub tree: &'s Tree,
+    /// The account that they are of, with its quota.
+    pub account: &'s Account,
     /// What names are on the wire.
     pub wire: &'s Wire,
     /// The most octets of a message.
@@ -44,6 +52,8 @@ pub enum Received {
         command: Command,
         /// The messages of APPEND.
         messages: Vec<Staged>,
+        /// Whether they count for a quota.
+        counts: bool,
     },
     /// It cannot.
     Refused {
@@ -75,6 +85,7 @@ impl From<Answer> for Refusal {
 pub fn receive(input: &mut Input<'_>) -> Result<Received, Trouble> {
     let mut frame = Frame::new(Limits::default());
     let mut messages: Vec<Staged> = Vec::new();
+    let mut announced = Announced::default();
     let mut refusal: Option<Refusal> = None;
     let mut skipped: u64 = 0;
     loop {
@@ -87,8 +98,10 @@ pub fn receive(input: &mut Input<'_>) -> Result<Received, Trouble> {
             }
             Next::Skip(octets) => skip(input.conn, octets, &mut skipped)?,
             Next::Literal(literal) if literal.message && refusal.is_none() => {
-                match begin(input, &frame, &literal) {
+                match begin(input, &frame, &literal, &mut announced) {
                     Err(why) => {
+                        // Of all or none, it is none.
+                        messages.clear();
                         refusal = Some(why);
                         if refuse(input.conn, &mut frame, literal, &mut skipped)? {
                             break;
@@ -102,6 +115,9 @@ pub fn receive(input: &mut Input<'_>) -> Result<Received, Trouble> {
                                 Err(error) => refusal = Some(unwritten(&error)),
                             },
                             Some(error) => refusal = Some(unwritten(&error)),
+                        }
+                        if refusal.is_some() {
+                            messages.clear();
                         }
                         frame.elsewhere();
                     }
@@ -132,6 +148,7 @@ pub fn receive(input: &mut Input<'_>) -> Result<Received, Trouble> {
             tag,
             command,
             messages,
+            counts: announced.counts == Some(true),
         },
         Err(fault) => Received::Refused {
             tag,
@@ -236,9 +253,28 @@ fn take_literal(conn: &mut Conn, frame: &mut Frame, mut octets: u64) -> Result<(
     Ok(())
 }
 
+/// What an APPEND has announced so far.
+#[derive(Debug, Default)]
+struct Announced {
+    /// All its messages.
+    octets: u64,
+    /// Those that count for a quota.
+    usage: Usage,
+    /// Whether there is a quota; None while nobody has looked.
+    counts: Option<bool>,
+}
+
 /// Whether a message can be taken, and where it goes to meanwhile.
-fn begin(input: &Input<'_>, frame: &Frame, literal: &Literal) -> Result<StageWriter, Refusal> {
-    let Head::Message(AppendHead { mailbox, .. }) = append_head(frame) else {
+fn begin(
+    input: &Input<'_>,
+    frame: &Frame,
+    literal: &Literal,
+    announced: &mut Announced,
+) -> Result<StageWriter, Refusal> {
+    let Head::Message(AppendHead {
+        mailbox, message, ..
+    }) = append_head(frame)
+    else {
         return Err(Answer::bad("A message was expected.").into());
     };
     let name = input
@@ -254,6 +290,37 @@ fn begin(input: &Input<'_>, frame: &Frame, literal: &Literal) -> Result<StageWri
     }
     if literal.octets > input.append_limit {
         return Err(Answer::no("TOOBIG", "That message is too large.").into());
+    }
+    announced.octets = announced.octets.saturating_add(literal.octets);
+    if announced.octets > input.append_limit.saturating_mul(STAGED_TOGETHER) {
+        return Err(Answer::no("LIMIT", "That is too much for one command.").into());
+    }
+    let is_trashed = message.flags.contains(&Flag::Deleted);
+    if !input.tree.counts(&name) {
+        announced.counts = Some(false);
+    } else if announced.counts != Some(false) && !is_trashed {
+        announced.usage = announced.usage.plus(Usage {
+            bytes: literal.octets,
+            messages: 1,
+        });
+        let fit = input.account.fits(announced.usage).map_err(|error| {
+            let (inbox, why) = (input.account.inbox().display(), os::reason(&error));
+            Refusal {
+                answer: Answer::of_system(&error),
+                reason: Some(format!("unable to count what is in {inbox}: {why}")),
+            }
+        })?;
+        announced.counts = Some(fit != Fit::NoQuota);
+        if fit == Fit::Full {
+            let mailbox = input.tree.path(&name);
+            return Err(Refusal {
+                answer: Answer::over_quota(),
+                reason: Some(format!(
+                    "unable to add to {}: over the quota",
+                    mailbox.display()
+                )),
+            });
+        }
     }
     stage(&input.tree.path(&name)).map_err(|error| unwritten(&error))
 }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use imap::command::StatusItem;
 use imap::write;
+use maildir::quota::{self, Account, Entry, Usage, folder_usage};
 use maildir::selection::{self, Access, Kind, Status, StoreError};
 use maildir::tree::{Name, TreeError, Use};
 
@@ -55,8 +56,17 @@ impl Session {
             Ok(name) => name,
             Err(answer) => return answer,
         };
+        let account = Some(&self.account).filter(|_| self.tree.counts(&name));
+        let entry = account.and_then(Account::begin);
+        let held = match &entry {
+            Some(_) => folder_usage(&self.tree.path(&name)).unwrap_or_default(),
+            None => Usage::default(),
+        };
         if let Err(error) = self.tree.delete(&name) {
             return self.tree_fault(&error);
+        }
+        if let Some(entry) = entry {
+            entry.settle(quota::Change::less(held));
         }
         if self.selected.is_some() && self.selected_name.as_ref() == Some(&name) {
             self.leave();
@@ -76,9 +86,47 @@ impl Session {
         if from.is_inbox() {
             return self.rename_inbox(&to);
         }
+        let mut moved = match self.renamed_usage(&from, &to) {
+            Ok(moved) => moved,
+            Err(answer) => return answer,
+        };
         match self.tree.rename(&from, &to) {
-            Ok(()) => Answer::ok("Renamed."),
+            Ok(()) => {
+                if let Some((entry, change)) = moved.take() {
+                    entry.settle(change);
+                }
+                Answer::ok("Renamed.")
+            }
             Err(error) => self.tree_fault(&error),
+        }
+    }
+
+    /// What a renaming changes for the quota: what is in Trash does not count. An error if it does then,
+    /// and is too much.
+    fn renamed_usage(
+        &mut self,
+        from: &Name,
+        to: &Name,
+    ) -> Result<Option<(Entry, quota::Change)>, Answer> {
+        let counts = [from, to].map(|name| self.tree.counts(name));
+        if counts[0] == counts[1] {
+            return Ok(None);
+        }
+        let Some(mut entry) = self.account.begin() else {
+            return Ok(None);
+        };
+        let held = folder_usage(&self.tree.path(from)).unwrap_or_default();
+        if counts[0] {
+            return Ok(Some((entry, quota::Change::less(held))));
+        }
+        match entry.reserve(held) {
+            Ok(true) => Ok(Some((entry, quota::Change::more(held)))),
+            Ok(false) => Err(Answer::over_quota()),
+            Err(error) => {
+                let (inbox, why) = (self.account.inbox().display(), os::reason(&error));
+                self.say_fault(&format!("unable to count what is in {inbox}: {why}"));
+                Err(Answer::of_system(&error))
+            }
         }
     }
 

@@ -34,10 +34,12 @@ impl Session {
         what: impl FnOnce(&Open<'_>) -> T,
     ) -> T {
         let dir = self.tree.path(name);
+        let counts = self.tree.counts(name);
         what(&Open {
             dir: &dir,
             access,
             wait: LOCK_WAIT,
+            account: counts.then_some(&self.account),
             new_validity: &|| self.tree.next_validity(),
         })
     }

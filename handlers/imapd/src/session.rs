@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use imap::command::{By, Command};
 use imap::seq::SequenceSet;
+use maildir::quota::Account;
 use maildir::selection::{Selection, StoreError};
 use maildir::tree::{Name, Tree, Wire};
 use wire::{Conn, Log, Trouble};
@@ -36,6 +37,7 @@ pub struct Session {
     pub(crate) log: Log,
     pub(crate) settings: Settings,
     pub(crate) tree: Tree,
+    pub(crate) account: Account,
     pub(crate) wire: Wire,
     pub(crate) selected: Option<Selection>,
     /// Its name.
@@ -97,6 +99,7 @@ impl Session {
             wire: Wire::new(settings.separator, &settings.prefix),
             conn,
             log,
+            account: Account::new(tree.root().to_owned(), settings.quota),
             settings,
             tree,
             selected: None,
@@ -191,18 +194,20 @@ impl Session {
             let mut input = Input {
                 conn: &mut self.conn,
                 tree: &self.tree,
+                account: &self.account,
                 wire: &self.wire,
                 append_limit: self.settings.capabilities.append_limit,
             };
             input::receive(&mut input)?
         };
         self.counts.commands += 1;
-        let (tag, parsed, messages) = match received {
+        let (tag, parsed, messages, counts) = match received {
             Received::Command {
                 tag,
                 command,
                 messages,
-            } => (tag, Ok(command), messages),
+                counts,
+            } => (tag, Ok(command), messages, counts),
             Received::Refused {
                 tag,
                 answer,
@@ -211,7 +216,7 @@ impl Session {
                 if let Some(reason) = reason {
                     self.say_fault(&reason);
                 }
-                (tag, Err(answer), Vec::new())
+                (tag, Err(answer), Vec::new(), false)
             }
         };
         self.tag.clone_from(&tag);
@@ -231,7 +236,7 @@ impl Session {
                     Command::Append {
                         mailbox,
                         messages: heads,
-                    } => self.append(&mailbox, heads, messages),
+                    } => self.append(&mailbox, heads, messages, counts),
                     Command::Idle => self.idle()?,
                     other => self.execute(other)?,
                 };

@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chain::Env;
+use maildir::quota::Limits;
 
 use crate::capability::Capabilities;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub prefix: Vec<u8>,
     /// What is told.
     pub capabilities: Capabilities,
+    /// The quota of the account, where the environment says it.
+    pub quota: Option<Limits>,
     /// Who the client is, for the log.
     pub user: Vec<u8>,
     /// The tag of the login that this session begins with.
@@ -91,7 +94,23 @@ impl Settings {
                 DEFAULT_APPEND_LIMIT
             }),
         };
+        let quota = match text(env, "MAILDIRQUOTA") {
+            None => None,
+            Some(b"NOQUOTA") => Some(Limits::default()),
+            Some(value) => {
+                let limits = Limits::parse(value);
+                if limits.is_none() {
+                    warnings.push(warning(
+                        env,
+                        "MAILDIRQUOTA",
+                        "a quota such as 10000000S,1000C",
+                    ));
+                }
+                limits
+            }
+        };
         Ok(Settings {
+            quota,
             timeout: seconds(env, "TIMEOUT", DEFAULT_TIMEOUT, &mut warnings),
             session: seconds(env, "SESSION_TIMEOUT", DEFAULT_SESSION, &mut warnings),
             separator,
@@ -198,6 +217,24 @@ mod tests {
             &[("IMAPD_NAMESPACE", "INBOX."), ("IMAPD_SEPARATOR", "/")],
         ] {
             assert!(read(variables).is_err(), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_that_of_the_environment_or_of_nobody() {
+        let of = |value| read(&[("MAILDIRQUOTA", value)]).expect("settings");
+        let limits = |bytes, messages| Some(Limits { bytes, messages });
+        assert_eq!(of("").quota, None);
+        assert_eq!(of("1000S,5C").quota, limits(Some(1000), Some(5)));
+        assert_eq!(of("0S").quota, limits(None, None));
+        assert_eq!(of("NOQUOTA").quota, limits(None, None));
+        for nonsense in ["1000", "-1S", "S", "1000S,", "99999999999999999999S"] {
+            let settings = of(nonsense);
+            assert_eq!(
+                (settings.quota, settings.warnings.len()),
+                (None, 1),
+                "{nonsense}"
+            );
         }
     }
 

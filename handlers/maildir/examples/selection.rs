@@ -15,6 +15,7 @@ fn open(dir: &Path, access: Access) -> Open<'_> {
         dir,
         access,
         wait: Duration::from_secs(30),
+        account: None,
         new_validity: &|| Ok(1_700_000_000),
     }
 }

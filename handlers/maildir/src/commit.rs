@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::folder::{Folder, Message, NO_FLAGS, PLACES, Place, join, mark, unique_of};
 use crate::mailbox::Mailbox;
+use crate::quota::{Account, Change, Usage, usage_of};
 use crate::relocate::{Finder, relocate};
 use crate::scan::{Go, Unreadable, inode_at, until_at_rest, walk};
 
@@ -22,6 +24,8 @@ pub struct Commit {
     pub moved: usize,
     /// How many should have gone there and did not: they stay in `new`.
     pub unmoved: usize,
+    /// What the removed ones had counted for, where there is a quota.
+    pub(crate) freed: Option<Usage>,
     /// Why the changes could not be made to last, where that was asked for.
     pub unsynced: Option<io::Error>,
 }
@@ -35,11 +39,19 @@ impl Mailbox {
     /// Numbers keep their meaning, but removed messages cannot be opened.
     pub fn commit(&mut self, deleted: &dyn Fn(usize) -> bool, sync: bool) -> Commit {
         let mut commit = Commit::default();
+        let dir = self.folder.names.dir();
+        let removes = (0..self.len()).any(deleted);
+        let account = removes.then(|| Account::of_folder(dir)).flatten();
+        let entry = account.and_then(|account| account.begin());
+        commit.freed = entry.as_ref().map(|_| Usage::default());
         let missing = self.remove(deleted, &mut commit);
         if !missing.is_empty() {
             self.remove_renamed(missing, &mut commit);
         }
         self.settle_links(deleted, &mut commit);
+        if let (Some(entry), Some(freed)) = (entry, commit.freed) {
+            entry.settle(Change::less(freed));
+        }
         self.move_to_cur(deleted, &mut commit);
         if sync && commit.removed + commit.moved > 0 {
             for place in PLACES {
@@ -62,7 +74,7 @@ impl Mailbox {
                 continue;
             }
             self.folder.names.path(message, &mut path);
-            match remove_file(message, &path) {
+            match remove_file(message, &path, &mut commit.freed) {
                 Ok(()) => {
                     message.set(mark::GONE);
                     commit.removed += 1;
@@ -83,7 +95,7 @@ impl Mailbox {
             &finder,
             &mut missing,
             |folder, n, path| {
-                match remove_file(&folder.messages[n], path) {
+                match remove_file(&folder.messages[n], path, &mut commit.freed) {
                     Ok(()) => {
                         folder.messages[n].set(mark::GONE);
                         commit.removed += 1;
@@ -139,7 +151,7 @@ impl Mailbox {
                     folder.rename(n, place, &name);
                     continue;
                 }
-                match fs::remove_file(&path) {
+                match remove_counted(&path, &mut commit.freed) {
                     Err(error) if deleted(n) && error.kind() != io::ErrorKind::NotFound => {
                         failed.insert(n, error);
                     }
@@ -198,11 +210,23 @@ impl Mailbox {
 }
 
 /// Removes the file of `message`, which is thought to be at `path`.
-fn remove_file(message: &Message, path: &Path) -> io::Result<()> {
+fn remove_file(message: &Message, path: &Path, freed: &mut Option<Usage>) -> io::Result<()> {
     if message.is(mark::TWIN) && !message.can_be(inode_at(path)?) {
         return Err(io::ErrorKind::NotFound.into());
     }
-    fs::remove_file(path)
+    remove_counted(path, freed)
+}
+
+/// Removes a message, and adds what it counted for.
+fn remove_counted(path: &Path, freed: &mut Option<Usage>) -> io::Result<()> {
+    let Some(freed) = freed else {
+        return fs::remove_file(path);
+    };
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let usage = usage_of(name, || Ok(fs::symlink_metadata(path)?.len()))?;
+    fs::remove_file(path)?;
+    *freed = freed.plus(usage);
+    Ok(())
 }
 
 /// Every name of the files of the messages that `finder` knows, those in `new` first.

@@ -22,6 +22,7 @@ fn open(dir: &Path) -> Open<'_> {
         dir,
         access: Access::ReadWrite,
         wait: Duration::from_secs(30),
+        account: None,
         new_validity: &|| Ok(1_700_000_000),
     }
 }

@@ -30,6 +30,7 @@ fn with<T>(dir: &Path, access: Access, what: impl FnOnce(&Open<'_>) -> T) -> T {
         dir,
         access,
         wait: Duration::from_secs(5),
+        account: None,
         new_validity: &|| Ok(77),
     })
 }
@@ -459,6 +460,7 @@ fn a_mailbox_that_is_deleted_or_made_again_is_gone() {
         dir: &mailbox.dir,
         access: Access::ReadWrite,
         wait: Duration::from_secs(5),
+        account: None,
         new_validity: &|| Ok(78),
     };
     assert_eq!(Selection::open(&again).expect("opened").validity(), 78);

@@ -7,8 +7,7 @@
 //! 3. All copies for an account must fit into its quota.
 //! 4. Every copy is written and synced in `tmp`.
 //! 5. Filters are asked, each about its copy.
-//! 6. All are linked into `new`, and the directories are synced. What was added is noted for the
-//!    quotas.
+//! 6. What is added is noted for the quotas, all are linked into `new`, and the directories are synced.
 //!
 //! Up to step 6 nothing is visible to anybody, and a failure takes everything back. (What a filter has
 //! done meanwhile it may do again, when the message comes again.)
@@ -21,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use accounts::{AccountError, Accounts, Found, Mailbox, address};
-use maildir::quota::{self, Limits, Usage};
+use maildir::quota::{self, Account, Change, Entry, Fit, Limits, Usage};
 use maildir::{Delivered, Maildir, Names, Staged};
 
 use crate::failure::{Code, Failure, printable};
@@ -98,12 +97,11 @@ pub fn deliver(
     let (kept, mut done) = ask_filters(place, sender, copies, message)?;
     check_time(place.deadline)?;
     let (targets, staged): (Vec<Target>, Vec<Staged>) = kept.into_iter().unzip();
+    // An error takes back what is noted.
+    let noted = note(&targets, &staged)?;
     let delivered = maildir::publish_all(staged, &mut place.names, place.clock)?;
-    for (target, message) in targets.iter().zip(&delivered) {
-        if counted(&target.mailbox).is_some() {
-            let size = message.size;
-            quota::add(&target.mailbox.inbox, one(size));
-        }
+    for (entry, more) in noted {
+        entry.settle(Change::more(more));
     }
     if std::process::id().is_multiple_of(SWEEP_EVERY) {
         for target in &targets {
@@ -144,42 +142,73 @@ fn one(bytes: u64) -> Usage {
     Usage { bytes, messages: 1 }
 }
 
-/// Refuses the message where the copies for one account are too much for it.
+/// What comes to each account that has a quota, with a target of it.
+type Sums<'t> = BTreeMap<&'t Path, (Usage, Limits, &'t Target)>;
+
+fn sums<'t>(copies: impl Iterator<Item = (&'t Target, u64)>) -> Sums<'t> {
+    let mut sums = Sums::new();
+    for (target, size) in copies {
+        if let Some(limits) = counted(&target.mailbox) {
+            let empty = (Usage::default(), limits, target);
+            let sum = sums.entry(&target.mailbox.inbox).or_insert(empty);
+            sum.0 = sum.0.plus(one(size));
+        }
+    }
+    sums
+}
+
+/// Refuses the message where the copies for one account are too much for it, before any is written.
 fn check_quotas(
-    place: &mut Place,
+    place: &Place,
     sender: &[u8],
     targets: &[Target],
     message: &Spool,
 ) -> Result<(), Failure> {
-    let mut added: BTreeMap<&Path, (Usage, Limits, &Target)> = BTreeMap::new();
-    for target in targets {
-        let Some(limits) = counted(&target.mailbox) else {
-            continue;
-        };
-        let size = target.head(sender).len() as u64 + message.size();
-        let empty = (Usage::default(), limits, target);
-        let sum = added.entry(&target.mailbox.inbox).or_insert(empty);
-        sum.0 = sum.0.plus(one(size));
-    }
-    for (inbox, (more, limits, target)) in added {
+    let size = |target: &Target| target.head(sender).len() as u64 + message.size();
+    let copies = targets.iter().map(|target| (target, size(target)));
+    for (inbox, (more, limits, target)) in sums(copies) {
         check_time(place.deadline)?;
-        let fits = quota::fits(inbox, &limits, more, &mut place.names, (place.clock)());
-        let fits = fits.map_err(|error| {
-            let reason = os::reason(&error);
-            let reason = format!("unable to count what is in {}: {reason}", inbox.display());
-            Failure::writing(reason, &error, Code::Home)
-        })?;
-        if !fits {
-            let reason = format!(
-                "{} is full: {} bytes more are over its quota",
-                inbox.display(),
-                more.bytes
-            );
-            let text = format!("mailbox of {} is full", printable(&target.recipient));
-            return Err(Failure::new(Code::Refused, reason).telling("5.2.2", &text));
+        let account = Account::new(inbox.to_owned(), Some(limits));
+        let fit = account.fits(more);
+        if fit.map_err(|error| uncounted(inbox, &error))? == Fit::Full {
+            return Err(full(inbox, more, target));
         }
     }
     Ok(())
+}
+
+/// Notes for the quotas what is to be added.
+fn note(targets: &[Target], staged: &[Staged]) -> Result<Vec<(Entry, Usage)>, Failure> {
+    let mut noted = Vec::new();
+    let sizes = staged.iter().map(Staged::size);
+    for (inbox, (more, limits, target)) in sums(targets.iter().zip(sizes)) {
+        let account = Account::new(inbox.to_owned(), Some(limits));
+        let Some(mut entry) = account.begin() else {
+            continue;
+        };
+        let has_room = entry.reserve(more);
+        if !has_room.map_err(|error| uncounted(inbox, &error))? {
+            return Err(full(inbox, more, target));
+        }
+        noted.push((entry, more));
+    }
+    Ok(noted)
+}
+
+fn uncounted(inbox: &Path, error: &io::Error) -> Failure {
+    let reason = os::reason(error);
+    let reason = format!("unable to count what is in {}: {reason}", inbox.display());
+    Failure::writing(reason, error, Code::Home)
+}
+
+fn full(inbox: &Path, more: Usage, target: &Target) -> Failure {
+    let reason = format!(
+        "{} is full: {} bytes more are over its quota",
+        inbox.display(),
+        more.bytes
+    );
+    let text = format!("mailbox of {} is full", printable(&target.recipient));
+    Failure::new(Code::Refused, reason).telling("5.2.2", &text)
 }
 
 /// Copies that are to be delivered, with where they go.

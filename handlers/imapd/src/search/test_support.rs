@@ -27,6 +27,7 @@ pub(crate) fn open(dir: &Path) -> Selection {
         dir,
         access: Access::ReadWrite,
         wait: Duration::from_secs(5),
+        account: None,
         new_validity: &|| Ok(7),
     })
     .expect("a mailbox")

@@ -14,6 +14,7 @@ use super::sync::seconds;
 use super::view::mark;
 use super::{Access, Selection, Writing};
 use crate::folder::{Place, join};
+use crate::quota::{self, Account, Entry, Usage, usage_of};
 
 /// How often the directories are read for messages that others rename all the time.
 const LOOKS: usize = 4;
@@ -76,13 +77,20 @@ impl Selection {
         let adds = change.how != How::Remove;
         let ids = self.keyword_ids(&change.keywords, adds, self.wait)?;
         let mut stored = Stored::default();
+        // A message that is marked as deleted does not count for a quota.
+        let marks = change.flags.contains(Flags::DELETED) || change.how == How::Replace;
+        let account = self.account.as_ref().filter(|_| marks);
+        let entry = account.and_then(Account::begin);
+        let mut counted = entry.as_ref().map(|_| quota::Change::default());
         let mut todo: Vec<usize> = which.to_vec();
         let mut looks = 0;
         loop {
-            let once = self.store_once(&todo, change, &ids, unchanged_since, &mut stored);
+            let since = unchanged_since;
+            let once = self.store_once(&todo, change, &ids, since, &mut stored, &mut counted);
             todo = match once {
                 Ok(renamed) => renamed,
                 Err(error) => {
+                    settle(entry, counted);
                     // The client is told what was done nonetheless.
                     self.view.tell_changed(&stored.changed);
                     return Err(error);
@@ -93,12 +101,14 @@ impl Selection {
             }
             looks += 1;
             if looks > LOOKS {
+                settle(entry, counted);
                 let path = self.path(todo[0]);
                 let busy = io::ErrorKind::ResourceBusy.into();
                 return Err(StoreError::at("rename", &path)(busy));
             }
             self.sync_locked(true, None)?;
         }
+        settle(entry, counted);
         self.checkpoint();
         drop(lock);
         for list in [
@@ -120,6 +130,7 @@ impl Selection {
         ids: &[u16],
         unchanged_since: Option<u64>,
         stored: &mut Stored,
+        counted: &mut Option<quota::Change>,
     ) -> Result<Vec<usize>, StoreError> {
         let was_same = self.begin_change();
         let old = self.view.summary.seen;
@@ -164,6 +175,19 @@ impl Selection {
             };
             match done {
                 Ok(()) => {
+                    if let Some(counted) = counted {
+                        let marked = [message.state, target].map(|state| {
+                            let flags = self.view.states.get(state).flags;
+                            flags.contains(Flags::DELETED)
+                        });
+                        let len = || Ok(fs::symlink_metadata(&to)?.len());
+                        let usage = usage_of(self.view.unique(&message), len).unwrap_or_default();
+                        *counted = counted.plus(match marked {
+                            [false, true] => quota::Change::less(usage),
+                            [true, false] => quota::Change::more(usage),
+                            _ => quota::Change::default(),
+                        });
+                    }
                     changes.states.insert(n, target);
                     stored.changed.push(n);
                 }
@@ -255,7 +279,7 @@ impl Selection {
             .filter(|(_, message)| is_asked(message.uid))
             .map(|(n, _)| n);
         let which = which.collect();
-        let uids = self.remove_locked(which, true)?;
+        let uids = self.remove_locked(which, true, true)?;
         self.checkpoint();
         drop(lock);
         Ok(uids)
@@ -263,10 +287,19 @@ impl Selection {
 
     /// Removes messages, whatever their flags are. Returns the UIDs of those that are gone now.
     pub fn remove(&mut self, which: &[usize]) -> Result<Vec<u32>, StoreError> {
+        self.remove_from(which, true)
+    }
+
+    /// The same; if it `counts`, it is noted for the account's quota.
+    pub(super) fn remove_from(
+        &mut self,
+        which: &[usize],
+        counts: bool,
+    ) -> Result<Vec<u32>, StoreError> {
         self.check_writable()?;
         let lock = self.lock()?;
         self.sync_locked(false, None)?;
-        let uids = self.remove_locked(which.to_vec(), false)?;
+        let uids = self.remove_locked(which.to_vec(), false, counts)?;
         self.checkpoint();
         drop(lock);
         Ok(uids)
@@ -274,13 +307,29 @@ impl Selection {
 
     fn remove_locked(
         &mut self,
+        todo: Vec<usize>,
+        deleted_only: bool,
+        counts: bool,
+    ) -> Result<Vec<u32>, StoreError> {
+        let account = self.account.as_ref();
+        let account = account.filter(|_| counts && !todo.is_empty());
+        let entry = account.and_then(Account::begin);
+        let mut counted = entry.as_ref().map(|_| quota::Change::default());
+        let result = self.remove_all(todo, deleted_only, &mut counted);
+        settle(entry, counted);
+        result
+    }
+
+    fn remove_all(
+        &mut self,
         mut todo: Vec<usize>,
         deleted_only: bool,
+        counted: &mut Option<quota::Change>,
     ) -> Result<Vec<u32>, StoreError> {
         let mut uids = Vec::new();
         let mut looks = 0;
         loop {
-            todo = self.remove_once(&todo, deleted_only, &mut uids)?;
+            todo = self.remove_once(&todo, deleted_only, &mut uids, counted)?;
             if todo.is_empty() {
                 break;
             }
@@ -302,6 +351,7 @@ impl Selection {
         which: &[usize],
         deleted_only: bool,
         uids: &mut Vec<u32>,
+        counted: &mut Option<quota::Change>,
     ) -> Result<Vec<usize>, StoreError> {
         let was_same = self.begin_change();
         let mut changes = Changes::default();
@@ -317,8 +367,15 @@ impl Selection {
                 continue;
             }
             self.view.path(message, &self.dir, &mut path);
+            let usage = match counted {
+                Some(_) => self.usage_of(message).unwrap_or_default(),
+                None => Usage::default(),
+            };
             match fs::remove_file(&path) {
                 Ok(()) => {
+                    if let Some(counted) = counted {
+                        *counted = counted.plus(quota::Change::less(usage));
+                    }
                     uids.push(message.uid);
                     changes.gone.insert(n);
                 }
@@ -336,6 +393,13 @@ impl Selection {
             self.commit(ops);
         }
         result.map(|()| renamed)
+    }
+}
+
+/// The change is done.
+fn settle(entry: Option<Entry>, counted: Option<quota::Change>) {
+    if let (Some(entry), Some(counted)) = (entry, counted) {
+        entry.settle(counted);
     }
 }
 

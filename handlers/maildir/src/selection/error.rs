@@ -18,6 +18,8 @@ pub enum Kind {
     NoPermission,
     /// The disk or the quota is full.
     NoSpace,
+    /// The account holds as much as it may.
+    OverQuota,
     /// Somebody else holds a lock for too long.
     Busy,
     /// It cannot hold more: there are no UIDs left.
@@ -35,6 +37,7 @@ enum Reason {
     List(ListError),
     ReadOnly(PathBuf),
     Full(PathBuf),
+    OverQuota(PathBuf),
     Replaced(PathBuf),
 }
 
@@ -61,6 +64,11 @@ impl StoreError {
         StoreError(Reason::Full(dir.to_owned()))
     }
 
+    /// What is to be added to the mailbox at `dir` is too much for its account.
+    pub(crate) fn over_quota(dir: &Path) -> StoreError {
+        StoreError(Reason::OverQuota(dir.to_owned()))
+    }
+
     /// What is at `dir` now is another mailbox than was opened.
     pub(crate) fn replaced(dir: &Path) -> StoreError {
         StoreError(Reason::Replaced(dir.to_owned()))
@@ -76,6 +84,7 @@ impl StoreError {
         match &self.0 {
             Reason::ReadOnly(_) => Kind::ReadOnly,
             Reason::Full(_) => Kind::Full,
+            Reason::OverQuota(_) => Kind::OverQuota,
             Reason::Replaced(_) => Kind::NotFound,
             Reason::System(_, _, error) => kind_of(error),
             Reason::List(error) => match &error.fault {
@@ -121,6 +130,9 @@ impl fmt::Display for StoreError {
             }
             Reason::Full(dir) => {
                 write!(f, "unable to add to {}: it holds too much", dir.display())
+            }
+            Reason::OverQuota(dir) => {
+                write!(f, "unable to add to {}: over the quota", dir.display())
             }
             Reason::Replaced(dir) => {
                 write!(f, "unable to go on with {}: it was replaced", dir.display())

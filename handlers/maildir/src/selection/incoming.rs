@@ -12,6 +12,7 @@ use super::state::{FIRST_WORD, Letters};
 use super::{Open, Selection, Writing};
 use crate::dotlock::Dotlock;
 use crate::folder::{NO_FLAGS, Place, join};
+use crate::quota::{Account, Change, Usage};
 use crate::uidfile::{add_line, append as append_lines};
 use crate::uidlist::{self, Fault, Header, ListError};
 
@@ -45,8 +46,24 @@ pub(super) struct Incoming {
     pub(super) unique: Vec<u8>,
     pub(super) flags: Flags,
     pub(super) keywords: Vec<Vec<u8>>,
+    /// Its bytes as a file.
+    pub(super) bytes: u64,
+    /// Its octets on the wire.
     pub(super) size: u64,
     pub(super) date: i64,
+}
+
+/// What messages will count for in a quota.
+fn usage_of_all(incoming: &[Incoming]) -> Usage {
+    let counted = incoming
+        .iter()
+        .filter(|message| !message.flags.contains(Flags::DELETED));
+    counted.fold(Usage::default(), |sum, message| {
+        sum.plus(Usage {
+            bytes: message.bytes,
+            messages: 1,
+        })
+    })
 }
 
 /// The unique name of a message of so many bytes and, if that is known, octets on the wire.
@@ -59,7 +76,8 @@ pub(super) fn with_sizes(unique: &[u8], bytes: u64, wire: Option<u64>) -> Vec<u8
     name
 }
 
-/// Puts messages into a mailbox: all of them, or none. They are on the disk when this returns.
+/// Puts messages into a mailbox: all of them, or none, as where they are too much for the account's quota.
+/// They are on the disk when this returns.
 pub fn append(target: &Open<'_>, messages: Vec<Appended>) -> Result<AppendResult, StoreError> {
     let mut incoming = Vec::with_capacity(messages.len());
     for message in messages {
@@ -75,6 +93,7 @@ pub fn append(target: &Open<'_>, messages: Vec<Appended>) -> Result<AppendResult
             .map_err(StoreError::at("date", &path))?;
         incoming.push(Incoming {
             unique: with_sizes(&staged.temporary.unique, staged.bytes, Some(staged.wire)),
+            bytes: staged.bytes,
             temporary: staged.temporary,
             flags,
             keywords,
@@ -83,7 +102,7 @@ pub fn append(target: &Open<'_>, messages: Vec<Appended>) -> Result<AppendResult
         });
     }
     let mut mailbox = Selection::open_as(target, false)?;
-    let uids = mailbox.add(incoming)?;
+    let uids = mailbox.add(incoming, true)?;
     mailbox.make_last()?;
     Ok(AppendResult {
         validity: mailbox.validity(),
@@ -93,8 +112,12 @@ pub fn append(target: &Open<'_>, messages: Vec<Appended>) -> Result<AppendResult
 
 impl Selection {
     /// Makes messages of files, all or none, and returns their UIDs. Their names are not on the disk
-    /// before [`Selection::make_last`].
-    pub(super) fn add(&mut self, mut incoming: Vec<Incoming>) -> Result<Vec<u32>, StoreError> {
+    /// before [`Selection::make_last`]. If it `counts`, there must be room in the account's quota.
+    pub(super) fn add(
+        &mut self,
+        mut incoming: Vec<Incoming>,
+        counts: bool,
+    ) -> Result<Vec<u32>, StoreError> {
         let lock = self.lock()?;
         if self.writing != Writing::Works || self.is_private {
             return Err(StoreError::at("add to", &self.dir)(
@@ -111,6 +134,18 @@ impl Selection {
         }
         let path = self.dir.join(uidlist::FILE);
         let list_lock = Dotlock::take(&path, self.wait).map_err(StoreError::at("lock", &path))?;
+        let more = usage_of_all(&incoming);
+        // Dropped, it takes back what it has noted.
+        let account = self.account.as_ref().filter(|_| counts);
+        let mut entry = account.and_then(Account::begin);
+        if let Some(entry) = &mut entry
+            && more.messages > 0
+            && !entry
+                .reserve(more)
+                .map_err(StoreError::at("count what is in", &self.dir))?
+        {
+            return Err(StoreError::over_quota(&self.dir));
+        }
         let was_same = self.begin_change();
         let mut made: Vec<PathBuf> = Vec::with_capacity(incoming.len());
         let result = self.make_all(&mut incoming, &ids, &list_lock, &mut made);
@@ -123,6 +158,9 @@ impl Selection {
         self.end_change(was_same);
         drop(list_lock);
         let new = result?;
+        if let Some(entry) = entry {
+            entry.settle(Change::more(more));
+        }
         let uids: Vec<u32> = new.iter().map(|new| new.uid).collect();
         let mut ops: Vec<Op> = new.into_iter().map(Op::New).collect();
         ops.push(self.seen_op(0));

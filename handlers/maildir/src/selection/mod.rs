@@ -50,6 +50,7 @@ pub use stage::{StageWriter, Staged, stage};
 pub use status::{Status, status};
 pub use transfer::Copied;
 
+use crate::quota::{Account, Usage, usage_of};
 use crate::tree::Keywords;
 use journal::Journal;
 use seen::FileSeen;
@@ -72,6 +73,8 @@ pub struct Open<'a> {
     pub access: Access,
     /// How long the locks of others are waited for.
     pub wait: Duration,
+    /// The account whose quota its messages count for; None if they do not count.
+    pub account: Option<&'a Account>,
     /// Where a mailbox that has no UIDVALIDITY gets it from: one that no mailbox of this user has had.
     pub new_validity: &'a dyn Fn() -> io::Result<u32>,
 }
@@ -130,6 +133,7 @@ enum Writing {
 #[derive(Debug)]
 pub struct Selection {
     dir: PathBuf,
+    account: Option<Account>,
     /// Held open, so that no other directory gets its inode.
     held: File,
     access: Access,
@@ -214,6 +218,38 @@ impl Selection {
     pub fn is_recent(&self, n: usize) -> bool {
         self.message(n)
             .is_some_and(|message| self.view.is_recent(message))
+    }
+
+    /// What messages count for in a quota.
+    fn usage(&self, which: &[usize]) -> io::Result<Usage> {
+        let mut sum = Usage::default();
+        for &n in which {
+            if let Some(message) = self
+                .message(n)
+                .filter(|message| !message.is(view::mark::GONE))
+            {
+                sum = sum.plus(self.usage_of(message)?);
+            }
+        }
+        Ok(sum)
+    }
+
+    /// What one counts for. One that is not there counts for nothing.
+    fn usage_of(&self, message: &view::Message) -> io::Result<Usage> {
+        let state = self.view.state(message);
+        if state.flags.contains(Flags::DELETED) {
+            return Ok(Usage::default());
+        }
+        let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let len = || {
+            let mut path = PathBuf::new();
+            self.view.path(message, &self.dir, &mut path);
+            Ok(std::fs::symlink_metadata(path)?.len())
+        };
+        match usage_of(self.view.unique(message), len) {
+            Err(error) if missing(&error) => Ok(Usage::default()),
+            result => result,
+        }
     }
 
     /// Whether it was expunged, which the client has not been told yet.

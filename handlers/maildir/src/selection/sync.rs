@@ -74,6 +74,7 @@ impl Selection {
         }
         Ok(Selection {
             dir: open.dir.to_owned(),
+            account: open.account.cloned(),
             held,
             access: open.access,
             claims,

@@ -26,19 +26,23 @@ pub struct Copied {
 
 impl Selection {
     /// Copies messages into another mailbox, or into this one, with their flags, keywords and
-    /// dates: all of them, or none, if one is gone or anything fails (RFC 3501 section 6.4.7). They
-    /// are on the disk when this returns.
+    /// dates: all of them, or none, if one is gone or anything fails (RFC 3501 section 6.4.7), or if they
+    /// are too much for the account's quota. They are on the disk when this returns.
     pub fn copy(&mut self, which: &[usize], target: &Open<'_>) -> Result<Copied, StoreError> {
-        Ok(self.copy_there(which, target, true)?.0)
+        Ok(self.copy_there(which, target, true, true)?.0)
     }
 
     /// Moves messages into another mailbox, or into this one under new UIDs; those that are gone
     /// are passed over. Each is there, on the disk, before it is removed here: a kill leaves some in
     /// both and none in neither. One that somebody else has moved or expunged meanwhile is his, and
     /// is taken back from the target.
+    ///
+    /// Within one account nothing is added to what counts, so no quota is in the way.
     pub fn move_to(&mut self, which: &[usize], target: &Open<'_>) -> Result<Copied, StoreError> {
         self.check_writable()?;
-        let (mut copied, mut mailbox) = self.copy_there(which, target, false)?;
+        // From one to the other of one account: nothing is to be noted for either.
+        let counts = self.account.is_none() || target.account.is_none();
+        let (mut copied, mut mailbox) = self.copy_there(which, target, false, counts)?;
         let places = |pairs: &[(u32, u32)], selection: &Selection| -> Vec<(u32, usize)> {
             let all = pairs.iter();
             all.filter_map(|&(uid, _)| Some((uid, selection.position(uid)?)))
@@ -46,7 +50,7 @@ impl Selection {
         };
         let moved = places(&copied.pairs, self);
         let numbers: Vec<usize> = moved.iter().map(|&(_, n)| n).collect();
-        let (removed, fault) = match self.remove(&numbers) {
+        let (removed, fault) = match self.remove_from(&numbers, counts) {
             Ok(removed) => (removed, None),
             // Those that it got away are moved, and the others stay here.
             Err(error) => {
@@ -65,7 +69,7 @@ impl Selection {
         mailbox.take_news(true);
         let back = others.iter().filter_map(|&(_, uid)| mailbox.position(uid));
         let back: Vec<usize> = back.collect();
-        mailbox.remove(&back)?;
+        mailbox.remove_from(&back, counts)?;
         if let Some(error) = fault {
             return Err(error);
         }
@@ -83,7 +87,9 @@ impl Selection {
         which: &[usize],
         target: &Open<'_>,
         all_or_none: bool,
+        counts: bool,
     ) -> Result<(Copied, Selection), StoreError> {
+        let counts = counts && self.has_room(which, target)?;
         let mut mailbox = Selection::open_as(target, false)?;
         let mut copied = Copied {
             validity: mailbox.validity(),
@@ -102,11 +108,28 @@ impl Selection {
         }
         let is_wanted = copied.gone.is_empty() || !all_or_none;
         if is_wanted && !incoming.is_empty() {
-            let given = mailbox.add(incoming)?;
+            let given = mailbox.add(incoming, counts)?;
             mailbox.make_last()?;
             copied.pairs = uids.into_iter().zip(given).collect();
         }
         Ok((copied, mailbox))
+    }
+
+    /// Whether there is a quota that the copies of messages count for; an error if they are surely too
+    /// much for it. (A message of whose name nobody knows the size is looked at.)
+    fn has_room(&self, which: &[usize], target: &Open<'_>) -> Result<bool, StoreError> {
+        let Some(account) = target.account else {
+            return Ok(false);
+        };
+        let counting = |error| StoreError::at("count what is in", account.inbox())(error);
+        let Some(mut entry) = account.begin() else {
+            return Ok(false);
+        };
+        let more = self.usage(which).map_err(counting)?;
+        match entry.has_room(more).map_err(counting)? {
+            true => Ok(true),
+            false => Err(StoreError::over_quota(target.dir)),
+        }
     }
 
     /// Links the file of message `n` into `tmp` of the mailbox at `target`. None if it is gone.
@@ -147,6 +170,7 @@ impl Selection {
         let ids = self.keywords(n).iter();
         Ok(Incoming {
             unique: with_sizes(&temporary.unique, meta.len(), wire),
+            bytes: meta.len(),
             temporary,
             flags: self.flags(n),
             keywords: ids.map(|&id| self.keyword_name(id).to_vec()).collect(),

@@ -120,6 +120,11 @@ impl Tree {
         }
     }
 
+    /// Whether its messages count for a quota (Maildir++).
+    pub fn counts(&self, name: &Name) -> bool {
+        name.dir_name().is_none_or(|dir| dir != crate::quota::TRASH)
+    }
+
     /// Whether there is such a mailbox. INBOX always is.
     pub fn exists(&self, name: &Name) -> bool {
         name.is_inbox() || fs::metadata(self.path(name)).is_ok_and(|meta| meta.is_dir())

@@ -28,6 +28,7 @@ fn open(dir: &Path) -> Selection {
         dir,
         access: Access::ReadWrite,
         wait: Duration::from_secs(5),
+        account: None,
         new_validity: &|| Ok(7),
     })
     .expect("a mailbox")

@@ -81,6 +81,7 @@ fn an_empty_mailbox_has_a_validity_that_lasts() {
             dir: &test.dir,
             access: Access::ReadWrite,
             wait: WAIT,
+            account: None,
             new_validity: &move || Ok(validity),
         })
     };

@@ -17,6 +17,7 @@ pub(super) fn with<T>(dir: &Path, access: Access, what: impl FnOnce(&Open<'_>) -
         dir,
         access,
         wait: WAIT,
+        account: None,
         new_validity: &|| Ok(VALIDITY),
     })
 }

@@ -15,17 +15,26 @@
 //!
 //! The file is never synced. What a crash leaves of it is either whole or is not understood: it has no
 //! newline at its end, a byte that does not belong there, or no sum. It is not the truth but what was
-//! found out about it, so it can be lost at any time. Two deliveries at one instant may go over the
-//! quota together, as everywhere in Maildir++.
+//! found out about it, so it can be lost at any time.
+//!
+//! - [`Limits`], [`Usage`], [`Change`], [`Sum`]: the file's content, as values;
+//! - [`would_exceed`]: the question of who may not write there;
+//! - [`Account`] and [`Entry`]: whoever changes what counts, in step with all others;
+//! - `count`: what is there in truth.
+
+mod account;
+mod count;
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::name::Names;
+pub use account::{Account, Entry, Fit};
+pub use count::folder_usage;
+pub(crate) use count::usage_of;
+
+use count::directories;
 
 /// The file.
 pub const FILE: &str = "maildirsize";
@@ -38,9 +47,6 @@ pub const FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// The folder that does not count.
 pub const TRASH: &str = ".Trash";
-
-/// How often everything is counted while somebody else delivers or removes.
-const COUNTS: usize = 2;
 
 /// What may be in a Maildir.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +76,49 @@ impl Usage {
     }
 }
 
+/// How what is in a Maildir changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    bytes: i64,
+    messages: i64,
+}
+
+impl Change {
+    /// So much comes.
+    pub fn more(usage: Usage) -> Change {
+        let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        Change {
+            bytes: signed(usage.bytes),
+            messages: signed(usage.messages),
+        }
+    }
+
+    /// So much goes.
+    pub fn less(usage: Usage) -> Change {
+        Change::default().minus(Change::more(usage))
+    }
+
+    /// Both.
+    pub fn plus(self, other: Change) -> Change {
+        Change {
+            bytes: self.bytes.saturating_add(other.bytes),
+            messages: self.messages.saturating_add(other.messages),
+        }
+    }
+
+    /// What is left of it after the other.
+    fn minus(self, other: Change) -> Change {
+        Change {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            messages: self.messages.saturating_sub(other.messages),
+        }
+    }
+
+    fn to_line(self) -> String {
+        format!("{} {}\n", self.bytes, self.messages)
+    }
+}
+
 impl Limits {
     /// Whether so much may be there.
     pub fn allow(&self, usage: Usage) -> bool {
@@ -77,8 +126,14 @@ impl Limits {
             && self.messages.is_none_or(|most| usage.messages <= most)
     }
 
-    /// From the first line of the file. A 0 means no limit.
-    fn parse(line: &[u8]) -> Option<Limits> {
+    /// What the first line of a file says, however the others are.
+    fn of_text(text: &[u8]) -> Option<Limits> {
+        let end = memchr::memchr(b'\n', text)?;
+        Limits::parse(text[..end].trim_ascii())
+    }
+
+    /// From a line such as `10000000S,1000C`. A 0 means no limit.
+    pub fn parse(line: &[u8]) -> Option<Limits> {
         let mut limits = Limits::default();
         for part in line.split(|&byte| byte == b',') {
             let (unit, digits) = part.split_last()?;
@@ -145,12 +200,8 @@ impl Sum {
 /// The text of a file with one sum.
 pub fn to_text(limits: Limits, usage: Usage) -> Vec<u8> {
     let mut text = limits.to_line().into_bytes();
-    text.extend_from_slice(to_line(usage).as_bytes());
+    text.extend_from_slice(Change::more(usage).to_line().as_bytes());
     text
-}
-
-fn to_line(usage: Usage) -> String {
-    format!("{} {}\n", usage.bytes, usage.messages)
 }
 
 fn signed(word: &[u8]) -> Option<i64> {
@@ -184,53 +235,6 @@ fn would_exceed_at(inbox: &Path, limits: &Limits, size: u64, now: SystemTime) ->
     }
 }
 
-/// Whether `more` may be added to what is in the Maildir at `inbox`. Counts and writes the file where
-/// that is needed; an error is of reading the directories. To be asked as the owner only.
-pub fn fits(
-    inbox: &Path,
-    limits: &Limits,
-    more: Usage,
-    names: &mut Names,
-    now: SystemTime,
-) -> io::Result<bool> {
-    if let Ok(Some(file)) = read(inbox)
-        && file.sum.limits == *limits
-    {
-        if limits.allow(file.sum.usage.plus(more)) {
-            return Ok(true);
-        }
-        if file.is_fresh(inbox, now)? {
-            return Ok(false);
-        }
-    }
-    let (usage, at_rest) = count_at_rest(inbox)?;
-    let written = at_rest && write(inbox, *limits, usage, names, now).is_ok();
-    if !written {
-        // It is wrong, or was counted while the Maildir changed.
-        let _ = fs::remove_file(inbox.join(FILE));
-    }
-    Ok(limits.allow(usage.plus(more)))
-}
-
-/// Notes that `more` was added. Nothing is done where there is no file; one that cannot be written to
-/// is removed, so that it is made anew.
-pub fn add(inbox: &Path, more: Usage) {
-    let path = inbox.join(FILE);
-    let appended = os::file::append_unfollowed(&path).and_then(|mut file| {
-        must_be_regular(&file)?;
-        let line = to_line(more);
-        // Once: a second write could come after somebody else's.
-        let written = file.write(line.as_bytes())?;
-        if written < line.len() {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        Ok(())
-    });
-    if appended.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
-        let _ = fs::remove_file(path);
-    }
-}
-
 /// A file that was read.
 #[derive(Debug)]
 struct Known {
@@ -239,6 +243,12 @@ struct Known {
 }
 
 impl Known {
+    fn of(text: &[u8], written: SystemTime) -> Option<Known> {
+        let is_long = text.len() as u64 > SIZE_LIMIT;
+        let sum = Sum::parse(text).filter(|_| !is_long);
+        sum.map(|sum| Known { sum, written })
+    }
+
     /// Whether its sum was counted a short while ago and nothing has happened since.
     fn is_fresh(&self, inbox: &Path, now: SystemTime) -> io::Result<bool> {
         let age = now.duration_since(self.written);
@@ -264,127 +274,19 @@ fn read(inbox: &Path) -> io::Result<Option<Known>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    must_be_regular(&file)?;
-    let written = file.metadata()?.modified()?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(Known::of(&text_of(&file)?, meta.modified()?))
+}
+
+/// The beginning of a file, one byte more than it may have.
+fn text_of(file: &File) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     file.take(SIZE_LIMIT + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > SIZE_LIMIT {
-        return Ok(None);
-    }
-    Ok(Sum::parse(&text).map(|sum| Known { sum, written }))
-}
-
-fn must_be_regular(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::InvalidInput.into())
-    }
-}
-
-fn write(
-    inbox: &Path,
-    limits: Limits,
-    usage: Usage,
-    names: &mut Names,
-    now: SystemTime,
-) -> io::Result<()> {
-    // Under a name of ours, so that the file of a process that dies here is swept.
-    let tmp = inbox.join("tmp").join(names.next(now)?);
-    let mut file = os::file::create_exclusive(&tmp, 0o600)?;
-    let done = file
-        .write_all(&to_text(limits, usage))
-        .and_then(|()| fs::rename(&tmp, inbox.join(FILE)));
-    if done.is_err() {
-        let _ = fs::remove_file(tmp);
-    }
-    done
-}
-
-/// The directories that hold messages which count, `new` before `cur`: a message that goes from one to
-/// the other meanwhile is counted twice and not never. Some may not be there.
-fn directories(inbox: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut folders = vec![inbox.to_owned()];
-    for entry in fs::read_dir(inbox)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.as_bytes();
-        if name.first() == Some(&b'.') && name != TRASH.as_bytes() && entry.path().is_dir() {
-            folders.push(entry.path());
-        }
-    }
-    let parts = |folder: PathBuf| ["new", "cur"].map(|part| folder.join(part));
-    Ok(folders.into_iter().flat_map(parts).collect())
-}
-
-/// Everything that counts, and whether nothing changed meanwhile.
-fn count_at_rest(inbox: &Path) -> io::Result<(Usage, bool)> {
-    let mut counted = (Usage::default(), false);
-    for _ in 0..COUNTS {
-        let directories = directories(inbox)?;
-        let before = stamps(&directories);
-        let mut usage = Usage::default();
-        for directory in &directories {
-            usage = usage.plus(count(directory)?);
-        }
-        counted = (usage, stamps(&directories) == before);
-        if counted.1 {
-            break;
-        }
-    }
-    Ok(counted)
-}
-
-fn stamps(directories: &[PathBuf]) -> Vec<Option<(i64, i64)>> {
-    let stamp = |path: &PathBuf| {
-        let meta = fs::metadata(path).ok()?;
-        Some((meta.mtime(), meta.mtime_nsec()))
-    };
-    directories.iter().map(stamp).collect()
-}
-
-/// The messages of one directory that count; none where it is not there.
-fn count(directory: &Path) -> io::Result<Usage> {
-    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    let mut usage = Usage::default();
-    let entries = match fs::read_dir(directory) {
-        Err(error) if missing(&error) => return Ok(usage),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.as_bytes();
-        if name.first() == Some(&b'.') || is_trashed(name) {
-            continue;
-        }
-        let bytes = match size_in_name(name) {
-            Some(size) => size,
-            None => match entry.metadata() {
-                Ok(meta) if meta.is_file() => meta.len(),
-                Ok(_) => continue,
-                Err(error) if missing(&error) => continue,
-                Err(error) => return Err(error),
-            },
-        };
-        usage = usage.plus(Usage { bytes, messages: 1 });
-    }
-    Ok(usage)
-}
-
-/// Whether a name has the flag T behind `:2,`.
-fn is_trashed(name: &[u8]) -> bool {
-    memchr::memmem::rfind(name, b":2,").is_some_and(|at| name[at..].contains(&b'T'))
-}
-
-/// What a name says behind `,S=`.
-fn size_in_name(name: &[u8]) -> Option<u64> {
-    let at = memchr::memmem::find(name, b",S=")?;
-    let rest = &name[at + 3..];
-    let end = rest.iter().position(|byte| matches!(byte, b',' | b':'));
-    crate::sizes::number(&rest[..end.unwrap_or(rest.len())])
+    Ok(text)
 }
 
 #[cfg(test)]
-#[path = "quota_tests.rs"]
 mod tests;
