@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::mail::{House, files};
 use crate::support::log::pid_of;
-use crate::support::{Client, DEADLINE, Server, signal, soak};
+use crate::support::{Client, DEADLINE, Server, as_root, bin, libexec, signal, soak};
 
 const TO_JOE: &str = "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\n";
 
@@ -303,4 +303,76 @@ fn started_with_sigchld_ignored_it_still_learns_that_the_message_is_delivered() 
         client.expect(prefix);
     }
     house.wait_for_mail("joe", 1);
+}
+
+/// superd with smtpd behind it that are started as root and without -u.
+fn as_root_without_a_user(house: &House, unprivileged: &str) -> Server {
+    Server::under_name(bin("superd"))
+        .options(["-vHRl0"])
+        .handler([libexec().join("smtpd")])
+        .env("SUPERD_HOME", house.path("home"))
+        .env("SUPERD_UNPRIV", unprivileged)
+        .start()
+}
+
+#[test]
+fn started_as_root_it_is_somebody_else_before_it_reads_and_says_whom() {
+    if !as_root("smtpd started as root") {
+        return;
+    }
+    let house = House::new();
+    let server = as_root_without_a_user(&house, "nobody");
+    let mut client = server.connect();
+    client.expect("220 ");
+    let pid = pid_of(&server.wait_for("pid "));
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let ids = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let (uid, gid) = (house.user, house.group);
+    assert_eq!(ids("Uid:"), [uid.to_string().as_str(); 4].join(" "));
+    assert_eq!(ids("Gid:"), [gid.to_string().as_str(); 4].join(" "));
+    assert!(
+        ["", &gid.to_string()].contains(&ids("Groups:").as_str()),
+        "{status}"
+    );
+    assert_eq!(ids("CapEff:"), "0000000000000000");
+    let line = server.wait_for("smtpd: warning ");
+    assert!(
+        line.contains(&format!("goes on as uid {uid} and gid {gid}: ")),
+        "{line}"
+    );
+    // The mailboxes of that user it writes to, and so it serves.
+    for (line, reply) in TO_JOE.lines().zip(["250 ", "250 ", "354 "]) {
+        client.say(line);
+        client.expect(reply);
+    }
+    client.send("Subject: x\r\n\r\nhello\r\n.\r\n");
+    client.expect("250 ");
+    assert_eq!(house.mail("joe").len(), 1);
+}
+
+#[test]
+fn as_root_without_anybody_to_become_it_serves_nobody() {
+    if !as_root("smtpd started as root") {
+        return;
+    }
+    let house = House::new();
+    let server = as_root_without_a_user(&house, "no-such-user");
+    assert_eq!(
+        server.connect().text(),
+        "421 unable to read controls (#4.3.0)\r\n"
+    );
+    let line = server.wait_for("smtpd: fault ");
+    assert!(line.contains("no such user: no-such-user"), "{line}");
+    assert!(
+        !server
+            .log()
+            .iter()
+            .any(|line| line.contains("smtpd: start"))
+    );
 }

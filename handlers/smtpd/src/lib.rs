@@ -84,30 +84,52 @@ pub fn main(mut call: Call) -> Exit {
         &call.name,
         Some(call.env.bytes("TCPREMOTEIP").unwrap_or(b"unknown")),
     );
-    let mut warn = |reason: &str| {
-        log.event("warning")
-            .field("reason", reason.as_bytes())
-            .say();
-    };
-    if os::identity::effective_uid() == 0 {
-        warn("this runs as root and need not: give superd the options -u and -g");
+    if let Err(reason) = stop_being_root(&call.env, &mut log) {
+        return cannot_serve(&reason, &mut log);
     }
     if call
         .env
         .bytes("SPFBEHAVIOR")
         .is_some_and(|value| value != b"0")
     {
-        warn("SPFBEHAVIOR is set, and this version checks no SPF");
+        warn(
+            &mut log,
+            "SPFBEHAVIOR is set, and this version checks no SPF",
+        );
     }
     match begin(&mut call) {
         Ok((settings, door)) => serve(settings, call, door, log),
-        Err(error) => {
-            let reason = error.to_string();
-            log.event("fault").field("reason", reason.as_bytes()).say();
-            refuse();
-            Exit::NO
-        }
+        Err(error) => cannot_serve(&error.to_string(), &mut log),
     }
+}
+
+/// Becomes the unprivileged user where this was started as root: nothing that smtpd does needs root, and root
+/// is not to read the network. The programs that it starts are that user's, too. An error is a sentence.
+fn stop_being_root(env: &Env, log: &mut Log) -> Result<(), String> {
+    if os::identity::effective_uid() != 0 {
+        return Ok(());
+    }
+    let who = os::identity::unprivileged(env.bytes("SUPERD_UNPRIV"))?;
+    os::identity::become_user(who).map_err(|error| error.to_string())?;
+    let (uid, gid) = (who.uid, who.gid);
+    warn(
+        log,
+        &format!(
+            "started as root, goes on as uid {uid} and gid {gid}: give superd the options -u and -g"
+        ),
+    );
+    Ok(())
+}
+
+fn warn(log: &mut Log, reason: &str) {
+    let entry = log.event("warning");
+    entry.field("reason", reason.as_bytes()).say();
+}
+
+fn cannot_serve(reason: &str, log: &mut Log) -> Exit {
+    log.event("fault").field("reason", reason.as_bytes()).say();
+    refuse();
+    Exit::NO
 }
 
 fn begin(call: &mut Call) -> Result<(Settings, Option<Door>), SettingsError> {
