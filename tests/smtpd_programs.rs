@@ -186,6 +186,27 @@ fn a_wrong_login_is_answered_late_and_a_checker_in_trouble_is_no_refusal() {
 }
 
 #[test]
+fn how_long_the_checker_took_does_not_show_in_the_time_of_a_no() {
+    let house = House::new();
+    let checker = house.path("checker");
+    // What a hash takes, and more.
+    script(
+        &checker,
+        "#!/bin/sh\ntr '\\0' ' ' <&3 | grep -q slow && sleep 1.5\nexit 1\n",
+    );
+    let server = server(&house, &[&checker.display().to_string(), "/bin/true"]).start();
+    for name in ["quick", "slow"] {
+        let mut client = server.connect();
+        client.expect("220 ");
+        let asked = Instant::now();
+        client.say(&format!("AUTH PLAIN {}", plain(name, "x")));
+        client.expect("535 ");
+        let took = asked.elapsed().as_millis();
+        assert!((2900..4300).contains(&took), "{name}: {took} ms");
+    }
+}
+
+#[test]
 fn nobody_sends_where_a_login_is_demanded_of_all() {
     let house = House::new();
     let checker = checker(&house);

@@ -22,12 +22,13 @@ use os::socket::Credentials;
 use wire::Log;
 
 use crate::via::{self, Answer, QUESTION_LIMIT, Question};
-use crate::{Checker, Verdict, program};
+use crate::{Checker, Verdict, delay, program};
 
 /// How long who asks may take to write its record, and to take the answer.
 const TIME: Duration = Duration::from_secs(10);
 
-/// When everything but a yes is answered, counted from the question.
+/// When everything but a yes is answered, counted from the question; a check that takes longer is answered
+/// at the next multiple.
 const DELAY: Duration = Duration::from_secs(2);
 
 /// Who may ask besides root: names and numbers of users, with commas. Without it, the owner and the
@@ -178,7 +179,7 @@ fn run(
     drop(record);
     // Also trouble, which may be that of one account, and would tell that it exists.
     if !matches!(answer, Answer::Yes { .. }) {
-        std::thread::sleep((start + DELAY).saturating_duration_since(Instant::now()));
+        std::thread::sleep(delay::rest(DELAY, start.elapsed()));
     }
     let record = answer.to_record();
     let record = record.map_err(|error| format!("unable to answer: {error}"))?;

@@ -347,6 +347,55 @@ fn a_users_hash_makes_no_more_work_than_it_may() {
     }
 }
 
+/// What passwd and superd-passwd make by default.
+const USUAL: &str = "y 12 32";
+
+#[test]
+fn every_refusal_of_a_password_costs_one_hash_of_the_usual_kind() {
+    let world = World::new();
+    let worked = |name: &str, login: &str, typed: &str| {
+        crate::hash::worked();
+        let verdict = world.check(name, login, password(typed), &[("DASH", "-")]);
+        (matches!(verdict, Verdict::Yes(_)), crate::hash::worked())
+    };
+    let once = || (false, vec![USUAL.to_owned()]);
+    let made = crate::hash::make(b"sekrit", crate::hash::Method::Yescrypt).expect("a hash");
+    let made = String::from_utf8(made.to_vec()).expect("ASCII");
+    for name in ["checkpw", "selectcheckpw"] {
+        for login in ["nobody", "", "a/b", "joe-play", "joe-..", "root"] {
+            assert_eq!(worked(name, login, "x"), once(), "{name} {login:?}");
+        }
+        for text in ["sekrit\n", "", "{CRYPT}!$1$x", "{CRYPT}$gy$j9T$x$y", &made] {
+            world.write("home/Maildir/.password", text);
+            assert_eq!(worked(name, "joe", "x"), once(), "{name} {text}");
+        }
+        assert_eq!(worked(name, "joe", "sekrit"), (true, once().1));
+        world.write("home/Maildir/.password", "sekrit\n");
+        assert_eq!(worked(name, "joe", "sekrit"), (true, vec![]), "no wait");
+        let mode = |mode| {
+            let file = world.path("home/Maildir/.password");
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(file, mode).expect("set");
+        };
+        mode(0o644);
+        assert_eq!(worked(name, "joe", "x"), once(), "{name}: a wrong mode");
+        mode(0o600);
+    }
+    // The file of secrets has a kind of its own.
+    world.write(
+        "users.secret",
+        "joe:{PLAIN}system\nlocked:!\nhash:$1$saltsalt$wq.RNtiw4px5Yphyu9TAY0\n",
+    );
+    let once = || (false, vec!["1".to_owned()]);
+    for login in ["nobody", "joe", "locked", "hash", "none"] {
+        assert_eq!(worked("checkpassword", login, "x"), once(), "{login}");
+    }
+    assert_eq!(worked("checkpassword", "joe", "system"), (true, vec![]));
+    // A digest that is right cannot be told from another by work that neither makes.
+    no(world.check("selectcheckpw", "nobody", apop(), &[]));
+    assert_eq!(crate::hash::worked(), [""; 0]);
+}
+
 #[test]
 fn a_proof_that_a_checker_cannot_verify_names_one_that_can() {
     let world = World::new();

@@ -15,8 +15,13 @@ use zeroize::{Zeroize, Zeroizing};
 mod apart;
 #[path = "hash_make.rs"]
 mod make;
+#[cfg(test)]
+#[path = "hash_work.rs"]
+mod work;
 
 pub use make::{BCRYPT_LIMIT, Method, make};
+#[cfg(test)]
+pub(crate) use work::worked;
 
 /// How much work a hash may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +160,8 @@ impl<'h> Hash<'h> {
     }
 
     fn compare(&self, secret: &[u8]) -> Compared {
+        #[cfg(test)]
+        work::note(&self.scheme);
         match self.scheme {
             Scheme::Yescrypt { .. } => apart::compare(|| self.compare_here(secret)),
             _ => self.compare_here(secret),

@@ -8,6 +8,7 @@
 //!   [`account`] (who is it), [`users_secret`] and [`password_file`] (where the secret is),
 //!   [`stored`], [`hash`] and [`digest`] (is it the same);
 //! - [`program`]: the checkers as programs;
+//! - [`delay`]: when a refusal is told;
 //! - [`authd`] and [`via`]: a checker that asks another process;
 //! - [`nss`]: what only the system's own libraries know;
 //! - [`passwd_program`]: setting a password.
@@ -20,6 +21,7 @@ pub mod attempt;
 pub mod authd;
 pub mod challenge;
 pub mod checker;
+pub mod delay;
 pub mod digest;
 pub mod hash;
 pub mod nss;

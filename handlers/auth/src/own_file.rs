@@ -1,7 +1,12 @@
 //! The decision of checkpw, checkapoppw and selectcheckpw: by the user's own `.password` file.
+//!
+//! A wrong password for a file with a hash costs the work of that hash. So whoever is refused otherwise
+//! (nobody's name, no file, an empty or a locked one, a plain password) costs one as well, of the usual kind:
+//! what is in the others' files is not known here. Digests cost nearly nothing, whatever becomes of them.
 
 use accounts::Home;
 use chain::Env;
+use zeroize::Zeroizing;
 
 use crate::account::{self, Account};
 use crate::hash::{self, Compared, USER};
@@ -11,18 +16,27 @@ use crate::{Attempt, Proof, digest, password_file};
 
 /// Who the attempt's login is, if the attempt proves that it knows the password in his file.
 pub(crate) fn check(attempt: &Attempt, env: &Env) -> Result<Account, Refusal> {
-    let no = |why| Err(Refusal::no(why));
+    let (account, line) = find(attempt, env).inspect_err(|_| {
+        if let Proof::Password(secret) = &attempt.proof {
+            hash::burn(secret.expose(), None);
+        }
+    })?;
+    prove(attempt, Stored::of_password_file(&line))?;
+    Ok(account)
+}
+
+/// The account, and the first line of its file.
+fn find(attempt: &Attempt, env: &Env) -> Result<(Account, Zeroizing<Vec<u8>>), Refusal> {
     if let Some(fault) = account::fault_of_name(&attempt.login) {
-        return no(fault);
+        return Err(Refusal::no(fault));
     }
     let home = Home::find(|name| env.get(name).map(Into::into));
     let account = account::of_login(&home, &attempt.login, true, env)?;
     if account.uid == 0 {
-        return no("the account has uid 0");
+        return Err(Refusal::no("the account has uid 0"));
     }
     let line = password_file::read(&account, env)?;
-    prove(attempt, Stored::of_password_file(&line))?;
-    Ok(account)
+    Ok((account, line))
 }
 
 /// Whether the attempt knows what is stored.
@@ -56,8 +70,13 @@ pub(crate) fn prove(attempt: &Attempt, stored: Stored<'_>) -> Result<(), Refusal
 }
 
 fn compare(typed: &[u8], stored: Stored<'_>) -> Result<(), Refusal> {
+    let refused = |refusal| {
+        hash::burn(typed, None);
+        Err(refusal)
+    };
     let is_same = match stored {
-        Stored::Plain(password) => stored::is_same(typed, password),
+        Stored::Plain(password) if stored::is_same(typed, password) => true,
+        Stored::Plain(_) => return refused(Refusal::no("wrong password")),
         Stored::Hash(hash) => match hash::verify(typed, hash, USER) {
             Compared::Match => true,
             Compared::NoMatch => false,
@@ -65,15 +84,15 @@ fn compare(typed: &[u8], stored: Stored<'_>) -> Result<(), Refusal> {
             Compared::NoAnswer => return Err(Refusal::temporary(hash::NO_ANSWER)),
             Compared::Unsupported => {
                 let why = "the password file holds a hash of an unknown scheme";
-                return Err(Refusal::permanent(why));
+                return refused(Refusal::permanent(why));
             }
             Compared::TooCostly => {
                 let why = "the hash in the password file makes too much work";
-                return Err(Refusal::permanent(why));
+                return refused(Refusal::permanent(why));
             }
         },
         Stored::Locked(_) | Stored::Unknown(_) => {
-            return Err(Refusal::no("the password file is empty or locked"));
+            return refused(Refusal::no("the password file is empty or locked"));
         }
     };
     if is_same {

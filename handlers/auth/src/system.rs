@@ -1,7 +1,7 @@
 //! checkpassword's decision: the passwords of the system, and those of `users.secret`.
 //!
-//! A name that does not exist, an account that is locked and one that may never be entered take the
-//! time of a wrong password: all of them are compared with something before they are refused.
+//! A name that does not exist, an account that is locked, one whose password is not hashed and one that may
+//! never be entered take the time of a wrong password: nobody is refused before one hash was computed.
 
 use accounts::{Home, Source};
 use chain::Env;
@@ -45,7 +45,7 @@ pub(crate) fn check(
             by_pam(&home, service, name, secret, env)?
         }
         (Ok(account), None) => {
-            by_system(&account, secret)?;
+            by_system(&home, &account, secret)?;
             account
         }
         (Err(nobody), None) => {
@@ -63,11 +63,7 @@ pub(crate) fn check(
 fn sample(home: &Home) -> Option<shadow::Hash> {
     let sources = Source::of(home).ok()?;
     sources.iter().find_map(|source| match source {
-        Source::Users => {
-            users_secret::look_up(&home.users_secret(), b"", None)
-                .ok()?
-                .sample
-        }
+        Source::Users => users_secret::sample(&home.users_secret()).ok()?,
         Source::System => shadow::look_up(b"").ok()?.sample,
     })
 }
@@ -77,15 +73,15 @@ fn by_users_secret(home: &Home, account: &Account, secret: &Secret) -> Result<()
     let looked = users_secret::look_up(&path, &account.name, Some(account.uid))
         .map_err(|fault| Refusal::Temporary(fault.to_string()))?;
     let Some(value) = looked.value else {
-        burn(secret, looked.sample.as_ref());
+        burn(secret, looked.sample.or_else(|| sample(home)).as_ref());
         let path = path.display();
         return Err(Refusal::No(format!("the account has no line in {path}")));
     };
     let stored = Stored::of_secret(value.expose());
-    compare(secret, stored, looked.sample.as_ref())
+    compare(secret, stored, || looked.sample.or_else(|| sample(home)))
 }
 
-fn by_system(account: &Account, secret: &Secret) -> Result<(), Refusal> {
+fn by_system(home: &Home, account: &Account, secret: &Secret) -> Result<(), Refusal> {
     if let Origin::Others(_) = account.origin {
         return by_nss(nss::check_shadow(&account.name, secret)).map(drop);
     }
@@ -96,11 +92,11 @@ fn by_system(account: &Account, secret: &Secret) -> Result<(), Refusal> {
         ))
     })?;
     let Some(entry) = looked.entry else {
-        burn(secret, looked.sample.as_ref());
+        burn(secret, looked.sample.or_else(|| sample(home)).as_ref());
         return Err(Refusal::no("the account has no line in /etc/shadow"));
     };
     let stored = Stored::of_shadow(entry.hash.expose());
-    compare(secret, stored, looked.sample.as_ref())?;
+    compare(secret, stored, || looked.sample.or_else(|| sample(home)))?;
     match entry.closed(today()) {
         Some(why) => Err(Refusal::no(why)),
         None => Ok(()),
@@ -153,16 +149,22 @@ fn work_of_locked<'h>(own: &'h [u8], sample: Option<&'h shadow::Hash>) -> Option
     }
 }
 
-/// Compares with what stands in a file of the administrator. `sample` is a hash of that file, for
+/// Compares with what stands in a file of the administrator. `sample` gives a hash of that file, for
 /// an account that has none.
 fn compare(
     secret: &Secret,
     stored: Stored<'_>,
-    sample: Option<&shadow::Hash>,
+    sample: impl FnOnce() -> Option<shadow::Hash>,
 ) -> Result<(), Refusal> {
     let typed = secret.expose();
     let is_same = match stored {
-        Stored::Plain(password) => stored::is_same(typed, password),
+        Stored::Plain(password) => {
+            let is_same = stored::is_same(typed, password);
+            if !is_same {
+                burn(secret, sample().as_ref());
+            }
+            is_same
+        }
         Stored::Hash(hash) => match hash::verify(typed, hash, ADMIN) {
             Compared::Match => true,
             Compared::NoMatch => false,
@@ -177,7 +179,7 @@ fn compare(
             Compared::NoAnswer => return Err(Refusal::temporary(hash::NO_ANSWER)),
         },
         Stored::Locked(hash) => {
-            hash::burn(typed, work_of_locked(hash, sample));
+            hash::burn(typed, work_of_locked(hash, sample().as_ref()));
             return Err(Refusal::no("the account has no password or is locked"));
         }
         Stored::Unknown(scheme) => {
@@ -217,21 +219,23 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_mark_is_refused_only_after_the_work_of_the_sample() {
-        // Costs a good hundred times what the fallback costs.
-        let slow = b"$5$rounds=3000000$saltsalt$0000000000000000000000000000000000000000000";
-        assert!(hash::is_hash(slow));
-        let took = |sample: Option<&shadow::Hash>, stored: &[u8]| {
-            let start = std::time::Instant::now();
+    fn nobody_is_refused_before_one_hash_was_computed() {
+        let usual = b"$6$saltsalt$wq6ZcCqEcGdI1zH7Eyq.c.";
+        let whole = [&usual[..], &[b'.'; 64]].concat();
+        let sample = || Some(shadow::Hash::new(&whole));
+        for stored in [&b"*"[..], b"!", b"!!", b"", b"!NP"] {
             let refusal = compare(&Secret::new(b"x"), Stored::of_shadow(stored), sample);
             assert!(refusal.is_err());
-            start.elapsed()
-        };
-        let slow = shadow::Hash::new(slow);
-        let wrong = took(None, slow.expose());
-        for bare in [&b"*"[..], b"!", b"!!", b""] {
-            let locked = took(Some(&slow), bare);
-            assert!(locked > wrong / 3, "{locked:?} and {wrong:?}");
+            assert_eq!(hash::worked(), ["6 5000"], "{}", stored.escape_ascii());
         }
+        let plain = Stored::of_secret(b"{PLAIN}sekrit");
+        assert!(compare(&Secret::new(b"x"), plain, sample).is_err());
+        assert_eq!(hash::worked(), ["6 5000"]);
+        // Who is let in waits for nothing.
+        assert_eq!(compare(&Secret::new(b"sekrit"), plain, sample), Ok(()));
+        assert_eq!(hash::worked(), [""; 0]);
+        let own = Stored::of_shadow(b"$1$saltsalt$wq.RNtiw4px5Yphyu9TAY0");
+        assert!(compare(&Secret::new(b"x"), own, sample).is_err());
+        assert_eq!(hash::worked(), ["1"]);
     }
 }

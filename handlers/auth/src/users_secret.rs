@@ -9,10 +9,12 @@
 //! its owner may write it or the world may read it, and what is read of it is overwritten.
 
 use std::fmt;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use os::names::samples::Samples;
 use os::names::shadow::{Hash, find_secret_line};
 
 use crate::hash;
@@ -26,7 +28,7 @@ const REFUSED: u32 = 0o026;
 pub struct Looked {
     /// The value behind the account's name.
     pub value: Option<Hash>,
-    /// Where there is none, or one without a hash: the first hash of the file, as a sample of the
+    /// Where there is none, or one without a hash: a hash of the usual kind in the file, as a sample of the
     /// work that a comparison takes. It must never let anybody in.
     pub sample: Option<Hash>,
 }
@@ -73,11 +75,7 @@ impl std::error::Error for Fault {}
 /// `user`, whose mailboxes are all that it opens.
 pub fn look_up(path: &Path, name: &[u8], user: Option<u32>) -> Result<Looked, Fault> {
     let failed = |error| Fault::Io(path.to_owned(), error);
-    let file = os::file::open_without_waiting(path).map_err(failed)?;
-    let meta = file.metadata().map_err(failed)?;
-    if !meta.is_file() {
-        return Err(failed(io::Error::other("it is no regular file")));
-    }
+    let (file, meta) = open(path).map_err(failed)?;
     let owner = meta.uid();
     if owner != 0 && owner != os::identity::effective_uid() && Some(owner) != user {
         return Err(Fault::Owner(path.to_owned(), owner));
@@ -89,9 +87,26 @@ pub fn look_up(path: &Path, name: &[u8], user: Option<u32>) -> Result<Looked, Fa
     search(file, name).map_err(failed)
 }
 
+/// [`Looked::sample`] of the file at `path` for a name that it does not have. Whose file it is does not
+/// matter, as it lets nobody in.
+pub fn sample(path: &Path) -> io::Result<Option<Hash>> {
+    let (file, _) = open(path)?;
+    Ok(search(file, b"")?.sample)
+}
+
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let file = os::file::open_without_waiting(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Ok((file, meta))
+}
+
 /// [`look_up`] in a text.
 pub fn search(text: impl io::Read, name: &[u8]) -> io::Result<Looked> {
-    let (mut value, mut sample) = (None, None);
+    let mut value = None;
+    let mut samples = Samples::default();
     let mut needs_sample = true;
     find_secret_line(text, |line| {
         let (known, text) = parse(line)?;
@@ -100,13 +115,12 @@ pub fn search(text: impl io::Read, name: &[u8]) -> io::Result<Looked> {
             value = Some(Hash::new(text));
             // Only what is locked without a hash makes no work of its own.
             needs_sample = matches!(stored, Stored::Locked(hash) if !hash::is_hash(hash));
-        } else if let Stored::Hash(hash) = stored
-            && sample.is_none()
-        {
-            sample = Some(Hash::new(hash));
+        } else if let Stored::Hash(hash) = stored {
+            samples.add(hash);
         }
-        (value.is_some() && (!needs_sample || sample.is_some())).then_some(())
+        (value.is_some() && !needs_sample).then_some(())
     })?;
+    let sample = if needs_sample { samples.usual() } else { None };
     Ok(Looked { value, sample })
 }
 

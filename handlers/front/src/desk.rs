@@ -222,7 +222,7 @@ impl Desk {
                 .field("reason", b"too many failed logins")
                 .say();
         }
-        std::thread::sleep((self.unit * units).saturating_sub(asked.elapsed()));
+        std::thread::sleep(auth::delay::rest(self.unit * units, asked.elapsed()));
         Answer { why, last }
     }
 

@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod nss;
 pub mod nsswitch;
 pub mod passwd;
+pub mod samples;
 pub mod services;
 pub mod shadow;
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::number;
+use super::samples::Samples;
 
 const SHADOW: &str = "/etc/shadow";
 const PASSWD: &str = "/etc/passwd";
@@ -59,7 +60,7 @@ impl std::fmt::Debug for Hash {
 pub struct Looked {
     /// The user's own entry.
     pub entry: Option<Entry>,
-    /// Where he has none, or one without a hash: the first hash of the file, of anybody. It shows
+    /// Where he has none, or one without a hash: a hash of the usual kind in the file, of anybody. It shows
     /// what work a look at a password takes on this system, and must never let anybody in.
     pub sample: Option<Hash>,
 }
@@ -92,23 +93,20 @@ fn search(
         Err(error) => return Err(error),
     };
     let mut entry: Option<Entry> = None;
-    let mut sample = None;
+    let mut samples = Samples::default();
     find_secret_line(file, |line| {
         let (known, rest) = split_at_colon(line)?;
         if known == name && !name.is_empty() {
             entry = entry.take().or_else(|| parse(line));
         } else {
-            let hash = split_at_colon(rest).map_or(rest, |(hash, _)| hash);
-            if sample.is_none() && hash.first() == Some(&b'$') {
-                sample = Some(Hash::new(hash));
-            }
+            samples.add(split_at_colon(rest).map_or(rest, |(hash, _)| hash));
         }
         // A hash of his own, also a locked one, makes the work that is to be seen.
         let has_hash = entry.as_ref()?.hash.expose().contains(&b'$');
-        (has_hash || sample.is_some()).then_some(())
+        has_hash.then_some(())
     })?;
     looked.entry = entry;
-    looked.sample = looked.sample.take().or(sample);
+    looked.sample = looked.sample.take().or_else(|| samples.usual());
     Ok(())
 }
 
@@ -266,6 +264,9 @@ mod tests {
             assert_eq!(looked.entry.expect("his").hash.expose(), own, "{name}");
             assert_eq!(looked.sample.expect("joe's").expose(), b"$6$j$h", "{name}");
         }
+        let usual = format!("{text}ann:$y$j9T$a$h:1::::::\nbob:$y$j9T$b$h:1::::::\n");
+        let looked_at = looked(&usual, "", "star");
+        assert_eq!(looked_at.sample.expect("ann's").expose(), b"$y$j9T$a$h");
         let looked = looked("star:*:1::::::\n", "", "star");
         assert!(looked.entry.is_some() && looked.sample.is_none());
     }

@@ -17,7 +17,8 @@ use crate::replies;
 /// Failed logins of one session, after which it ends.
 const FAILURE_LIMIT: u64 = 5;
 
-/// How long a failed login waits for its answer.
+/// When a failed login is answered, counted from the client's last word about it. A checker that takes
+/// longer is answered at the next multiple of this, so that its time does not show either.
 const FAILURE_DELAY: Duration = Duration::from_secs(3);
 
 /// Variables that tell the name to the programs that follow.
@@ -91,15 +92,16 @@ impl Session {
         let login = match &credentials {
             Credentials::Password { login, .. } | Credentials::Cram { login, .. } => login.clone(),
         };
+        let asked = Instant::now();
         let answer = self.settings.auth.check(
             credentials,
             &challenge,
             &self.means.env,
-            Instant::now() + checker::TIME,
+            asked + checker::TIME,
         );
         match answer {
             Answer::Accepted { user } => self.log_in(user, mechanism),
-            Answer::Refused(why) => self.not_him(&login, mechanism, &why),
+            Answer::Refused(why) => self.not_him(&login, mechanism, &why, asked),
             Answer::Trouble(reason) => self.cannot_tell(&reason),
         }
     }
@@ -180,14 +182,14 @@ impl Session {
         self.conn.resume(&ahead);
     }
 
-    fn not_him(&mut self, login: &[u8], mechanism: Mechanism, why: &str) -> Next {
+    fn not_him(&mut self, login: &[u8], mechanism: Mechanism, why: &str, asked: Instant) -> Next {
         self.log
             .event("fail")
             .field("user", login)
             .field("method", mechanism.name().as_bytes())
             .field("reason", why.as_bytes())
             .say();
-        std::thread::sleep(FAILURE_DELAY);
+        std::thread::sleep(auth::delay::rest(FAILURE_DELAY, asked.elapsed()));
         self.reply(replies::AUTH_FAILED);
         self.counts.failed_logins += 1;
         if self.counts.failed_logins < FAILURE_LIMIT {
