@@ -233,12 +233,13 @@ fuzz: tools
 	@command -v c++ >/dev/null || { echo "the fuzzer's engine is C++: there is no c++ on PATH (package g++)" >&2; exit 1; }
 	@echo "building the fuzz targets"
 	@$(CARGO) build --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target $(HOST)
-	@for target in $(FUZZ_TARGETS); do \
+	@failed=; for target in $(FUZZ_TARGETS); do \
 		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
 		mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
 		target/fuzz/$(HOST)/release/$$target fuzz/corpus/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-			-artifact_prefix=fuzz/artifacts/$$target/ -verbosity=0 -print_funcs=0 || exit 1; \
-	done
+			-artifact_prefix=fuzz/artifacts/$$target/ -verbosity=0 -print_funcs=0 || failed="$$failed $$target"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed (the inputs stand in fuzz/artifacts)" >&2; exit 1; }
 	@echo "no target failed"
 
 clean:

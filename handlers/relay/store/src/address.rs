@@ -54,6 +54,16 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_only_begins_as_one_of_ipv4_does_stays_what_it_is() {
+        for own in ["::ffff:8", "::ffff", "::ffff:0:0:1", "::ffff:0:c000:201"] {
+            assert_eq!(text(own.as_bytes()).as_deref(), Some(own));
+            assert_eq!(text(own.to_uppercase().as_bytes()).as_deref(), Some(own));
+            let address = Address::from_name(own.as_bytes()).expect("its own name");
+            assert!(address.ip().is_ipv6(), "{own}");
+        }
+    }
+
+    #[test]
     fn what_the_original_takes_for_an_address_and_is_none_is_refused() {
         let wrong: [&[u8]; 14] = [
             b"",
