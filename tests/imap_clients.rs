@@ -81,12 +81,24 @@ impl Served {
         numbers(&self.office.maildir("joe").join(folder))
     }
 
+    /// The processes that serve logged-in users. Of Dovecot none: each of its serves many.
+    fn sessions(&self) -> Vec<u32> {
+        let server = self.server.as_ref().map(Server::pid);
+        server.map_or_else(Vec::new, |pid| children_of(pid, self.office.uid))
+    }
+
+    /// Waits until no session is left of clients that are gone.
+    fn wait_for_sessions(&self) {
+        let end = Instant::now() + DEADLINE;
+        while !self.sessions().is_empty() {
+            assert!(Instant::now() < end, "a session goes on: {}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Sends KILL to the processes that serve logged-in users.
     fn kill_sessions(&self) {
-        let Some(server) = self.server.as_ref().map(Server::pid) else {
-            return;
-        };
-        for pid in children_of(server, self.office.uid) {
+        for pid in self.sessions() {
             // It may have ended by itself.
             let _ = Command::new("kill")
                 .args(["-9", &pid.to_string()])
@@ -374,7 +386,12 @@ impl Mbsync {
         );
     }
 
-    /// Runs it for a while and kills it, or the server's side of it.
+    /// Runs it for a while and kills it, or the server's side of it; then waits for the session's end.
+    ///
+    /// Where mbsync does not know whether a message of its has arrived, it looks in its next run, from the
+    /// UIDNEXT of its SELECT on backwards, and sends what it does not find again. An APPEND that was begun
+    /// before its end, and is done behind that SELECT, comes twice, and no server can help that: none hears
+    /// of the client's end before it has written to it. So the next run begins when nothing is done any more.
     fn broken_off(&self, served: &Served, after: Duration, server: bool) {
         let mut child = self
             .command()
@@ -391,6 +408,7 @@ impl Mbsync {
             let _ = child.kill();
             child.wait().unwrap();
         }
+        served.wait_for_sessions();
     }
 
     /// Adds flags to the file of a message of the near side, as a mail reader does.

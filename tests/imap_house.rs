@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, lchown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use crate::mail::worker;
@@ -176,6 +176,12 @@ impl Home {
     /// imapd over this Maildir, as its owner, on one end of a socket pair and already logged in.
     pub fn imapd(&self, env: &[(&str, &str)]) -> Imap {
         let (ours, theirs) = UnixStream::pair().unwrap();
+        let child = self.imapd_on(theirs.try_clone().unwrap().into(), theirs.into(), env);
+        Imap::attach(ours, child)
+    }
+
+    /// The same on any two descriptors. They are the process's alone, or its end would not be seen.
+    pub fn imapd_on(&self, input: OwnedFd, output: OwnedFd, env: &[(&str, &str)]) -> Child {
         let mut command = Command::new(bin("imapd"));
         command
             .arg("Maildir")
@@ -183,16 +189,13 @@ impl Home {
             .env_clear()
             .envs(self.env())
             .envs(env.iter().copied())
-            .stdin(OwnedFd::from(theirs.try_clone().unwrap()))
-            .stdout(OwnedFd::from(theirs))
+            .stdin(input)
+            .stdout(output)
             .stderr(Stdio::inherit());
         if is_root() {
             command.uid(self.uid).gid(self.gid);
         }
-        let child = command.spawn().unwrap();
-        // The other end must be the process's alone, or its end would not be seen.
-        drop(command);
-        Imap::attach(ours, child)
+        command.spawn().unwrap()
     }
 
     /// Starts Dovecot for this home.

@@ -34,6 +34,7 @@ mod checkers_files;
 mod checkers_system;
 mod forker;
 mod imap_beside_dovecot;
+mod imap_broken;
 mod imap_chaos;
 mod imap_clients;
 mod imap_imaptest;

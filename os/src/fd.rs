@@ -19,7 +19,8 @@ pub fn wait_writable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> 
 
 /// Whether nobody can take bytes from `fd` any more, as far as is known now: a connection that was
 /// reset or closed from both sides, a socket pair or a pipe without its other end. A peer that has
-/// only stopped sending can still read.
+/// only stopped sending can still read; by TCP one that has closed looks like that until something is
+/// written to it.
 pub fn is_broken(fd: BorrowedFd<'_>) -> bool {
     let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
     let mut asked = [PollFd::new(fd, PollFlags::empty())];
@@ -443,6 +444,41 @@ mod tests {
         assert!(is_broken(socket.as_fd()));
         let file = tempfile::tempfile().expect("a file");
         assert!(!is_broken(file.as_fd()));
+    }
+
+    #[test]
+    fn a_connection_by_tcp_is_broken_when_what_was_written_came_back_or_it_was_reset() {
+        use std::io::Read;
+        use std::net::{Shutdown, TcpListener, TcpStream};
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let connect = || {
+            let peer = TcpStream::connect(address).expect("connected");
+            (peer, listener.accept().expect("a connection").0)
+        };
+        let (mut peer, mut socket) = connect();
+        assert!(!is_broken(socket.as_fd()));
+        peer.shutdown(Shutdown::Write).expect("open");
+        assert_eq!(socket.read(&mut [0]).expect("the end"), 0);
+        socket.write_all(b"x").expect("room");
+        assert_eq!(peer.read(&mut [0]).expect("x"), 1);
+        assert!(!is_broken(socket.as_fd()), "it can still read");
+        drop(peer);
+        // The end that is seen is the same, so a peer that has closed looks like one that only does not send.
+        assert!(!is_broken(socket.as_fd()));
+        socket
+            .write_all(b"y")
+            .expect("sent, and refused by the other side");
+        assert!(is_broken(socket.as_fd()));
+
+        let (peer, mut socket) = connect();
+        socket.write_all(b"never read").expect("room");
+        wait_readable(peer.as_fd(), Instant::now() + Duration::from_secs(5)).expect("it came");
+        drop(peer);
+        assert!(
+            is_broken(socket.as_fd()),
+            "closed with bytes unread is a reset"
+        );
     }
 
     #[test]

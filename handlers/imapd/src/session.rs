@@ -92,6 +92,15 @@ fn is_by_uid(command: &Command) -> bool {
     )
 }
 
+/// Whether a command that is run a second time makes more messages: a client that dies before it hears the
+/// reply runs it again.
+fn doubles(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Append { .. } | Command::Copy { .. } | Command::Move { .. }
+    )
+}
+
 impl Session {
     /// Over a Maildir that is there.
     pub fn new(conn: Conn, log: Log, settings: Settings, tree: Tree) -> Session {
@@ -220,6 +229,10 @@ impl Session {
             }
         };
         self.tag.clone_from(&tag);
+        let doubles = parsed.as_ref().is_ok_and(doubles);
+        if doubles && self.conn.is_broken() {
+            return Err(Trouble::Closed);
+        }
         let answer = match parsed {
             Err(answer) => answer,
             Ok(Command::Logout) => {
@@ -251,7 +264,9 @@ impl Session {
                 .extend_from_slice(b"* BYE Too many bad commands.\r\n");
         }
         self.pass_on();
-        if go == Go::TooManyBad {
+        // Written at once after what doubles: by TCP a client that is gone shows only by a reply that it
+        // does not take, and what it has sent behind this must not be done then.
+        if doubles || go == Go::TooManyBad {
             self.conn.flush()?;
         }
         Ok(go)
