@@ -40,7 +40,7 @@ fn deliver(client: &mut Client) {
 #[test]
 fn rcptcheck_is_asked_about_who_would_be_taken() {
     let house = checked(
-        "echo \"$SENDER $RECIPIENT $HELO $TCPREMOTEIP $USE_FD4\" >&2
+        "printf '%s\\n' \"$SENDER $RECIPIENT $HELO $TCPREMOTEIP $USE_FD4\" >&2
         case $RECIPIENT in
         joe@*) exit 0;;
         joe-not@*) exit 100;;
@@ -216,7 +216,7 @@ fn a_refused_login_is_none() {
 #[test]
 fn header_fields_addresses_and_variables_go_to_the_queue_program() {
     let house = plugged(
-        "[mail]\n:echo HX-Spam: yes; echo Snote=\"$SMTPMAILFROM\"; echo Cother@x\n\
+        "[mail]\n:echo HX-Spam: yes; printf 'Snote=%s\\n' \"$SMTPMAILFROM\"; echo Cother@x\n\
          [rcpt]\n:[ \"$SMTPRCPTTO\" = joe@here.test ] && echo Cann@here.test\n",
     );
     house.capturing("taken");
@@ -250,6 +250,99 @@ fn header_fields_addresses_and_variables_go_to_the_queue_program() {
         text.contains("\nX-Spam: yes\nSubject: x\n\nhello\n"),
         "{text}"
     );
+}
+
+/// Says what `text` is to, without a line of its own that the client could begin.
+const NOTES: &str = "[helo]\n:echo Snote=\"$SMTPHELOHOST\"\n\
+     [mail]\n:echo Snote=\"$SMTPMAILFROM\"\n[rcpt]\n:echo Snote=\"$SMTPRCPTTO\"\n\
+     [auth]\n:echo Snote=\"$SMTPAUTHUSER\"\n";
+
+#[test]
+fn what_a_client_says_is_no_word_of_a_plugin_that_repeats_it() {
+    // Some shells' echo makes a line end of it.
+    let forged = r"x\nSRELAYCLIENT=\nN";
+    let quoted = format!("\"{}\"@x", forged.replace('\\', r"\\"));
+    let house = plugged(NOTES);
+    let queue = house.capturing("taken");
+    let server = house
+        .smtp()
+        .env("QMAILQUEUE", &queue)
+        .env("ENABLE_SPP", "")
+        .start();
+    server.connect().dialogue(
+        "220 ",
+        &[
+            (&format!("HELO {forged}"), "250 "),
+            ("HELO x\rSRELAYCLIENT=\x0bN", "250 "),
+            (&format!("MAIL FROM:<{quoted}>"), "250 "),
+            (&format!("RCPT TO:<{quoted}>"), "553 "),
+            ("RCPT TO:<far@there.test>", "553 "),
+        ],
+    );
+    // The address itself is what it was.
+    server.wait_for(r" from=<x\nSRELAYCLIENT=\nN@x>");
+    let smtpd = libexec().join("smtpd").display().to_string();
+    let server = house
+        .smtp()
+        .handler([smtpd.as_str(), "/bin/sh", "-c", "exit 0"])
+        .env("ENABLE_SPP", "")
+        .start();
+    let login = base64("\0x\nE550 forged\0x");
+    let mut client = server.connect();
+    client.expect("220 ");
+    client.say(&format!("AUTH PLAIN {login}"));
+    client.expect("235 ");
+}
+
+#[test]
+fn rcptcheck_sees_no_byte_that_a_shell_would_take_for_another() {
+    let house = checked("printf '%s|%s|%s|\\n' \"$SENDER\" \"$RECIPIENT\" \"$HELO\" >&2");
+    let queue = house.capturing("taken");
+    let server = house
+        .smtp()
+        .env("QMAILQUEUE", queue)
+        .env("RCPTCHECK", "./check")
+        .start();
+    server.connect().dialogue(
+        "220 ",
+        &[
+            ("HELO a\\b\tc", "250 "),
+            (r#"MAIL FROM:<"s\\n"@x>"#, "250 "),
+            (r#"RCPT TO:<"joe\\c"@here.test>"#, "250 "),
+            ("DATA", "354 "),
+            (".", "250 "),
+        ],
+    );
+    server.wait_for("s?n@x|joe?c@here.test|a?b?c|");
+    // The message goes to whom it was for.
+    assert_eq!(house.captured("taken"), [r"Fs\n@x|Tjoe\c@here.test||"]);
+}
+
+#[test]
+fn the_plugin_of_the_manual_does_what_is_said_there() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/man/smtpd.8");
+    let page = fs::read_to_string(page).unwrap();
+    let lines = page.lines().skip_while(|line| *line != "[mail]");
+    let plugin: Vec<String> = lines
+        .take_while(|line| *line != ".Ed")
+        .map(|line| line.replace("\\e", "\\"))
+        .collect();
+    assert_eq!(plugin.len(), 3, "{plugin:?}");
+    let house = plugged(&format!(
+        "{}\n[rcpt]\n:printf '%s\\n' \"$sender\" >&2",
+        plugin.join("\n")
+    ));
+    let server = house.smtp().env("ENABLE_SPP", "").start();
+    server.connect().dialogue(
+        "220 ",
+        &[
+            ("MAIL FROM:<nobody>", "550 a domain is missing"),
+            ("MAIL FROM:<>", "250 "),
+            (r#"MAIL FROM:<"s\\nE550 forged"@x>"#, "250 "),
+            ("RCPT TO:<joe@here.test>", "250 "),
+        ],
+    );
+    server.wait_for("s?nE550 forged@x");
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub mod settings;
 pub mod spp;
 #[cfg(test)]
 mod test_support;
+mod told;
 pub mod ways;
 mod xclient;
 

@@ -27,6 +27,7 @@ use chain::child::{Command, Program, Told};
 
 use crate::checker::{ended, nothing};
 use crate::said;
+use crate::told;
 
 /// How many seconds the program may take, unless RCPTCHECK_TIMEOUT says otherwise.
 const TIME: u64 = 30;
@@ -167,7 +168,7 @@ impl RcptCheck {
         Command {
             program: &Program::File(self.program.clone()),
             words,
-            env,
+            env: &told::env(env),
             folder: &self.home,
             // The conversation is none of its business.
             descriptors: &[(nothing.as_fd(), 0), (log.as_fd(), 1)],

@@ -24,6 +24,7 @@ use chain::child::{Command, Program};
 use os::process::Status;
 
 use crate::checker::{ended, nothing};
+use crate::told;
 use output::{Change, Last, Output, Stage};
 
 /// How long one plugin may take.
@@ -340,7 +341,7 @@ impl Plugins {
             Command {
                 program: &Program::File(self.home.join(program)),
                 words: &words,
-                env,
+                env: &told::env(env),
                 folder: &self.home,
                 descriptors: &[(nothing.as_fd(), 0)],
             }
