@@ -69,6 +69,8 @@ pub const FLOOD: &str = "421 that line does not end (#4.7.0)";
 pub const TOO_MANY_BAD: &str = "421 too many bad commands (#4.7.0)";
 /// More refused recipients than a session may have.
 pub const TOO_MANY_REFUSED: &str = "421 too many refused recipients (#4.7.0)";
+/// More greetings and senders than a session may have for its messages.
+pub const TOO_MANY_VAIN: &str = "421 too many commands without a message (#4.7.0)";
 /// More messages than a session may have.
 pub const TOO_MANY_MESSAGES: &str =
     "421 too many messages in one session, please connect again (#4.7.0)";

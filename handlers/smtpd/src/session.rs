@@ -45,6 +45,10 @@ pub const AUTH_LINE_LIMIT: usize = wire::sasl::RESPONSE_LIMIT + 64;
 /// that follow a refused one, the session ends.
 const DEFERRAL_LIMIT: u64 = 1000;
 
+/// So many HELO, EHLO and MAIL that plugins are asked about may come to no message; then the session ends.
+/// Each starts programs, and none is refused.
+const VAIN_LIMIT: u64 = 1000;
+
 /// All verbs; anything else is 502.
 const VERBS: &[Verb<Session>] = &[
     Verb {
@@ -148,6 +152,8 @@ pub(crate) struct Counts {
     bad_commands: u64,
     refused: u64,
     deferred: u64,
+    /// Commands that plugins were asked about and that begin a message, or may.
+    beginnings: u64,
     pub(crate) begun: u64,
     pub(crate) accepted: u64,
     pub(crate) failed_logins: u64,
@@ -490,6 +496,19 @@ impl Session {
             return Next::Continue;
         }
         self.close(replies::TOO_MANY_REFUSED, "too many deferrals")
+    }
+
+    /// Counts a command that begins a message, or may, before plugins are asked about it; an answer where there
+    /// were too many.
+    pub(crate) fn count_beginning(&mut self) -> Option<Next> {
+        self.counts.beginnings += 1;
+        if self.counts.beginnings <= self.counts.begun.saturating_add(VAIN_LIMIT) {
+            return None;
+        }
+        Some(self.close(
+            replies::TOO_MANY_VAIN,
+            "too many commands without a message",
+        ))
     }
 
     pub(crate) fn close(&mut self, text: &str, why: &'static str) -> Next {

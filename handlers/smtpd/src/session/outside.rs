@@ -25,6 +25,12 @@ impl Session {
         address: &mut Vec<u8>,
         ask: impl FnOnce(&mut Plugins, &mut chain::Env, &mut Vec<u8>) -> Outcome,
     ) -> Heeded {
+        if self.settings.plugins.is_some()
+            && matches!(verb, "HELO" | "MAIL")
+            && let Some(next) = self.count_beginning()
+        {
+            return Heeded::Over(next);
+        }
         let Some(plugins) = &mut self.settings.plugins else {
             return Heeded::GoOn;
         };

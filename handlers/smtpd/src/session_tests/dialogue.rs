@@ -276,3 +276,45 @@ fn deferrals_without_end_end_the_session() {
     assert!(replies[limit - 1].starts_with("552"));
     assert!(replies[limit].starts_with("421"));
 }
+
+#[test]
+fn plugins_are_not_asked_without_end_where_no_message_comes() {
+    let place = Place::new();
+    std::fs::write(place.path("control/smtpplugins"), "[mail]\n").expect("written");
+    let plugged = || {
+        let env: Env = [("ENABLE_SPP", "")].into_iter().collect();
+        let home = Home::at(place.path(""));
+        let plugins = crate::spp::Plugins::read(&env, &home).expect("readable");
+        Settings {
+            plugins,
+            ..place.settings()
+        }
+    };
+    assert!(plugged().plugins.is_some());
+    let limit = usize::try_from(VAIN_LIMIT).expect("small");
+    for command in ["HELO c\r\n", "EHLO c\r\n", "MAIL FROM:<s@x>\r\n"] {
+        let input = format!("{}NOOP\r\n", command.repeat(limit));
+        let said = place.talk_with(plugged(), input.as_bytes());
+        assert_eq!(said.replies.last().map(String::as_str), Some(replies::OK));
+        let input = format!("{}NOOP\r\n", command.repeat(limit + 1));
+        let said = place.talk_with(plugged(), input.as_bytes());
+        let last = said.replies.last().map(String::as_str);
+        assert_eq!(last, Some(replies::TOO_MANY_VAIN), "{command}");
+        let line = said.log.last().expect("a line");
+        assert!(
+            line.contains("reason=\"too many commands without a message\""),
+            "{line}"
+        );
+        // Without plugins nothing is started.
+        let said = place.talk(&input);
+        assert_eq!(said.replies.last().map(String::as_str), Some(replies::OK));
+    }
+    // Each message makes up for a sender.
+    let vain = "MAIL FROM:<s@x>\r\n".repeat(limit - 1);
+    let input = format!("{vain}{TO_JOE}x\r\n.\r\nMAIL FROM:<s@x>\r\nMAIL FROM:<s@x>\r\n");
+    let said = place.talk_with(plugged(), input.as_bytes());
+    assert_eq!(
+        said.replies[said.replies.len() - 2..],
+        [replies::OK, replies::TOO_MANY_VAIN]
+    );
+}
