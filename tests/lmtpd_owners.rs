@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::mail::files;
-use crate::post::Office;
+use crate::post::{Office, with_system_users};
 use crate::support::{Client, DEADLINE, as_root, script};
 
 /// An office with these users, and what lmtpd needs to know of it.
@@ -151,4 +151,66 @@ fn an_owner_who_takes_long_holds_up_nobody_but_himself() {
     }
     assert!(begin.elapsed() >= SLOW && begin.elapsed() < DEADLINE);
     assert_eq!(files(&home(0).join("Maildir/new")).len(), 1);
+}
+
+/// The reply to a recipient in a transaction of its own.
+fn rcpt(server: &crate::support::Server, name: &str) -> String {
+    let mut client = begun(server.connect());
+    command(&mut client, &format!("RCPT TO:<{name}@here.test>"))
+}
+
+#[test]
+fn a_home_that_is_not_mounted_makes_mail_wait_and_the_log_names_it() {
+    if !with_system_users("lmtpd and a home that is not mounted") {
+        return;
+    }
+    let office = Office::new();
+    fs::write(office.path("home/control/me"), "here.test\n").unwrap();
+    let server = office.serve(&["lmtpd"]).start();
+    let home = office.path("joe");
+    fs::rename(&home, office.path("elsewhere")).unwrap();
+    assert_eq!(
+        rcpt(&server, "joe"),
+        "451 4.3.0 sorry, unable to deliver to that mailbox now"
+    );
+    server.wait_for(&format!(
+        "lmtpd: fault ip=127.0.0.1 to=<joe@here.test> reason=\"unable to use home {} of user joe: file does not exist\"",
+        home.display()
+    ));
+    fs::rename(office.path("elsewhere"), &home).unwrap();
+    assert!(rcpt(&server, "joe").starts_with("250 "));
+}
+
+#[test]
+fn the_accounts_of_programs_get_no_mail_unless_they_are_named() {
+    if !with_system_users("lmtpd and the accounts of programs") {
+        return;
+    }
+    let office = Office::new();
+    fs::write(office.path("home/control/me"), "here.test\n").unwrap();
+    let home = office.path("base");
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(77), Some(77)).unwrap();
+    let passwd = fs::read_to_string(office.path("passwd")).unwrap();
+    let line = format!("base:x:77:77::{}:\n", home.display());
+    fs::write(office.path("passwd"), passwd + &line).unwrap();
+    let server = office.serve(&["lmtpd"]).start();
+    let unknown = "550 5.1.1 sorry, no mailbox here by that name";
+    assert_eq!(rcpt(&server, "base"), unknown);
+    assert_eq!(rcpt(&server, "base-x"), unknown);
+    assert!(rcpt(&server, "joe").starts_with("250 "));
+    let named = [
+        ("home/control/systemusers", "base\n", "base-x"),
+        ("home/control/uidmin", "77\n", "base"),
+        ("home/aliases", "base: base\n", "base"),
+        ("home/aliases", "dba: base\n", "dba"),
+    ];
+    for (file, text, name) in named {
+        fs::write(office.path(file), text).unwrap();
+        assert!(rcpt(&server, name).starts_with("250 "), "{file} {text}");
+        fs::remove_file(office.path(file)).unwrap();
+    }
+    fs::write(office.path("home/control/uidmin"), "0\n").unwrap();
+    assert_eq!(rcpt(&server, "toor"), unknown);
+    assert!(!home.join("Maildir").exists());
 }

@@ -85,6 +85,7 @@ mod smtp_story;
 mod smtp_tls;
 mod smtp_ways;
 mod smtp_ways_promise;
+mod smtpd_accounts;
 mod smtpd_delivery;
 mod smtpd_lists;
 mod smtpd_plugins;

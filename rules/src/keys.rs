@@ -6,14 +6,12 @@
 //! different.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use crate::compile::Failure;
-use crate::digest;
 use crate::lines::Lines;
-use crate::replace::{CommitError, Replacement};
-use crate::write::Maker;
+use crate::table::Table;
 
 /// Why there is no new database.
 #[derive(Debug)]
@@ -58,30 +56,20 @@ pub fn key(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// Makes the lines of `input` the keys of the database `target` by way of the file `temporary`
-/// ([`Replacement::create`] says what becomes of an old one); how many there are. On any failure
+/// ([`crate::replace::Replacement::create`] says what becomes of an old one); how many there are. On any failure
 /// but [`Failure::Sync`] `target` is as it was and `temporary` is gone.
 ///
 /// Memory is that of one line and, for each key, 8 to 40 bytes for the database's tables.
 pub fn compile_keys(input: impl Read, target: &Path, temporary: &Path) -> Result<u64, KeysFailure> {
-    let replacement = Replacement::create(target, temporary).map_err(Failure::Create)?;
-    let file = replacement.file();
-    let maker = file.try_clone().and_then(Maker::new);
-    let mut maker = maker.map_err(Failure::Write)?;
-    let count = add_keys(input, |key| maker.add(key, digest::of(key), b""))?;
-    let written = maker.finish().map_err(Failure::Write)?;
-    file.sync_all()
-        .and_then(|()| written.compare(file.try_clone()?))
-        .map_err(Failure::Write)?;
-    replacement.commit().map_err(|error| match error {
-        CommitError::Move(error) => Failure::Move(error),
-        CommitError::Sync(error) => Failure::Sync(error),
-    })?;
+    let mut table = Table::create(target, temporary)?;
+    let count = add_keys(input, |key| table.add(key, b""))?;
+    table.commit(None)?;
     Ok(count)
 }
 
 fn add_keys(
     input: impl Read,
-    mut add: impl FnMut(&[u8]) -> io::Result<()>,
+    mut add: impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<u64, KeysFailure> {
     let mut lines = Lines::new(input);
     let mut lower = Vec::new();
@@ -99,7 +87,7 @@ fn add_keys(
         lower.clear();
         lower.extend_from_slice(key);
         lower.make_ascii_lowercase();
-        add(&lower).map_err(Failure::Write)?;
+        add(&lower)?;
         count += 1;
     }
     Ok(count)

@@ -5,7 +5,8 @@
 //! [`lines`] reads the text within bounds, [`text`] is the grammar of one line, [`lint`] and
 //! [`shadows`] know what a line does that its writer will not have meant, [`record`] is the data of one rule,
 //! [`replace`] guards the change of a file, [`compile`] puts these together; [`cdb`] reads a
-//! database and [`search`] asks it about a client. [`keys`] makes databases of mere names.
+//! database and [`search`] asks it about a client. [`keys`] makes databases of mere names,
+//! [`table`] any.
 //! [`superd_rules`] and [`superd_rulescheck`] are the programs.
 //!
 //! The grammar, the encoding and the order of look-up are those of tcprules, tcprulescheck and
@@ -24,5 +25,6 @@ pub mod search;
 pub mod shadows;
 pub mod superd_rules;
 pub mod superd_rulescheck;
+pub mod table;
 pub mod text;
 mod write;

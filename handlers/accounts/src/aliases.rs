@@ -4,17 +4,17 @@
 //! with `#` say nothing. Targets are local parts or addresses of local domains; what other mailers
 //! allow beside them (programs, files, includes, addresses elsewhere) is a fault, not ignored.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, BufRead};
 
+use crate::database::{Database, Record, corrupt};
 use crate::lines;
+use crate::names::{Book, Fact};
+use crate::resolve::LOCAL_PART_LIMIT;
 
 /// The most targets of one alias.
 pub const TARGET_LIMIT: usize = 1000;
-
-/// How much of the file is read at once.
-const READ_BYTES: usize = 32 * 1024;
 
 /// What is wrong with an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,71 +54,169 @@ pub struct Alias {
     pub targets: Result<Vec<Vec<u8>>, AliasFault>,
 }
 
-/// The first alias called `name`, in any case. A missing file has none.
-pub(crate) fn find(path: &Path, name: &[u8]) -> io::Result<Option<Alias>> {
-    match File::open(path) {
-        Ok(file) => find_in(BufReader::with_capacity(READ_BYTES, file), name),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// The file, to be asked.
+#[derive(Debug)]
+pub(crate) struct Aliases;
+
+impl Fact for Alias {
+    fn bytes(&self) -> usize {
+        let targets = self.targets.as_deref().unwrap_or_default();
+        let each = |target: &Vec<u8>| target.len() + size_of::<Vec<u8>>();
+        targets.iter().map(each).sum()
     }
 }
 
-/// [`find`] in the text of a file.
-pub fn find_in(text: impl BufRead, name: &[u8]) -> io::Result<Option<Alias>> {
-    let mut found: Option<Alias> = None;
+impl Book for Aliases {
+    type Fact = Alias;
+
+    fn scan(
+        &self,
+        text: &mut dyn BufRead,
+        names: &BTreeSet<Vec<u8>>,
+    ) -> io::Result<HashMap<Vec<u8>, Alias>> {
+        let found = RefCell::new(HashMap::new());
+        entries(
+            text,
+            |name| names.contains(name) && !found.borrow().contains_key(name),
+            |name, alias| {
+                found.borrow_mut().insert(name, alias);
+                found.borrow().len() < names.len()
+            },
+        )?;
+        Ok(found.into_inner())
+    }
+
+    fn ask(&self, database: &Database, name: &[u8]) -> io::Result<Option<Alias>> {
+        let value = database.get(&[RECORD, name].concat())?;
+        value.map(|value| Alias::of_record(&value)).transpose()
+    }
+}
+
+/// What the key of an alias begins with.
+const RECORD: &[u8] = b"a";
+
+/// Shows `add` the records of a database of this text until it returns `false`. Of two of one name the
+/// first counts there.
+pub(crate) fn records(
+    text: impl BufRead,
+    add: &mut dyn FnMut(Record) -> bool,
+) -> io::Result<()> {
+    let is_askable = |name: &[u8]| name.len() <= LOCAL_PART_LIMIT;
+    entries(text, is_askable, |name, alias| {
+        add(Record {
+            key: [RECORD, &name].concat(),
+            value: alias.record(),
+            line: alias.number,
+            is_name: true,
+        })
+    })
+}
+
+impl Alias {
+    /// As a database keeps it: the number of its line, then a letter, then what that is about.
+    fn record(&self) -> Vec<u8> {
+        let (letter, rest) = match &self.targets {
+            Ok(targets) => (b'+', targets.join(&b","[..])),
+            Err(AliasFault::Target(text)) => (b't', text.clone()),
+            Err(AliasFault::Empty) => (b'e', Vec::new()),
+            Err(AliasFault::TooMany) => (b'm', Vec::new()),
+            Err(AliasFault::TooLong) => (b'l', Vec::new()),
+            Err(AliasFault::NoColon) => (b'c', Vec::new()),
+        };
+        [&self.number.to_be_bytes()[..], &[letter], &rest].concat()
+    }
+
+    fn of_record(value: &[u8]) -> io::Result<Alias> {
+        let (number, rest) = value.split_first_chunk().ok_or_else(corrupt)?;
+        let (letter, rest) = rest.split_first().ok_or_else(corrupt)?;
+        let targets = match letter {
+            b'+' => match parse_targets(rest) {
+                Ok(targets) if (1..=TARGET_LIMIT).contains(&targets.len()) => Ok(targets),
+                Ok(_) | Err(_) => return Err(corrupt()),
+            },
+            b't' => Err(AliasFault::Target(rest.to_vec())),
+            b'e' => Err(AliasFault::Empty),
+            b'm' => Err(AliasFault::TooMany),
+            b'l' => Err(AliasFault::TooLong),
+            b'c' => Err(AliasFault::NoColon),
+            _ => return Err(corrupt()),
+        };
+        Ok(Alias {
+            number: u64::from_be_bytes(*number),
+            targets,
+        })
+    }
+}
+
+/// The first alias called `name`, in any case, in the text of a file.
+pub fn find_in(mut text: impl BufRead, name: &[u8]) -> io::Result<Option<Alias>> {
+    let name = name.to_ascii_lowercase();
+    let mut found = Aliases.scan(&mut text, &BTreeSet::from([name.clone()]))?;
+    Ok(found.remove(&name))
+}
+
+/// Goes through a text and shows `each` the aliases whose names, in lower case, are wanted, until it
+/// returns `false`.
+fn entries(
+    text: impl BufRead,
+    is_wanted: impl Fn(&[u8]) -> bool,
+    mut each: impl FnMut(Vec<u8>, Alias) -> bool,
+) -> io::Result<()> {
+    let mut open: Option<(Vec<u8>, Alias)> = None;
+    let mut goes_on = true;
     lines::read(text, |line| {
         let text = line.text;
         if text.first() == Some(&b'#') || text.trim_ascii().is_empty() {
             return true;
         }
-        let goes_on = matches!(text[0], b' ' | b'\t');
-        match (&mut found, goes_on) {
-            (Some(alias), true) => add(&mut alias.targets, text, line.cut),
-            (Some(_), false) => return false,
-            (None, true) => {}
-            (None, false) => {
-                let targets = match after_name(text, name) {
-                    Some(rest) => {
-                        let mut targets = Ok(Vec::new());
-                        add(&mut targets, rest, line.cut);
-                        Some(targets)
-                    }
-                    None => is_meant(text, name).then_some(Err(AliasFault::NoColon)),
-                };
-                if let Some(targets) = targets {
-                    found = Some(Alias {
-                        number: line.number,
-                        targets,
-                    });
-                }
+        if matches!(text[0], b' ' | b'\t') {
+            if let Some((_, alias)) = &mut open {
+                add(&mut alias.targets, text, line.cut);
             }
+            return true;
         }
-        true
+        if let Some((name, alias)) = open.take() {
+            goes_on = each(name, alias.whole());
+        }
+        let (name, rest) = split_name(text);
+        let name = name.to_ascii_lowercase();
+        if goes_on && is_wanted(&name) {
+            let mut targets = match rest {
+                Some(_) => Ok(Vec::new()),
+                None => Err(AliasFault::NoColon),
+            };
+            add(&mut targets, rest.unwrap_or_default(), line.cut);
+            let number = line.number;
+            open = Some((name, Alias { number, targets }));
+        }
+        goes_on
     })?;
-    if let Some(alias) = &mut found
-        && alias.targets == Ok(vec![])
-    {
-        alias.targets = Err(AliasFault::Empty);
+    if let Some((name, alias)) = open {
+        each(name, alias.whole());
     }
-    Ok(found)
+    Ok(())
 }
 
-/// What stands behind `name:`, `None` on a line of another name.
-fn after_name<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    let colon = line.iter().position(|&byte| byte == b':')?;
-    let (head, rest) = line.split_at(colon);
-    head.trim_ascii()
-        .eq_ignore_ascii_case(name)
-        .then(|| &rest[1..])
+impl Alias {
+    /// When its last line was read.
+    fn whole(mut self) -> Alias {
+        if self.targets == Ok(vec![]) {
+            self.targets = Err(AliasFault::Empty);
+        }
+        self
+    }
 }
 
-/// Whether a line without a colon was surely meant to be `name:`.
-fn is_meant(line: &[u8], name: &[u8]) -> bool {
-    let first = line
-        .split(u8::is_ascii_whitespace)
-        .next()
-        .unwrap_or_default();
-    !line.contains(&b':') && first.eq_ignore_ascii_case(name)
+/// The name of a line, and what is behind its colon. A line without one was surely meant for the name
+/// that is its first word.
+fn split_name(line: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match line.iter().position(|&byte| byte == b':') {
+        Some(colon) => (line[..colon].trim_ascii(), Some(&line[colon + 1..])),
+        None => {
+            let mut words = line.split(u8::is_ascii_whitespace);
+            (words.next().unwrap_or_default(), None)
+        }
+    }
 }
 
 fn add(targets: &mut Result<Vec<Vec<u8>>, AliasFault>, text: &[u8], cut: bool) {
@@ -155,9 +253,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str, name: &str) -> Option<Alias> {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), text).expect("written");
-        find(file.path(), name.as_bytes()).expect("readable")
+        find_in(text.as_bytes(), name.as_bytes()).expect("readable")
     }
 
     fn targets(text: &str, name: &str) -> Vec<String> {

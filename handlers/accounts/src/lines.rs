@@ -1,8 +1,6 @@
 //! Files of any size, a line at a time, in bounded memory.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufRead, Read};
 
 /// The most bytes of a line in `users` and `aliases`.
 pub(crate) const LINE_LIMIT: usize = 64 * 1024;
@@ -16,15 +14,6 @@ pub(crate) struct Numbered<'l> {
     pub(crate) text: &'l [u8],
     /// Whether that is not all of it.
     pub(crate) cut: bool,
-}
-
-/// Shows each line of `path` to `each` until it returns `false`. A missing file has no lines.
-pub(crate) fn for_each(path: &Path, each: impl FnMut(Numbered<'_>) -> bool) -> io::Result<()> {
-    match File::open(path) {
-        Ok(file) => read(BufReader::new(file), each),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Shows each line of a text to `each` until it returns `false`.

@@ -10,23 +10,28 @@
 //! An alias that leads back to itself means the account of that name, as with sendmail; every
 //! alias is expanded once and each mailbox is named once, however often it is reached.
 //!
-//! The system's accounts count as with qmail-getpw: never uid 0, and only where the home exists
-//! and belongs to the user.
+//! Which of the system's users count is [`crate::system`]'s.
+//!
+//! All names of one expansion are looked up together, and what the files say is kept
+//! ([`crate::names`]): who names a large alias again and again has it read once.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use os::names::passwd::User;
+use os::names::passwd;
 
 use crate::address;
-use crate::aliases::{self, AliasFault};
-use crate::control::{ControlError, Why};
+use crate::control::ControlError;
+use crate::error::AccountError;
 use crate::home::Home;
-use crate::users::{self, Account, DEFAULT_MAILBOX, LineError, Quota};
+use crate::known::Known;
+use crate::sources::{Source, default_quota, filter};
+use crate::system::{People, candidates, fault_of_home, has_no_home};
+use crate::userlist;
+use crate::users::{self, Account, DEFAULT_MAILBOX, Quota};
 
 /// The most bytes of a local part that is looked up; a longer one is nobody's.
 pub const LOCAL_PART_LIMIT: usize = 256;
@@ -34,14 +39,19 @@ pub const LOCAL_PART_LIMIT: usize = 256;
 /// The most names that the expansion of one recipient may go through.
 pub const EXPANSION_LIMIT: usize = 1000;
 
-/// The most hyphens of a local part at which a system's user may end.
-const SYSTEM_SPLITS: usize = 8;
+/// How deep aliases may be nested: the file of aliases is gone through so often.
+pub const NESTING_LIMIT: usize = 50;
+
+/// How many names can be learned at once.
+pub const LEARN_LIMIT: usize = 1000;
 
 /// Where one copy of a message goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {
     /// The account.
     pub user: Vec<u8>,
+    /// Where it was found.
+    pub source: Source,
     /// Who owns it, and must be who delivers.
     pub uid: u32,
     /// Its group.
@@ -86,143 +96,6 @@ pub enum Found {
     Mailboxes(Vec<Mailbox>),
 }
 
-/// Why there is no answer. None of these means that the recipient does not exist.
-#[derive(Debug)]
-pub enum AccountError {
-    /// A file cannot be read.
-    Read(PathBuf, io::Error),
-    /// A line of `users` is faulty.
-    User(PathBuf, u64, LineError),
-    /// An entry of `aliases` is faulty.
-    Alias(PathBuf, u64, AliasFault),
-    /// An alias names nobody.
-    Dangling {
-        /// The file.
-        path: PathBuf,
-        /// The target that is nobody.
-        target: Vec<u8>,
-    },
-    /// An alias leads to an address that is not of a local domain.
-    Remote {
-        /// The file.
-        path: PathBuf,
-        /// That address.
-        target: Vec<u8>,
-    },
-    /// The aliases lead only to themselves.
-    Loop(Vec<u8>),
-    /// More than [`EXPANSION_LIMIT`] names.
-    TooMany(Vec<u8>),
-    /// A name that must exist, and nobody gets its mail.
-    NoAdmin {
-        /// The name.
-        name: Vec<u8>,
-        /// The file that could say who does.
-        path: PathBuf,
-    },
-}
-
-impl fmt::Display for AccountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AccountError::Read(path, error) => {
-                write!(
-                    f,
-                    "unable to read {}: {}",
-                    path.display(),
-                    os::reason(error)
-                )
-            }
-            AccountError::User(path, number, fault) => {
-                write!(
-                    f,
-                    "unable to use line {number} of {}: {fault}",
-                    path.display()
-                )
-            }
-            AccountError::Alias(path, number, fault) => {
-                write!(
-                    f,
-                    "unable to use the alias in line {number} of {}: {fault}",
-                    path.display()
-                )
-            }
-            AccountError::Dangling { path, target } => {
-                write!(
-                    f,
-                    "unable to expand an alias of {}: its target {} is nobody here",
-                    path.display(),
-                    target.escape_ascii()
-                )
-            }
-            AccountError::Remote { path, target } => {
-                write!(
-                    f,
-                    "unable to expand an alias of {}: its target {} is not local",
-                    path.display(),
-                    target.escape_ascii()
-                )
-            }
-            AccountError::Loop(name) => {
-                write!(
-                    f,
-                    "unable to expand alias {}: it leads only to itself",
-                    name.escape_ascii()
-                )
-            }
-            AccountError::TooMany(name) => {
-                write!(
-                    f,
-                    "unable to expand alias {}: it has too many targets",
-                    name.escape_ascii()
-                )
-            }
-            AccountError::NoAdmin { name, path } => {
-                write!(
-                    f,
-                    "unable to find a mailbox for {}, which every host must have: name a user in {}",
-                    name.escape_ascii(),
-                    path.display()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for AccountError {}
-
-/// Where accounts come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The `users` file.
-    Users,
-    /// The users of the system.
-    System,
-}
-
-impl Source {
-    /// Those of a home, in the order in which they are asked: what `control/accounts` says, else
-    /// `users` where that file is there, else the system.
-    pub fn of(home: &Home) -> Result<Vec<Source>, ControlError> {
-        let sources = match home.list("accounts")? {
-            Some(words) => sources(&words).map_err(|word| ControlError {
-                path: home.control("accounts"),
-                why: Why::UnknownWord(word),
-            })?,
-            None if exists(&home.users())? => return Ok(vec![Source::Users]),
-            None => return Ok(vec![Source::System]),
-        };
-        // Asked for and not there: everybody would be unknown, and his mail would bounce.
-        if sources.contains(&Source::Users) && !exists(&home.users())? {
-            return Err(ControlError {
-                path: home.users(),
-                why: Why::Io(io::ErrorKind::NotFound.into()),
-            });
-        }
-        Ok(sources)
-    }
-}
-
 /// The account in `users` of who logs in as `login`: of exactly that name or, if `extended`, of the
 /// longest name that the login begins with before a `-`. Aliases do not log in.
 pub fn login_in_users(
@@ -231,11 +104,8 @@ pub fn login_in_users(
     extended: bool,
 ) -> Result<Option<Account>, AccountError> {
     let path = home.users();
-    account_of(users::find_login(&path, login, extended), path)
+    account_of(userlist::find_login(&path, login, extended), path)
 }
-
-/// Looks a user of the system up.
-pub type SystemUsers = fn(&[u8]) -> io::Result<Option<User>>;
 
 /// All accounts of a home.
 #[derive(Debug)]
@@ -246,30 +116,37 @@ pub struct Accounts {
     admin: Option<Vec<u8>>,
     quota: Option<Quota>,
     filter: Option<(PathBuf, u64)>,
-    system: SystemUsers,
+    people: People,
+    known: RefCell<Known>,
 }
 
 impl Accounts {
     /// Reads what says where accounts come from. `locals` are the local domains in lower case.
     pub fn open(home: &Home, locals: Vec<Vec<u8>>) -> Result<Accounts, ControlError> {
-        Accounts::open_with(home, locals, os::names::passwd::user_by_name)
+        Accounts::open_with(home, locals, PathBuf::from(passwd::PASSWD))
     }
 
-    /// [`Accounts::open`] with another list of the system's users.
+    /// [`Accounts::open`] with another file of the system's users.
     pub fn open_with(
         home: &Home,
         locals: Vec<Vec<u8>>,
-        system: SystemUsers,
+        system: PathBuf,
     ) -> Result<Accounts, ControlError> {
         let sources = Source::of(home)?;
+        let people = if sources.contains(&Source::System) {
+            People::of(home)?
+        } else {
+            People::nobody()
+        };
         Ok(Accounts {
+            people,
+            known: RefCell::new(Known::new(home, sources.clone(), system)),
             home: home.clone(),
             sources,
             locals,
             admin: home.line("admin")?,
             quota: default_quota(home)?,
             filter: filter(home)?,
-            system,
         })
     }
 
@@ -285,9 +162,11 @@ impl Accounts {
         if !is_plausible(local) {
             return Ok(Found::Unknown);
         }
+        self.known.borrow_mut().refresh();
         let asked = local.to_ascii_lowercase();
         let mut expansion = Expansion::default();
-        if self.visit(&asked, &mut expansion)? {
+        self.learn_expansion(&asked, vec![asked.clone()])?;
+        if self.visit(&asked, Named::ByStranger, &mut expansion)? {
             return self.finish(asked, expansion);
         }
         let fallback = match self.admin_for(&asked)? {
@@ -295,6 +174,8 @@ impl Accounts {
             None => self.catch_all()?,
         };
         if let Some(targets) = fallback {
+            let locals = self.locals_of(&targets);
+            self.learn_expansion(&asked, locals)?;
             expansion.pending = targets;
             return self.finish(asked, expansion);
         }
@@ -305,13 +186,73 @@ impl Accounts {
         Ok(Found::Unknown)
     }
 
+    /// Reads beforehand what the files say about these local parts, in one pass over each: for who is going
+    /// to [`Accounts::resolve`] them one after the other. [`LEARN_LIMIT`] of them are sure to be kept so
+    /// long. What cannot be read is told then.
+    pub fn learn<'l>(&self, locals: impl Iterator<Item = &'l [u8]>) {
+        let locals = locals.filter(|local| is_plausible(local));
+        let locals: Vec<_> = locals.map(<[u8]>::to_ascii_lowercase).take(LEARN_LIMIT).collect();
+        let known = &mut *self.known.borrow_mut();
+        known.refresh();
+        let names = || locals.iter().map(Vec::as_slice);
+        if known.learn_aliases(names()).is_ok() {
+            // Who has an alias may need no account.
+            let left: Vec<&[u8]> = names().filter(|name| !known.is_alias(name)).collect();
+            let _ = known.learn_accounts(&left);
+        }
+    }
+
+    /// Reads what the files say about `names` and all that their aliases lead to: the aliases once for each
+    /// level of nesting, the accounts once. What is wrong with an alias is told when it is visited.
+    fn learn_expansion(&self, asked: &[u8], names: Vec<Vec<u8>>) -> Result<(), AccountError> {
+        let known = &mut *self.known.borrow_mut();
+        let mut named: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        let mut level = names;
+        for depth in 0.. {
+            level.retain(|name| {
+                let times = named.entry(name.clone()).or_default();
+                *times += 1;
+                *times == 1
+            });
+            if level.is_empty() {
+                break;
+            }
+            if named.len() > EXPANSION_LIMIT + 1 {
+                return Err(AccountError::TooMany(asked.to_vec()));
+            }
+            if depth > NESTING_LIMIT {
+                return Err(AccountError::TooDeep(asked.to_vec()));
+            }
+            known.learn_aliases(level.iter().map(Vec::as_slice))?;
+            let mut next = Vec::new();
+            for name in &level {
+                if let Some(Ok(targets)) = known.alias(name)?.map(|alias| alias.targets) {
+                    next.extend(self.locals_of(&targets));
+                }
+            }
+            level = next;
+        }
+        // An alias that is reached again means the account of that name.
+        let names = named.iter().filter(|&(name, &times)| times > 1 || !known.is_alias(name));
+        let names: Vec<&[u8]> = names.map(|(name, _)| name.as_slice()).collect();
+        known.learn_accounts(&names)
+    }
+
+    /// The local parts of those targets that have one here.
+    fn locals_of(&self, targets: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let local = |target: &Vec<u8>| self.local_part(target).ok();
+        targets.iter().filter_map(local).collect()
+    }
+
     fn finish(&self, asked: Vec<u8>, mut expansion: Expansion) -> Result<Found, AccountError> {
         while let Some(target) = expansion.pending.pop() {
             if expansion.visited > EXPANSION_LIMIT {
                 return Err(AccountError::TooMany(asked));
             }
             let local = self.local_part(&target)?;
-            if !self.visit(&local, &mut expansion)? && !expansion.aliases.contains(&local) {
+            if !self.visit(&local, Named::ByAlias, &mut expansion)?
+                && !expansion.aliases.contains(&local)
+            {
                 let path = self.home.aliases();
                 return Err(AccountError::Dangling { path, target });
             }
@@ -323,7 +264,12 @@ impl Accounts {
     }
 
     /// Expands or finds one name; whether it is anything.
-    fn visit(&self, local: &[u8], expansion: &mut Expansion) -> Result<bool, AccountError> {
+    fn visit(
+        &self,
+        local: &[u8],
+        by: Named,
+        expansion: &mut Expansion,
+    ) -> Result<bool, AccountError> {
         expansion.visited += 1;
         if !expansion.aliases.contains(local)
             && let Some(mut targets) = self.alias(local)?
@@ -334,14 +280,10 @@ impl Accounts {
             expansion.pending.append(&mut targets);
             return Ok(true);
         }
-        let Some(mailbox) = self.account(local)? else {
+        let Some(mailbox) = self.account(local, by)? else {
             return Ok(false);
         };
-        if !expansion
-            .mailboxes
-            .iter()
-            .any(|known| known.maildir == mailbox.maildir)
-        {
+        if expansion.maildirs.insert(mailbox.maildir.clone()) {
             expansion.mailboxes.push(mailbox);
         }
         Ok(true)
@@ -360,15 +302,11 @@ impl Accounts {
     }
 
     fn alias(&self, name: &[u8]) -> Result<Option<Vec<Vec<u8>>>, AccountError> {
-        let path = self.home.aliases();
-        match aliases::find(&path, name) {
-            Ok(None) => Ok(None),
-            Ok(Some(alias)) => match alias.targets {
-                Ok(targets) => Ok(Some(targets)),
-                Err(fault) => Err(AccountError::Alias(path, alias.number, fault)),
-            },
-            Err(error) => Err(AccountError::Read(path, error)),
-        }
+        let Some(alias) = self.known.borrow_mut().alias(name)? else {
+            return Ok(None);
+        };
+        let faulty = |fault| AccountError::Alias(self.home.aliases(), alias.number, fault);
+        alias.targets.map(Some).map_err(faulty)
     }
 
     /// Who gets the mail of a name that must exist and does not: control/admin, else the first of
@@ -384,7 +322,7 @@ impl Accounts {
             return Ok(None);
         }
         let path = self.home.users();
-        match users::first(&path) {
+        match userlist::first(&path) {
             Ok(Some(line)) => {
                 let account = line
                     .account
@@ -400,21 +338,21 @@ impl Accounts {
         self.alias(b"*")
     }
 
-    fn account(&self, local: &[u8]) -> Result<Option<Mailbox>, AccountError> {
+    fn account(&self, local: &[u8], by: Named) -> Result<Option<Mailbox>, AccountError> {
         for source in &self.sources {
             let account = match source {
                 Source::Users => self.own_account(local)?,
-                Source::System => self.system_account(local)?,
+                Source::System => self.system_account(local, by)?,
             };
             if let Some(account) = account {
-                return Ok(Some(self.mailbox(account, local)));
+                return Ok(Some(self.mailbox(account, *source, local)));
             }
         }
         Ok(None)
     }
 
     /// The mailbox of `account` that `local` (in lower case) means.
-    fn mailbox(&self, account: Account, local: &[u8]) -> Mailbox {
+    fn mailbox(&self, account: Account, source: Source, local: &[u8]) -> Mailbox {
         let inbox = account.home.join(&account.mailbox);
         let extension = local.get(account.name.len() + 1..).unwrap_or_default();
         let quota = account.quota.or(self.quota);
@@ -425,6 +363,7 @@ impl Accounts {
         });
         Mailbox {
             filter,
+            source,
             user: account.name,
             uid: account.uid,
             gid: account.gid,
@@ -438,18 +377,24 @@ impl Accounts {
     }
 
     fn own_account(&self, local: &[u8]) -> Result<Option<Account>, AccountError> {
-        let path = self.home.users();
-        account_of(users::find(&path, local), path)
+        account_of(self.known.borrow_mut().user(local), self.home.users())
     }
 
-    fn system_account(&self, local: &[u8]) -> Result<Option<Account>, AccountError> {
+    fn system_account(&self, local: &[u8], by: Named) -> Result<Option<Account>, AccountError> {
         for name in candidates(local) {
-            let failed = |error| AccountError::Read(PathBuf::from("/etc/passwd"), error);
-            let Some(user) = (self.system)(name).map_err(failed)? else {
+            let Some(user) = self.known.borrow_mut().system_user(name)? else {
                 continue;
             };
-            if user.uid == 0 || !owns_home(&user)? {
+            let is_meant = match by {
+                Named::ByStranger => self.people.admit(&user.name, user.uid).is_ok(),
+                Named::ByAlias => user.uid != 0,
+            };
+            if !is_meant || has_no_home(&user) {
                 continue;
+            }
+            if let Some(why) = fault_of_home(&user) {
+                let (user, home) = (user.name, user.home);
+                return Err(AccountError::Home { user, home, why });
             }
             return Ok(Some(Account {
                 name: user.name,
@@ -479,9 +424,19 @@ fn account_of(
     }
 }
 
+/// Who has named somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// Whoever sends him mail.
+    ByStranger,
+    /// The administrator: as the target of an alias, or in control/admin.
+    ByAlias,
+}
+
 #[derive(Debug, Default)]
 struct Expansion {
     mailboxes: Vec<Mailbox>,
+    maildirs: HashSet<PathBuf>,
     aliases: BTreeSet<Vec<u8>>,
     pending: Vec<Vec<u8>>,
     visited: usize,
@@ -492,56 +447,6 @@ fn must_exist(local: &[u8]) -> bool {
     matches!(local, b"postmaster" | b"abuse")
 }
 
-/// The quota of who has none of his own.
-fn default_quota(home: &Home) -> Result<Option<Quota>, ControlError> {
-    let Some(line) = home.line("quota")? else {
-        return Ok(None);
-    };
-    Quota::parse(&line).map(Some).ok_or_else(|| ControlError {
-        path: home.control("quota"),
-        why: Why::NotAQuota,
-    })
-}
-
-/// The path in control/filter, and how many seconds what is there may take.
-fn filter(home: &Home) -> Result<Option<(PathBuf, u64)>, ControlError> {
-    let Some(line) = home.line("filter")? else {
-        return Ok(None);
-    };
-    let path = PathBuf::from(std::ffi::OsStr::from_bytes(&line));
-    let is_below = |path: &Path| {
-        path.components()
-            .all(|part| matches!(part, Component::Normal(_)))
-    };
-    if !path.is_absolute() && !is_below(&path) {
-        return Err(ControlError {
-            path: home.control("filter"),
-            why: Why::NotAPath,
-        });
-    }
-    let seconds = home.number("filtertime")?.unwrap_or(FILTER_SECONDS);
-    Ok(Some((path, seconds)))
-}
-
-fn exists(path: &Path) -> Result<bool, ControlError> {
-    path.try_exists().map_err(|error| ControlError {
-        path: path.to_owned(),
-        why: Why::Io(error),
-    })
-}
-
-/// The words of control/accounts; the error is the one that is none.
-fn sources(words: &[Vec<u8>]) -> Result<Vec<Source>, Vec<u8>> {
-    words
-        .iter()
-        .map(|word| match word.as_slice() {
-            b"users" => Ok(Source::Users),
-            b"system" => Ok(Source::System),
-            _ => Err(word.clone()),
-        })
-        .collect()
-}
-
 /// What could be somebody's local part. A slash or a control byte never is: extensions become
 /// parts of paths, and names are compared with lines of files.
 fn is_plausible(local: &[u8]) -> bool {
@@ -550,27 +455,6 @@ fn is_plausible(local: &[u8]) -> bool {
         && !local
             .iter()
             .any(|&byte| byte < b' ' || matches!(byte, 0x7f | b'/' | b':'))
-}
-
-/// The whole local part, then what is before its hyphens, from the right.
-fn candidates(local: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let hyphens = local.iter().enumerate().filter(|&(_, &byte)| byte == b'-');
-    let mut splits: Vec<usize> = hyphens.map(|(at, _)| at).take(SYSTEM_SPLITS).collect();
-    splits.reverse();
-    std::iter::once(local.len())
-        .chain(splits)
-        .filter(|&end| end > 0)
-        .map(|end| &local[..end])
-}
-
-fn owns_home(user: &User) -> Result<bool, AccountError> {
-    match std::fs::metadata(&user.home) {
-        Ok(meta) => Ok(meta.is_dir() && meta.uid() == user.uid),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
-            _ => Err(AccountError::Read(user.home.clone(), error)),
-        },
-    }
 }
 
 /// The Maildir++ folder for an extension, if it is there. Dots would mean subfolders, so they

@@ -1,3 +1,5 @@
+use std::os::unix::fs::MetadataExt;
+
 use super::*;
 
 /// A home in a folder of its own with these files below it.
@@ -11,14 +13,14 @@ fn home(files: &[(&str, &str)]) -> (tempfile::TempDir, Home) {
     (folder, home)
 }
 
-fn no_system(_: &[u8]) -> io::Result<Option<User>> {
-    Ok(None)
+fn no_system() -> PathBuf {
+    PathBuf::from("/nonexistent/passwd")
 }
 
 fn accounts(files: &[(&str, &str)]) -> (tempfile::TempDir, Accounts) {
     let (folder, home) = home(files);
     let locals = vec![b"here.example".to_vec()];
-    let accounts = Accounts::open_with(&home, locals, no_system).expect("opened");
+    let accounts = Accounts::open_with(&home, locals, no_system()).expect("opened");
     (folder, accounts)
 }
 
@@ -132,14 +134,37 @@ fn a_loop_ends_and_is_a_fault_only_if_nobody_is_reached() {
 
 #[test]
 fn the_expansion_is_limited() {
-    let mut aliases = String::new();
-    for number in 0..EXPANSION_LIMIT + 5 {
-        aliases.push_str(&format!("a{number}: a{}, joe\n", number + 1));
-    }
-    let (_folder, accounts) = accounts(&[USERS, ("aliases", aliases.as_str())]);
+    let many = |count: usize| -> String {
+        let names: Vec<String> = (0..count).map(|number| format!("joe-{number}")).collect();
+        let (one, other) = names.split_at(count / 2);
+        format!("all: {}, two\ntwo: {}\n", one.join(","), other.join(","))
+    };
+    // The two aliases count, too.
+    let most = EXPANSION_LIMIT - 1;
+    let (_folder, fits) = accounts(&[USERS, ("aliases", &many(most))]);
+    assert_eq!(paths(&fits, "all"), ["/v/joe/Maildir"]);
+    let (_folder, over) = accounts(&[USERS, ("aliases", &many(most + 1))]);
     assert_eq!(
-        fault(&accounts, "a0"),
-        "unable to expand alias a0: it has too many targets"
+        fault(&over, "all"),
+        "unable to expand alias all: it has too many targets"
+    );
+}
+
+#[test]
+fn nesting_is_limited() {
+    let chain = |depth: usize| {
+        let mut aliases = String::new();
+        for number in (0..depth).rev() {
+            aliases.push_str(&format!("a{number}: a{}\n", number + 1));
+        }
+        aliases + &format!("a{depth}: joe\n")
+    };
+    let (_folder, fits) = accounts(&[USERS, ("aliases", &chain(NESTING_LIMIT - 1))]);
+    assert_eq!(paths(&fits, "a0"), ["/v/joe/Maildir"]);
+    let (_folder, over) = accounts(&[USERS, ("aliases", &chain(NESTING_LIMIT))]);
+    assert_eq!(
+        fault(&over, "a0"),
+        "unable to expand alias a0: its aliases are nested more than 50 deep"
     );
 }
 
@@ -201,7 +226,7 @@ fn who_has_no_quota_of_his_own_has_the_default_one() {
     assert_eq!(of(&with, "ann"), quota(None, Some(5)));
     assert_eq!(of(&with, "bob"), None);
     let (_folder, home) = home(&[users, ("control/quota", "1000\n")]);
-    let error = Accounts::open_with(&home, vec![], no_system).expect_err("no quota");
+    let error = Accounts::open_with(&home, vec![], no_system()).expect_err("no quota");
     assert!(
         error
             .to_string()
@@ -235,7 +260,7 @@ fn a_filter_is_everybodys_or_below_each_home() {
     assert_eq!(of(&[USERS, all, time]), filter("/usr/bin/filter", false, 5));
     for wrong in ["../filter\n", "a/../../b\n", "./a\n"] {
         let (_folder, home) = home(&[USERS, ("control/filter", wrong)]);
-        let error = Accounts::open_with(&home, vec![], no_system).expect_err(wrong);
+        let error = Accounts::open_with(&home, vec![], no_system()).expect_err(wrong);
         assert!(error.to_string().contains("control/filter: "), "{error}");
     }
 }
@@ -262,36 +287,9 @@ fn an_unreadable_file_is_a_fault() {
     assert!(fault(&accounts, "joe").ends_with("aliases: is a directory"));
 }
 
-thread_local! {
-    static HOME: std::cell::RefCell<PathBuf> = const { std::cell::RefCell::new(PathBuf::new()) };
-}
-
-/// A system with `root`, `me` (the user of the test, under a number that is not 0) and `odd`,
-/// whose home is somebody else's.
-fn some_system(name: &[u8]) -> io::Result<Option<User>> {
-    let home = HOME.with(|home| home.borrow().clone());
-    let owner = std::fs::metadata(&home).map(|meta| meta.uid())?;
-    let uid = match name {
-        b"root" => 0,
-        b"me" => owner,
-        b"odd" | b"gone" => owner.wrapping_add(1),
-        _ => return Ok(None),
-    };
-    let home = if name == b"gone" {
-        home.join("none")
-    } else {
-        home
-    };
-    Ok(Some(User {
-        name: name.to_vec(),
-        uid,
-        gid: 1,
-        home,
-        shell: vec![],
-    }))
-}
-
-/// A system home that does not belong to root even where the tests run as root.
+/// A system with `root`, `me` (the user of the test, under a number that is not 0), `low` (a program's
+/// account with the home of `me`), `odd`, whose home is somebody else's, and two whose homes are not
+/// there: `gone`, and `none`, who has none on purpose.
 fn with_system(files: &[(&str, &str)]) -> (tempfile::TempDir, Accounts, String) {
     let (folder, home) = home(files);
     let mine = folder.path().join("me");
@@ -299,9 +297,18 @@ fn with_system(files: &[(&str, &str)]) -> (tempfile::TempDir, Accounts, String) 
     if os::identity::effective_uid() == 0 {
         std::os::unix::fs::chown(&mine, Some(4242), None).expect("root may");
     }
-    HOME.with(|kept| kept.replace(mine.clone()));
+    let uid = std::fs::metadata(&mine).expect("there").uid();
+    let next = uid + 1;
+    let at = mine.display();
+    let passwd = folder.path().join("passwd");
+    let text = format!(
+        "root:x:0:0::{at}:\nme:x:{uid}:1::{at}:\nodd:x:{next}:1::{at}:\n\
+         gone:x:{next}:1::{at}/none:\nnone:x:{next}:1::/nonexistent:\n\
+         low:x:5:1::{at}:\nnobody:x:65534:1::{at}:\n"
+    );
+    std::fs::write(&passwd, text).expect("written");
     let locals = vec![b"here.example".to_vec()];
-    let accounts = Accounts::open_with(&home, locals, some_system).expect("opened");
+    let accounts = Accounts::open_with(&home, locals, passwd).expect("opened");
     (folder, accounts, mine.join("Maildir").display().to_string())
 }
 
@@ -314,11 +321,60 @@ fn without_a_users_file_the_accounts_are_the_systems() {
 }
 
 #[test]
-fn the_superuser_and_users_without_a_home_of_their_own_get_no_mail() {
+fn the_superuser_programs_and_who_has_no_home_on_purpose_are_unknown() {
     let (_folder, accounts, _) = with_system(&[]);
-    for local in ["root", "odd", "gone", "root-x"] {
+    for local in ["root", "root-x", "low", "low-x", "nobody", "none"] {
         assert!(paths(&accounts, local).is_empty(), "{local}");
     }
+    let (_folder, accounts, inbox) = with_system(&[("aliases", "*: me\n")]);
+    assert_eq!(paths(&accounts, "low"), [inbox]);
+}
+
+#[test]
+fn a_home_that_is_not_there_or_somebody_elses_makes_mail_wait() {
+    let (_folder, accounts, _) = with_system(&[("aliases", "x: me, gone\n")]);
+    for local in ["gone", "gone-x", "x"] {
+        let error = fault(&accounts, local);
+        assert!(error.starts_with("unable to use home /"), "{error}");
+        assert!(
+            error.ends_with("/me/none of user gone: file does not exist"),
+            "{error}"
+        );
+    }
+    let error = fault(&accounts, "odd");
+    assert!(error.contains("/me of user odd: it belongs to user id "), "{error}");
+}
+
+#[test]
+fn the_administrator_can_name_the_accounts_of_programs() {
+    // Where it is named it counts, and what is wrong then is its home, which is that of `me`.
+    let waits = |files: &[(&str, &str)], local: &str| {
+        let (_folder, accounts, _) = with_system(files);
+        match accounts.resolve(local.as_bytes()) {
+            Err(error) => error.to_string().contains("/me of user "),
+            Ok(found) => {
+                assert_eq!(found, Found::Unknown, "{local}");
+                false
+            }
+        }
+    };
+    assert!(!waits(&[], "low"));
+    assert!(!waits(&[("control/uidmin", "6\n")], "low"));
+    assert!(waits(&[("control/uidmin", "5\n")], "low"));
+    assert!(waits(&[("control/systemusers", "low\nnobody\n")], "low-x"));
+    assert!(waits(&[("control/systemusers", "low\nnobody\n")], "nobody"));
+    assert!(waits(&[("aliases", "low: low\n")], "low"));
+    assert!(waits(&[("aliases", "db: low\n")], "db"));
+    assert!(!waits(&[("aliases", "db: low\n")], "low"));
+    assert!(waits(&[("control/admin", "low\n")], "postmaster"));
+    for named in ["control/systemusers", "control/uidmin"] {
+        assert!(!waits(&[(named, "0\n")], "root"));
+    }
+    let (_folder, accounts, _) = with_system(&[("aliases", "x: root\n")]);
+    assert!(fault(&accounts, "x").ends_with("its target root is nobody here"));
+    let (_folder, home) = home(&[("control/uidmin", "many\n")]);
+    let error = Accounts::open_with(&home, vec![], no_system()).expect_err("no number");
+    assert!(error.to_string().ends_with("control/uidmin: its first line is no number"));
 }
 
 #[test]
@@ -336,7 +392,7 @@ fn with_a_users_file_the_systems_accounts_do_not_count_unless_asked_for() {
 fn control_accounts_must_make_sense() {
     let open = |files: &[(&str, &str)]| {
         let (_folder, home) = home(files);
-        Accounts::open_with(&home, vec![], no_system)
+        Accounts::open_with(&home, vec![], no_system())
             .expect_err("refused")
             .to_string()
     };
@@ -347,12 +403,4 @@ fn control_accounts_must_make_sense() {
     );
     let error = open(&[("control/accounts", "users\n")]);
     assert!(error.contains("users: "), "{error}");
-}
-
-#[test]
-fn only_the_first_hyphens_of_a_local_part_can_end_a_systems_user() {
-    let all: Vec<&[u8]> = candidates(b"-a-b").collect();
-    assert_eq!(all, [&b"-a-b"[..], b"-a"]);
-    let many = vec![b'-'; 200];
-    assert_eq!(candidates(&many).count(), SYSTEM_SPLITS);
 }

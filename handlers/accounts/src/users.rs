@@ -13,7 +13,6 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -194,57 +193,13 @@ fn parse_quota(text: &[u8]) -> Result<Option<Quota>, LineError> {
 }
 
 /// A line of the file that was looked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) number: u64,
     pub(crate) account: Result<Account, LineError>,
 }
 
-/// The line of the longest name that `local` is, or begins with before a `-`; of several lines
-/// with one name the first. Lines of other names are not looked at closer.
-pub(crate) fn find(path: &Path, local: &[u8]) -> io::Result<Option<Line>> {
-    find_longest(path, local, is_prefix)
-}
-
-/// [`find`] for a login: names are compared byte by byte, and one that only begins the login counts
-/// if `extended` says so.
-pub(crate) fn find_login(path: &Path, login: &[u8], extended: bool) -> io::Result<Option<Line>> {
-    find_longest(path, login, |name, login| {
-        name == login || (extended && login.starts_with(name) && is_prefix(name, login))
-    })
-}
-
-fn find_longest(
-    path: &Path,
-    local: &[u8],
-    is_meant: impl Fn(&[u8], &[u8]) -> bool,
-) -> io::Result<Option<Line>> {
-    let mut best = None;
-    let mut longest = 0;
-    lines::for_each(path, |line| {
-        let name = name_of(line.text);
-        if name.len() > longest && is_meant(name, local) {
-            longest = name.len();
-            best = Some(read_line(&line));
-        }
-        longest < local.len()
-    })?;
-    Ok(best)
-}
-
-/// The first account of the file.
-pub(crate) fn first(path: &Path) -> io::Result<Option<Line>> {
-    let mut found = None;
-    lines::for_each(path, |line| {
-        if !name_of(line.text).is_empty() {
-            found = Some(read_line(&line));
-        }
-        found.is_none()
-    })?;
-    Ok(found)
-}
-
-fn read_line(line: &lines::Numbered<'_>) -> Line {
+pub(crate) fn read_line(line: &lines::Numbered<'_>) -> Line {
     let account = if line.cut {
         Err(LineError::TooLong)
     } else {
@@ -256,20 +211,12 @@ fn read_line(line: &lines::Numbered<'_>) -> Line {
     }
 }
 
-fn name_of(line: &[u8]) -> &[u8] {
+/// The name of a line, which may be anything; empty where it says nothing.
+pub(crate) fn name_of(line: &[u8]) -> &[u8] {
     if line.first() == Some(&b'#') {
         return b"";
     }
     line.split(|&byte| byte == b':').next().unwrap_or_default()
-}
-
-fn is_prefix(name: &[u8], local: &[u8]) -> bool {
-    match local.split_at_checked(name.len()) {
-        Some((head, rest)) => {
-            head.eq_ignore_ascii_case(name) && (rest.is_empty() || rest[0] == b'-')
-        }
-        None => false,
-    }
 }
 
 #[cfg(test)]
@@ -359,78 +306,5 @@ mod tests {
             })
         );
         assert_eq!(Quota::parse(b""), None);
-    }
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), text).expect("written");
-        file
-    }
-
-    fn found(text: &str, local: &str) -> Option<(u64, Vec<u8>)> {
-        let line = find(file(text).path(), local.as_bytes()).expect("readable")?;
-        Some((line.number, line.account.expect("no fault").name))
-    }
-
-    const FILE: &str = "# remark\n\njoe:x:1:1::/a:\nJoe-Lists:x:2:2::/b:\njoe:x:3:3::/c:\n";
-
-    #[test]
-    fn the_longest_name_wins_and_of_equal_names_the_first() {
-        assert_eq!(found(FILE, "joe"), Some((3, b"joe".to_vec())));
-        assert_eq!(found(FILE, "JOE"), Some((3, b"joe".to_vec())));
-        assert_eq!(found(FILE, "joe-x"), Some((3, b"joe".to_vec())));
-        assert_eq!(found(FILE, "joe-lists"), Some((4, b"Joe-Lists".to_vec())));
-        assert_eq!(found(FILE, "joe-lists-x"), Some((4, b"Joe-Lists".to_vec())));
-        assert_eq!(found(FILE, "joe-"), Some((3, b"joe".to_vec())));
-    }
-
-    #[test]
-    fn who_is_not_in_the_file_is_not_found() {
-        for local in ["jo", "joex", "", "-", "# remark", "ann"] {
-            assert_eq!(found(FILE, local), None, "{local}");
-        }
-        assert!(
-            find(Path::new("/nonexistent/users"), b"joe")
-                .expect("no error")
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn a_login_is_a_name_byte_by_byte_and_with_an_extension_only_where_that_is_asked_for() {
-        let name = |login: &str, extended| {
-            let line = find_login(file(FILE).path(), login.as_bytes(), extended);
-            let line = line.expect("readable")?;
-            Some(line.account.expect("no fault").name)
-        };
-        for extended in [false, true] {
-            assert_eq!(name("joe", extended), Some(b"joe".to_vec()));
-            assert_eq!(name("Joe-Lists", extended), Some(b"Joe-Lists".to_vec()));
-            for nobody in ["JOE", "", "jo", "joex", "# remark"] {
-                assert_eq!(name(nobody, extended), None, "{nobody}");
-            }
-        }
-        assert_eq!(name("joe-x", false), None);
-        assert_eq!(name("joe-lists", true), Some(b"joe".to_vec()));
-        assert_eq!(name("Joe-Lists-x", true), Some(b"Joe-Lists".to_vec()));
-    }
-
-    #[test]
-    fn a_faulty_line_matters_only_to_who_is_meant() {
-        let text = "bob:x:0:0::/:\nann:nonsense\njoe:x:1:1::/a:\n";
-        assert_eq!(found(text, "joe"), Some((3, b"joe".to_vec())));
-        let line = find(file(text).path(), b"ann")
-            .expect("readable")
-            .expect("found");
-        assert_eq!((line.number, line.account), (2, Err(LineError::Fields)));
-        let line = first(file(text).path()).expect("readable").expect("found");
-        assert_eq!((line.number, line.account), (1, Err(LineError::Root)));
-    }
-
-    #[test]
-    fn the_first_account_is_the_first_line_that_says_something() {
-        let line = first(file(FILE).path()).expect("readable").expect("found");
-        assert_eq!(line.number, 3);
-        assert!(first(file("# none\n").path()).expect("readable").is_none());
     }
 }

@@ -4,11 +4,10 @@
 //! As root it delivers by [`Hand`]s, one for each owner of mailboxes, some at a time; as anybody else
 //! by itself, into mailboxes of that user only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use accounts::resolve::Source;
-use accounts::{Accounts, Home};
+use accounts::{Accounts, Home, Source};
 use os::names::passwd;
 use queue::deliver::{self, Target};
 use queue::failure::{Code, Failure};
@@ -68,8 +67,6 @@ struct Recipients {
 #[derive(Debug)]
 pub struct Clerk {
     accounts: Accounts,
-    /// Whether accounts may be the system's: those have groups.
-    system: bool,
     way: Way,
     host: Vec<u8>,
     log: Log,
@@ -80,11 +77,9 @@ pub struct Clerk {
 impl Clerk {
     /// For the accounts of a home; the error is a sentence.
     pub fn new(home: &Home, locals: Vec<Vec<u8>>, way: Way, log: Log) -> Result<Clerk, String> {
-        let sources = Source::of(home).map_err(|error| error.to_string())?;
         let accounts = Accounts::open(home, locals).map_err(|error| error.to_string())?;
         Ok(Clerk {
             accounts,
-            system: sources.contains(&Source::System),
             way,
             host: os::process::host_name(),
             log,
@@ -281,7 +276,10 @@ impl Desk for Clerk {
         let sender = self.sender.take().unwrap_or_default();
         let Recipients { list, found, .. } = std::mem::take(&mut self.recipients);
         let (addresses, targets): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let mut owners = Owners::new(self.system && self.way == Way::Hands);
+        let owners = match self.way {
+            Way::Hands => Owners::of_system(&targets),
+            Way::Alone(_) => Owners::alone(),
+        };
         let mut plan = Plan::of(&targets, |target| owners.of(target));
         let firsts: Vec<usize> = plan.parts.iter().map(|part| part.recipient).collect();
         let host = self.host.clone();
@@ -308,44 +306,43 @@ impl Desk for Clerk {
     }
 }
 
-/// Who owns mailboxes, each account looked up once.
+/// Who owns mailboxes.
 struct Owners {
-    system: bool,
-    known: BTreeMap<(Vec<u8>, u32, u32), Vec<u32>>,
+    groups: BTreeMap<Vec<u8>, Vec<u32>>,
 }
 
 impl Owners {
-    fn new(system: bool) -> Owners {
+    /// Reads the groups of those owners of `targets` that are users of the system. Groups that cannot be
+    /// read are not given to anybody: delivering into a Maildir needs none.
+    fn of_system(targets: &[Vec<Target>]) -> Owners {
+        let mailboxes = targets.iter().flatten().map(|target| &target.mailbox);
+        let users: BTreeSet<Vec<u8>> = mailboxes
+            .filter(|mailbox| mailbox.source == Source::System)
+            .map(|mailbox| mailbox.user.clone())
+            .collect();
+        let groups = match users.is_empty() {
+            true => BTreeMap::new(),
+            false => passwd::groups_of_each(&users).unwrap_or_default(),
+        };
+        Owners { groups }
+    }
+
+    /// Without any groups.
+    fn alone() -> Owners {
         Owners {
-            system,
-            known: BTreeMap::new(),
+            groups: BTreeMap::new(),
         }
     }
 
-    fn of(&mut self, target: &Target) -> Owner {
+    /// Somebody who only has the name of a user of the system has none of his groups.
+    fn of(&self, target: &Target) -> Owner {
         let mailbox = &target.mailbox;
-        let (uid, gid) = (mailbox.uid, mailbox.gid);
-        let groups = if self.system {
-            let key = (mailbox.user.clone(), uid, gid);
-            let known = self.known.entry(key);
-            known
-                .or_insert_with(|| groups_of(&mailbox.user, uid, gid))
-                .clone()
-        } else {
-            Vec::new()
+        let groups = match mailbox.source {
+            Source::System => self.groups.get(&mailbox.user).cloned().unwrap_or_default(),
+            Source::Users => Vec::new(),
         };
+        let (uid, gid) = (mailbox.uid, mailbox.gid);
         Owner { uid, gid, groups }
-    }
-}
-
-/// The other groups of a user of the system; none of somebody who only has such a user's name. Groups
-/// that cannot be read are not given to anybody: delivering into a Maildir needs none.
-fn groups_of(name: &[u8], uid: u32, gid: u32) -> Vec<u32> {
-    let user = passwd::user_by_name(name).ok().flatten();
-    if user.is_some_and(|user| user.uid == uid && user.gid == gid) {
-        passwd::groups_of(name).unwrap_or_default()
-    } else {
-        Vec::new()
     }
 }
 

@@ -60,9 +60,15 @@ fn where_there_can_be_no_hand_everybody_comes_again() {
 
 #[test]
 fn groups_are_those_of_a_user_of_the_system_and_not_of_who_has_his_name() {
-    let root = passwd::user_by_name(b"root").expect("read").expect("there");
-    let groups = passwd::groups_of(b"root").expect("read");
-    assert_eq!(groups_of(b"root", root.uid, root.gid), groups);
-    assert!(groups_of(b"root", 5000, 5000).is_empty());
-    assert!(groups_of(b"no-such-user-here", 5000, 5000).is_empty());
+    let (_folder, mut clerk) = clerk(Way::Hands);
+    let joe = clerk.find(b"joe@h").expect("found");
+    let mut of_system = joe.clone();
+    of_system[0].mailbox.source = Source::System;
+    let owners = Owners {
+        groups: BTreeMap::from([(b"joe".to_vec(), vec![50])]),
+    };
+    assert!(owners.of(&joe[0]).groups.is_empty());
+    assert_eq!(owners.of(&of_system[0]).groups, [50]);
+    // Nobody of the group file is called so.
+    assert!(Owners::of_system(&[of_system]).groups.is_empty());
 }

@@ -19,6 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
+use accounts::resolve::LEARN_LIMIT;
 use accounts::{AccountError, Accounts, Found, Mailbox, address};
 use maildir::quota::{self, Account, Change, Entry, Fit, Limits, Usage};
 use maildir::{Delivered, Maildir, Names, Staged};
@@ -277,7 +278,11 @@ pub fn targets(accounts: &Accounts, recipients: &[Vec<u8>]) -> Result<Vec<Target
     let mut targets: Vec<Target> = Vec::new();
     let mut known: BTreeSet<PathBuf> = BTreeSet::new();
     let mut asked: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for recipient in recipients {
+    for (at, recipient) in recipients.iter().enumerate() {
+        if at.is_multiple_of(LEARN_LIMIT) {
+            let next = recipients.get(at..).unwrap_or_default();
+            accounts.learn(next.iter().map(|recipient| address::split(recipient).0));
+        }
         // A large alias that is named a thousand times is expanded once.
         if !asked.insert(recipient.to_ascii_lowercase()) {
             continue;
@@ -311,6 +316,9 @@ fn resolve(accounts: &Accounts, recipient: &[u8]) -> Result<Vec<Mailbox>, Failur
         Ok(Found::Unknown) => refused("has no mailbox here", "5.1.1"),
         Err(error @ AccountError::Read(..)) if is_memory(&error) => {
             Err(Failure::new(Code::Memory, error.to_string()))
+        }
+        Err(error @ AccountError::Home { .. }) => {
+            Err(Failure::new(Code::Home, error.to_string()))
         }
         Err(error) => Err(Failure::new(Code::Configuration, error.to_string())),
     }

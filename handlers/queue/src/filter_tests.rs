@@ -71,6 +71,7 @@ impl House {
         let home = folder.path().to_owned();
         let house = House {
             mailbox: Mailbox {
+                source: accounts::Source::Users,
                 user: b"joe".to_vec(),
                 uid: os::identity::effective_uid(),
                 gid: 0,

@@ -10,6 +10,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use accounts::control::{self, Why};
+use accounts::resolve::LEARN_LIMIT;
 use accounts::{ControlError, Home, users};
 use chain::Call;
 use chain::child::Program;
@@ -143,6 +144,8 @@ const FILES: &[(&str, Entry)] = &[
     ("timeoutsmtpd", Entry::One),
     ("maxrcpt", Entry::One),
     ("brtlimit", Entry::One),
+    ("maxsessionrcpt", Entry::One),
+    ("uidmin", Entry::One),
     ("tarpitcount", Entry::One),
     ("tarpitdelay", Entry::One),
     ("dnsblfailclosed", Entry::One),
@@ -186,7 +189,23 @@ fn check_files(home: &Home, report: &mut Report) {
     for name in make_cdb::NAMES {
         check_database(home, name, report);
     }
+    for path in [home.users(), home.aliases()] {
+        check_own_database(&path, report);
+    }
     check_users(home, report);
+}
+
+/// Tells of a database of users or aliases that is not used.
+fn check_own_database(source: &Path, report: &mut Report) {
+    if accounts::database::is_in_force(source) == Some(false) {
+        let name = source.file_name().unwrap_or_default().display();
+        let what = format!(
+            "it is not used: it was not made of {name} as it is now, or is not its owner's alone; \
+             smtpd --make-cdb {name} makes it anew"
+        );
+        let place = format!("{}.cdb", source.display());
+        report.tell(Weight::Warning, &place, &what);
+    }
 }
 
 fn read_all(path: &Path) -> Result<Option<Vec<u8>>, ControlError> {
@@ -415,26 +434,26 @@ fn check_aliases(settings: &Settings, home: &Home, report: &mut Report) {
     let Ok(Some(text)) = read_all(&path) else {
         return;
     };
+    let mut names: Vec<(usize, &[u8])> = Vec::new();
     for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let first = line.first().copied().unwrap_or(b'#');
         if matches!(first, b'#' | b' ' | b'\t' | b'\r') {
             continue;
         }
         let Some(colon) = line.iter().position(|&byte| byte == b':') else {
-            report.line(
-                Weight::Fault,
-                &path,
-                at + 1,
-                "no colon behind the name of an alias",
-            );
+            let what = "no colon behind the name of an alias";
+            report.line(Weight::Fault, &path, at + 1, what);
             continue;
         };
-        let name = line[..colon].trim_ascii();
-        if name == b"*" {
-            continue;
-        }
-        if let Err(error) = accounts.resolve(name) {
-            report.line(Weight::Fault, &path, at + 1, &error.to_string());
+        names.push((at, line[..colon].trim_ascii()));
+    }
+    names.retain(|(_, name)| *name != b"*");
+    for some in names.chunks(LEARN_LIMIT) {
+        accounts.learn(some.iter().map(|(_, name)| *name));
+        for (at, name) in some {
+            if let Err(error) = accounts.resolve(name) {
+                report.line(Weight::Fault, &path, at + 1, &error.to_string());
+            }
         }
     }
 }

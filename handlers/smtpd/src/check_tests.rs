@@ -139,3 +139,23 @@ fn a_list_that_is_newer_than_its_database_is_told() {
         .expect("newer");
     assert!(said().contains("smtpd --make-cdb morercpthosts puts it in force"));
 }
+
+#[test]
+fn a_database_of_users_or_aliases_that_is_not_used_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = Home::at(folder.path().to_owned());
+    std::fs::create_dir(folder.path().join("control")).expect("made");
+    std::fs::write(home.aliases(), "a: joe\n").expect("written");
+    let said = || {
+        let mut report = Report::default();
+        check_files(&home, &mut report);
+        report.text
+    };
+    assert_eq!(said(), "");
+    make_cdb::make_cdb(&home, "aliases").expect("made");
+    assert_eq!(said(), "");
+    std::fs::write(home.aliases(), "a: ann\n").expect("written");
+    let said = said();
+    assert!(said.contains("/aliases.cdb: warning: it is not used: "), "{said}");
+    assert!(said.ends_with("smtpd --make-cdb aliases makes it anew\n"), "{said}");
+}

@@ -21,6 +21,9 @@ const DEFAULT_BAD_COMMANDS: u64 = 20;
 const DEFAULT_REFUSED: u64 = 100;
 /// Messages of one session (MAXMESSAGES).
 const DEFAULT_MESSAGES: u64 = 1000;
+/// Accepted recipients of one session, of all its messages together (MAXSESSIONRCPT,
+/// control/maxsessionrcpt): each is looked up, and who forgets them by RSET has sent nothing.
+const DEFAULT_SESSION_RECIPIENTS: u64 = 10_000;
 /// How long one write to a queue program, and its work after the envelope, may take. A client
 /// waits ten minutes after its dot (RFC 5321 section 4.5.3.2.6).
 const QUEUE_TIME: Duration = Duration::from_secs(5 * 60);
@@ -49,6 +52,8 @@ pub struct SessionLimits {
     pub databytes: u64,
     /// Recipients of one message.
     pub recipients: u64,
+    /// Accepted recipients of all messages together; 0 is none.
+    pub session_recipients: u64,
     /// Bad commands; 0 is none.
     pub bad_commands: u64,
     /// Refused recipients; 0 is none.
@@ -70,6 +75,11 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
+    /// Whether so many accepted recipients are all that a session may have.
+    pub fn is_all_of_session(&self, count: u64) -> bool {
+        self.session_recipients > 0 && count >= self.session_recipients
+    }
+
     /// Reads them.
     pub fn read(world: &World<'_>, home: &Home) -> Result<SessionLimits, SettingsError> {
         let either = |variable, file| -> Result<Option<u64>, SettingsError> {
@@ -89,6 +99,8 @@ impl SessionLimits {
             session: Duration::from_secs(session.clamp(1, MOST_SECONDS)),
             databytes: either("DATABYTES", "databytes")?.unwrap_or(0),
             recipients,
+            session_recipients: either("MAXSESSIONRCPT", "maxsessionrcpt")?
+                .unwrap_or(DEFAULT_SESSION_RECIPIENTS),
             bad_commands: world.number("MAXNOTIMPL")?.unwrap_or(DEFAULT_BAD_COMMANDS),
             refused: either("BRTLIMIT", "brtlimit")?.unwrap_or(DEFAULT_REFUSED),
             tarpit_after: either("TARPITCOUNT", "tarpitcount")?.unwrap_or(0),

@@ -2,7 +2,7 @@
 //!
 //! That is qmail-newmrh, for morercpthosts, and its like for lists of recipients. The old database
 //! is in force until the new one is whole and safe on the disk; sessions that have it open go on
-//! with it.
+//! with it. `users` and `aliases`, which are no control files, get theirs from [`accounts::database`].
 
 use std::ffi::OsString;
 use std::fmt;
@@ -19,9 +19,18 @@ use rules::keys::{KeyFault, KeysFailure, compile_keys};
 /// The lists that smtpd reads as databases.
 pub const NAMES: &[&str] = &["morercpthosts", "validrcptto", "morevalidrcptto"];
 
+/// The files beside control/ that can have one.
+const OTHERS: [&str; 2] = ["users", "aliases"];
+
+fn all_names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().copied().chain(OTHERS)
+}
+
 /// Why there is no new database: a sentence.
 #[derive(Debug)]
 pub enum MakeError {
+    /// What users and aliases have of their own.
+    Accounts(accounts::database::MakeError),
     /// There is no list of that name.
     Name(String),
     /// The list cannot be read.
@@ -39,7 +48,12 @@ pub enum MakeError {
 impl MakeError {
     /// Whether the same call can work another time, nothing being edited.
     pub fn is_temporary(&self) -> bool {
-        !matches!(self, MakeError::Name(_) | MakeError::Line(..))
+        match self {
+            MakeError::Name(_) | MakeError::Line(..) => false,
+            MakeError::Accounts(error) => error.is_temporary(),
+            MakeError::Read(..) | MakeError::Write(..) => true,
+            MakeError::Move(..) | MakeError::Sync(..) => true,
+        }
     }
 }
 
@@ -54,8 +68,9 @@ impl fmt::Display for MakeError {
                 f,
                 "unable to make a database of {}: it is none of {}",
                 name.escape_default(),
-                NAMES.join(", ")
+                all_names().collect::<Vec<_>>().join(", ")
             ),
+            MakeError::Accounts(error) => error.fmt(f),
             MakeError::Read(path, error) => about(f, "read", path, error),
             MakeError::Line(path, number, fault) => {
                 write!(
@@ -78,7 +93,7 @@ impl std::error::Error for MakeError {}
 /// words have to be changed first, and 111 where the system is in the way.
 pub fn main(call: &Call, words: &[OsString]) -> Exit {
     let [name] = words else {
-        let (program, names) = (&call.name, NAMES.join(" | "));
+        let (program, names) = (&call.name, all_names().collect::<Vec<_>>().join(" | "));
         let usage = format!("{program}: usage: {program} --make-cdb {names}\n");
         os::log::say(usage.as_bytes());
         return Exit::PERMANENT;
@@ -100,6 +115,9 @@ pub fn main(call: &Call, words: &[OsString]) -> Exit {
 /// Makes the database of the list `name` of `home`; how many entries it has. On any error but
 /// [`MakeError::Sync`] the old database is as it was.
 pub fn make_cdb(home: &Home, name: &str) -> Result<u64, MakeError> {
+    if let Some(list) = accounts::database::List::named(name) {
+        return accounts::database::make(home, list).map_err(MakeError::Accounts);
+    }
     if !NAMES.contains(&name) {
         return Err(MakeError::Name(name.to_owned()));
     }
@@ -158,6 +176,18 @@ mod tests {
             assert_eq!(list.has(b"sub.test"), Ok(false));
             assert!(!home.control(&format!("{name}.tmp")).exists());
         }
+    }
+
+    #[test]
+    fn users_and_aliases_get_theirs_beside_them() {
+        let (_folder, home) = home_with("me", b"x\n");
+        std::fs::write(home.users(), "joe:x:7:7::/v/joe::\n").expect("written");
+        assert_eq!(make_cdb(&home, "users").expect("made"), 1);
+        assert_eq!(accounts::database::is_in_force(&home.users()), Some(true));
+        let error = make_cdb(&home, "aliases").expect_err("missing");
+        assert!(error.is_temporary());
+        let expected = format!("unable to read {}: file does not exist", home.aliases().display());
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -50,6 +50,12 @@ pub const FULL: &str = "552 sorry, that mailbox is full (#5.2.2)";
 pub const NO_LOOKUP: &str = "451 sorry, unable to look up that mailbox (#4.3.0)";
 /// More recipients than one message may have.
 pub const TOO_MANY_RECIPIENTS: &str = "452 too many recipients (#4.5.3)";
+/// More recipients than a session may have, in the midst of a message: those before it are taken.
+pub const TOO_MANY_OF_SESSION: &str =
+    "452 too many recipients in one session, please connect again (#4.5.3)";
+/// The same, for whoever begins another message.
+pub const SESSION_HAD_TOO_MANY: &str =
+    "421 too many recipients in one session, please connect again (#4.7.0)";
 /// The message is larger than allowed.
 pub const TOO_BIG: &str = "552 sorry, that message size exceeds my databytes limit (#5.3.4)";
 /// The message is going round.

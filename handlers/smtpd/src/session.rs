@@ -155,6 +155,8 @@ pub(crate) struct Counts {
     /// Commands that plugins were asked about and that begin a message, or may.
     beginnings: u64,
     pub(crate) begun: u64,
+    /// Accepted recipients, also of messages that did not come.
+    pub(crate) recipients: u64,
     pub(crate) accepted: u64,
     pub(crate) failed_logins: u64,
 }

@@ -146,6 +146,7 @@ fn a_limit_that_is_no_number_is_a_fault_and_not_no_limit() {
         "MAXNOTIMPL",
         "BRTLIMIT",
         "MAXMESSAGES",
+        "MAXSESSIONRCPT",
         "SESSION_TIMEOUT",
     ] {
         for value in ["10M", "", "-1", " 5"] {
@@ -168,6 +169,7 @@ fn limits_are_what_is_set_within_bounds() {
         .file("control/timeoutsmtpd", "0\n")
         .file("control/maxrcpt", "150\n")
         .file("control/brtlimit", "7\n")
+        .file("control/maxsessionrcpt", "8\n")
         .with("SESSION_TIMEOUT", "60")
         .with("MAXNOTIMPL", "0")
         .with("MAXMESSAGES", "3");
@@ -175,12 +177,15 @@ fn limits_are_what_is_set_within_bounds() {
     assert_eq!(limits.timeout, Duration::from_secs(1));
     assert_eq!(limits.session, Duration::from_secs(60));
     assert_eq!((limits.recipients, limits.refused), (150, 7));
+    assert_eq!(limits.session_recipients, 8);
     assert_eq!((limits.bad_commands, limits.messages), (0, 3));
     let most = place
         .with("MAXRCPT", "0")
         .with("BRTLIMIT", "0")
+        .with("MAXSESSIONRCPT", "0")
         .read()
         .limits;
+    assert_eq!(most.session_recipients, 0);
     assert_eq!((most.recipients, most.refused), (MOST_RECIPIENTS, 0));
     let more = Place::new().with("MAXRCPT", "10001").read().limits;
     assert_eq!(more.recipients, MOST_RECIPIENTS);

@@ -6,6 +6,7 @@
 //! at a time and with a bound on the line; lines that do not parse are passed over, as libc does.
 
 pub mod hosts;
+pub mod login_defs;
 pub mod nss;
 pub mod nsswitch;
 pub mod passwd;
@@ -24,13 +25,20 @@ pub const LINE_LIMIT: usize = 1 << 20;
 /// Calls `each` with every line of `path` (without its newline) until it returns a value.
 ///
 /// A missing file has no lines.
-fn find_line<T>(path: &Path, mut each: impl FnMut(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
+fn find_line<T>(path: &Path, each: impl FnMut(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut reader = BufReader::new(file);
+    find_line_in(BufReader::new(file), each)
+}
+
+/// [`find_line`] in the text of a file.
+fn find_line_in<T>(
+    mut reader: impl BufRead,
+    mut each: impl FnMut(&[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
     let mut line = Vec::new();
     loop {
         line.clear();

@@ -1,13 +1,15 @@
 //! passwd(5) and group(5).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{find_line, number};
+use super::{find_line, find_line_in, number};
 
-const PASSWD: &str = "/etc/passwd";
+/// The file of the system's users.
+pub const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
 /// A line of the passwd file, without the password field.
@@ -133,6 +135,23 @@ fn extended_in(path: &Path, local: &[u8]) -> io::Result<Option<User>> {
     Ok(whole.or(best))
 }
 
+/// Shows `each` the users of a text of passwd's layout whose names are wanted, in the order of the text,
+/// until it returns `false`. Lines of others are not taken apart.
+pub fn each_user(
+    text: impl io::BufRead,
+    is_wanted: impl Fn(&[u8]) -> bool,
+    mut each: impl FnMut(User) -> bool,
+) -> io::Result<()> {
+    find_line_in(text, |line| {
+        if !is_wanted(name_of(line)) {
+            return None;
+        }
+        let goes_on = parse_user(line).is_none_or(&mut each);
+        (!goes_on).then_some(())
+    })
+    .map(drop)
+}
+
 fn name_of(line: &[u8]) -> &[u8] {
     line.split(|&byte| byte == b':').next().unwrap_or_default()
 }
@@ -150,6 +169,33 @@ pub fn group_by_name(name: &[u8]) -> io::Result<Option<Group>> {
 /// The groups of a user besides his primary one, in the order of the group file.
 pub fn groups_of(user: &[u8]) -> io::Result<Vec<u32>> {
     groups_in(Path::new(GROUP), user)
+}
+
+/// The same of many users, in one pass over the group file. Who has none is not in it.
+pub fn groups_of_each(users: &BTreeSet<Vec<u8>>) -> io::Result<BTreeMap<Vec<u8>, Vec<u32>>> {
+    groups_of_each_in(Path::new(GROUP), users)
+}
+
+fn groups_of_each_in(
+    path: &Path,
+    users: &BTreeSet<Vec<u8>>,
+) -> io::Result<BTreeMap<Vec<u8>, Vec<u32>>> {
+    let mut groups: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
+    let all: Option<()> = find_line(path, |line| {
+        let group = parse_group(line)?;
+        for member in group.members {
+            if !users.contains(&member) {
+                continue;
+            }
+            let his = groups.entry(member).or_default();
+            if !his.contains(&group.gid) {
+                his.push(group.gid);
+            }
+        }
+        None
+    })?;
+    debug_assert!(all.is_none(), "no line ends the search");
+    Ok(groups)
 }
 
 /// The groups of a file of group's layout that name `user` as a member.
@@ -268,11 +314,36 @@ mod tests {
     }
 
     #[test]
+    fn users_whose_names_are_wanted_are_shown_in_one_pass_until_it_is_enough() {
+        let text = b"a:x:1:1::/:\nb:x:2:2::/:\nc:x:wrong:3::/:\nc:x:3:3::/:\na:x:4:4::/:\n";
+        let seen = |most: usize| {
+            let mut seen = Vec::new();
+            each_user(
+                &text[..],
+                |name| name != b"b",
+                |user| {
+                    seen.push(user.uid);
+                    seen.len() < most
+                },
+            )
+            .expect("readable");
+            seen
+        };
+        assert_eq!(seen(9), [1, 3, 4]);
+        assert_eq!(seen(2), [1, 3]);
+    }
+
+    #[test]
     fn the_groups_of_a_user_are_those_that_name_him() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let text = "a:x:10:joe\nb:x:11:joey,joe\nc:x:12:joey\nd:x:13:\nb2:x:11:joe\njoe:x:14:\n";
         std::fs::write(file.path(), text).expect("written");
         assert_eq!(groups_in(file.path(), b"joe").expect("readable"), [10, 11]);
+        let both = BTreeSet::from([b"joe".to_vec(), b"joey".to_vec(), b"ann".to_vec()]);
+        let groups = groups_of_each_in(file.path(), &both).expect("readable");
+        assert_eq!(groups[&b"joe"[..]], [10, 11]);
+        assert_eq!(groups[&b"joey"[..]], [11, 12]);
+        assert_eq!(groups.len(), 2);
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Session {
         if limit > 0 && self.counts.begun >= limit {
             return self.close(replies::TOO_MANY_MESSAGES, "too many messages");
         }
+        let limits = &self.settings.limits;
+        if limits.is_all_of_session(self.counts.recipients) {
+            let why = "too many recipients in one session";
+            return self.close(replies::SESSION_HAD_TOO_MANY, why);
+        }
         // Also a MAIL that is refused ends the transaction before it.
         self.abandon();
         self.mail_refused = true;
@@ -97,13 +102,21 @@ impl Session {
             Ok(read) => read.address,
             Err(fault) => return self.bad(reply_to(fault)),
         };
-        if mail.recipients.len() as u64 >= self.settings.limits.recipients {
+        let limits = &self.settings.limits;
+        let too_many = if mail.recipients.len() as u64 >= limits.recipients {
+            Some(replies::TOO_MANY_RECIPIENTS)
+        } else if limits.is_all_of_session(self.counts.recipients) {
+            Some(replies::TOO_MANY_OF_SESSION)
+        } else {
+            None
+        };
+        if let Some(text) = too_many {
             // One line in the log is enough: there may be thousands.
             if std::mem::replace(&mut mail.over_limit, true) {
-                self.reply(replies::TOO_MANY_RECIPIENTS);
+                self.reply(text);
                 return self.count_deferral();
             }
-            return self.refuse(&recipient, replies::TOO_MANY_RECIPIENTS);
+            return self.refuse(&recipient, text);
         }
         self.wait_in_tarpit();
         decide::complete(&self.settings, &mut recipient);
@@ -217,6 +230,7 @@ impl Session {
         if let Some(mail) = &mut self.mail {
             mail.side = Some(first);
             mail.recipients.push(recipient);
+            self.counts.recipients += 1;
         }
         self.reply_with(replies::OK, Some((1, 5)));
         Next::Continue

@@ -120,6 +120,7 @@ impl Place {
                 session: Duration::from_secs(60),
                 databytes: 0,
                 recipients: 1000,
+                session_recipients: 10_000,
                 bad_commands: 20,
                 refused: 100,
                 messages: 1000,
