@@ -99,7 +99,8 @@ fn with_databases_the_files_are_not_read_at_all_and_of_the_databases_a_little() 
             .done();
         assert_eq!((done.code, done.err().as_str()), (Some(0), ""));
     }
-    let one = "MAIL FROM:<s@x>\r\nRCPT TO:<user19999-x@here.test>\r\nRCPT TO:<nobody@here.test>\r\n";
+    let one =
+        "MAIL FROM:<s@x>\r\nRCPT TO:<user19999-x@here.test>\r\nRCPT TO:<nobody@here.test>\r\n";
     let files = ["users", "aliases", "users.cdb", "aliases.cdb"];
     let Some((read, replies)) = bytes_read(&house, &format!("{one}QUIT\r\n"), &files) else {
         return;
@@ -129,7 +130,10 @@ fn an_edit_acts_at_once_also_in_a_session_and_with_databases() {
     let text = fs::read_to_string(&users).unwrap();
     let line = |name: &str| {
         let (user, group) = (house.user, house.group);
-        format!("{name}:x:{user}:{group}::{}::\n", house.path("joe").display())
+        format!(
+            "{name}:x:{user}:{group}::{}::\n",
+            house.path("joe").display()
+        )
     };
     rest();
     let done = Run::new(bin("smtpd"))
@@ -167,7 +171,8 @@ fn a_session_has_a_limit_of_accepted_recipients_whatever_becomes_of_them() {
     assert!(done.out().ends_with(end), "{}", done.out());
     assert_eq!(done.out().matches("250 flushed\r\n").count(), 5);
     assert!(
-        done.err().contains("end ip=192.0.2.1 reason=\"too many recipients in one session\""),
+        done.err()
+            .contains("end ip=192.0.2.1 reason=\"too many recipients in one session\""),
         "{}",
         done.err()
     );

@@ -97,10 +97,7 @@ const RECORD: &[u8] = b"a";
 
 /// Shows `add` the records of a database of this text until it returns `false`. Of two of one name the
 /// first counts there.
-pub(crate) fn records(
-    text: impl BufRead,
-    add: &mut dyn FnMut(Record) -> bool,
-) -> io::Result<()> {
+pub(crate) fn records(text: impl BufRead, add: &mut dyn FnMut(Record) -> bool) -> io::Result<()> {
     let is_askable = |name: &[u8]| name.len() <= LOCAL_PART_LIMIT;
     entries(text, is_askable, |name, alias| {
         add(Record {

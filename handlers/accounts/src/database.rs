@@ -149,7 +149,12 @@ impl MakeError {
 impl fmt::Display for MakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let about = |f: &mut fmt::Formatter<'_>, what, path: &Path, error: &io::Error| {
-            write!(f, "unable to {what} {}: {}", path.display(), os::reason(error))
+            write!(
+                f,
+                "unable to {what} {}: {}",
+                path.display(),
+                os::reason(error)
+            )
         };
         match self {
             MakeError::Read(path, error) => about(f, "read", path, error),
@@ -159,7 +164,10 @@ impl fmt::Display for MakeError {
             }
             MakeError::TooLarge(path, line) => {
                 let path = path.display();
-                write!(f, "unable to use line {line} of {path}: it is too long for a database")
+                write!(
+                    f,
+                    "unable to use line {line} of {path}: it is too long for a database"
+                )
             }
             MakeError::Write(temporary, target, failure) => match failure {
                 Failure::Move(error) => about(f, "replace", target, error),

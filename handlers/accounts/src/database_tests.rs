@@ -70,14 +70,44 @@ impl Place {
 fn a_database_gives_the_answers_of_its_file() {
     let place = Place::new();
     let names = [
-        "joe", "JOE", "joe-x", "joe-ext", "joe-ext-y", "ann", "Ann-z", "bad", "nonsense", "jo", "-joe",
-        "all", "ALL", "up", "faulty", "empty", "nocolon", "bob", "postmaster",
+        "joe",
+        "JOE",
+        "joe-x",
+        "joe-ext",
+        "joe-ext-y",
+        "ann",
+        "Ann-z",
+        "bad",
+        "nonsense",
+        "jo",
+        "-joe",
+        "all",
+        "ALL",
+        "up",
+        "faulty",
+        "empty",
+        "nocolon",
+        "bob",
+        "postmaster",
     ];
-    let logins = ["joe", "JOE", "Ann", "ann", "ANN", "joe-x", "joe-ext-y", "Ann-x", ""];
+    let logins = [
+        "joe",
+        "JOE",
+        "Ann",
+        "ann",
+        "ANN",
+        "joe-x",
+        "joe-ext-y",
+        "Ann-x",
+        "",
+    ];
     let all = || {
         let of_login = |login: &&str| [place.login(login, false), place.login(login, true)];
         let answers = names.iter().map(|name| place.answer(name));
-        (answers.collect::<Vec<_>>(), logins.iter().map(of_login).collect::<Vec<_>>())
+        (
+            answers.collect::<Vec<_>>(),
+            logins.iter().map(of_login).collect::<Vec<_>>(),
+        )
     };
     let read = all();
     assert_eq!(place.in_force(), [None, None]);
@@ -125,7 +155,8 @@ fn an_edit_puts_the_database_out_of_force_also_within_the_same_second() {
         }
         if edit == "its times set back" {
             let file = std::fs::File::open(place.home.users()).expect("open");
-            file.set_modified(before.modified().expect("a time")).expect("set");
+            file.set_modified(before.modified().expect("a time"))
+                .expect("set");
         }
         assert_eq!(place.in_force(), [Some(false), Some(true)], "{edit}");
         assert_eq!(place.answer("joe"), "/w/joe/Maildir", "{edit}");
@@ -139,7 +170,10 @@ fn a_database_newer_than_its_file_by_a_wrong_clock_is_not_trusted_either() {
     std::thread::sleep(Duration::from_millis(20));
     std::fs::write(place.home.users(), "joe:x:7:7::/w/joe::\n").expect("written");
     let future = SystemTime::now() + Duration::from_secs(86400);
-    let file = std::fs::File::options().write(true).open(place.database()).expect("open");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(place.database())
+        .expect("open");
     file.set_modified(future).expect("set");
     assert_eq!(place.in_force()[0], Some(false));
     assert_eq!(place.answer("joe"), "/w/joe/Maildir");
@@ -211,7 +245,11 @@ fn a_database_that_is_cut_short_or_garbled_at_any_place_gives_no_wrong_answer() 
         assert_eq!(names.map(|name| place.answer(name)), right, "{at}");
     }
     std::fs::write(place.database(), &whole).expect("written");
-    assert_eq!(place.in_force()[0], Some(false), "written to, if only as it was");
+    assert_eq!(
+        place.in_force()[0],
+        Some(false),
+        "written to, if only as it was"
+    );
 }
 
 #[test]
@@ -248,19 +286,28 @@ fn what_fails_is_a_sentence_and_leaves_the_old_database() {
     let place = Place::new();
     place.make_both();
     std::fs::remove_file(place.home.aliases()).expect("removed");
-    let error = make(&place.home, List::Aliases).expect_err("gone").to_string();
+    let error = make(&place.home, List::Aliases)
+        .expect_err("gone")
+        .to_string();
     assert!(error.ends_with("/aliases: file does not exist"), "{error}");
     let target = "t".repeat(60_000);
     let lines = format!(" {target},\n").repeat(20);
     std::fs::write(place.home.aliases(), format!("a: b\nlong:\n{lines}")).expect("written");
-    let error = make_after(&place.home, List::Aliases, &|_| ()).expect_err("long").to_string();
-    assert!(error.contains("line 2 of ") && error.ends_with("too long for a database"), "{error}");
+    let error = make_after(&place.home, List::Aliases, &|_| ())
+        .expect_err("long")
+        .to_string();
+    assert!(
+        error.contains("line 2 of ") && error.ends_with("too long for a database"),
+        "{error}"
+    );
     let restless = |_| {
         std::thread::sleep(Duration::from_millis(20));
         std::fs::write(place.home.users(), USERS).expect("written");
     };
     std::fs::write(place.home.users(), USERS).expect("written");
-    let error = make_after(&place.home, List::Users, &restless).expect_err("restless").to_string();
+    let error = make_after(&place.home, List::Users, &restless)
+        .expect_err("restless")
+        .to_string();
     assert!(error.ends_with("/users: it keeps changing"), "{error}");
     assert!(place.database().exists());
     assert!(!with_ending(&place.home.users(), ".tmp").exists());

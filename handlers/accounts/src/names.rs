@@ -166,10 +166,7 @@ impl<B: Book> Names<B> {
     }
 
     /// The answers of the database, if there is one of the file as it is now.
-    fn ask_database(
-        &mut self,
-        names: &BTreeSet<Vec<u8>>,
-    ) -> Option<HashMap<Vec<u8>, B::Fact>> {
+    fn ask_database(&mut self, names: &BTreeSet<Vec<u8>>) -> Option<HashMap<Vec<u8>, B::Fact>> {
         let meta = fs::metadata(&self.path).ok()?;
         if !self.database.as_ref().is_some_and(|one| one.is_of(&meta)) {
             self.database = Database::open(&self.path, &meta);

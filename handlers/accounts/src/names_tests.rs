@@ -25,7 +25,10 @@ impl Book for Words {
         let mut all = Vec::new();
         text.read_to_end(&mut all)?;
         let words = all.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
-        Ok(words.filter(|word| names.contains(word)).map(|word| (word, ())).collect())
+        Ok(words
+            .filter(|word| names.contains(word))
+            .map(|word| (word, ()))
+            .collect())
     }
 
     fn ask(&self, _: &Database, _: &[u8]) -> io::Result<Option<()>> {
@@ -59,7 +62,9 @@ fn many_names_are_one_pass_and_the_next_question_is_none_until_the_file_changes(
     rested(&path, "a\nb\n");
     let (mut names, passes) = words(&path);
     names.refresh();
-    names.learn([&b"a"[..], b"b", b"c"].into_iter()).expect("read");
+    names
+        .learn([&b"a"[..], b"b", b"c"].into_iter())
+        .expect("read");
     assert!(has(&mut names, b"a") && has(&mut names, b"b") && !has(&mut names, b"c"));
     names.refresh();
     assert!(has(&mut names, b"a") && !has(&mut names, b"c"));

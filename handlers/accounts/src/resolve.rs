@@ -191,7 +191,10 @@ impl Accounts {
     /// long. What cannot be read is told then.
     pub fn learn<'l>(&self, locals: impl Iterator<Item = &'l [u8]>) {
         let locals = locals.filter(|local| is_plausible(local));
-        let locals: Vec<_> = locals.map(<[u8]>::to_ascii_lowercase).take(LEARN_LIMIT).collect();
+        let locals: Vec<_> = locals
+            .map(<[u8]>::to_ascii_lowercase)
+            .take(LEARN_LIMIT)
+            .collect();
         let known = &mut *self.known.borrow_mut();
         known.refresh();
         let names = || locals.iter().map(Vec::as_slice);
@@ -233,7 +236,9 @@ impl Accounts {
             level = next;
         }
         // An alias that is reached again means the account of that name.
-        let names = named.iter().filter(|&(name, &times)| times > 1 || !known.is_alias(name));
+        let names = named
+            .iter()
+            .filter(|&(name, &times)| times > 1 || !known.is_alias(name));
         let names: Vec<&[u8]> = names.map(|(name, _)| name.as_slice()).collect();
         known.learn_accounts(&names)
     }

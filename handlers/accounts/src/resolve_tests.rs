@@ -342,7 +342,10 @@ fn a_home_that_is_not_there_or_somebody_elses_makes_mail_wait() {
         );
     }
     let error = fault(&accounts, "odd");
-    assert!(error.contains("/me of user odd: it belongs to user id "), "{error}");
+    assert!(
+        error.contains("/me of user odd: it belongs to user id "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -374,7 +377,11 @@ fn the_administrator_can_name_the_accounts_of_programs() {
     assert!(fault(&accounts, "x").ends_with("its target root is nobody here"));
     let (_folder, home) = home(&[("control/uidmin", "many\n")]);
     let error = Accounts::open_with(&home, vec![], no_system()).expect_err("no number");
-    assert!(error.to_string().ends_with("control/uidmin: its first line is no number"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("control/uidmin: its first line is no number")
+    );
 }
 
 #[test]

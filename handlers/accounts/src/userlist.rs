@@ -114,7 +114,11 @@ impl<'n> Search<'n> {
     }
 
     fn note(&mut self, local: &'n Vec<u8>, length: usize, line: &lines::Numbered<'_>) {
-        if self.found.get(local).is_some_and(|(best, _)| *best >= length) {
+        if self
+            .found
+            .get(local)
+            .is_some_and(|(best, _)| *best >= length)
+        {
             return;
         }
         self.whole += usize::from(length == local.len());
@@ -140,10 +144,7 @@ const FIRST: &[u8] = b"f";
 
 /// Shows `add` the records of a database of this text until it returns `false`. Of two of one key the
 /// first counts there.
-pub(crate) fn records(
-    text: impl BufRead,
-    add: &mut dyn FnMut(Record) -> bool,
-) -> io::Result<()> {
+pub(crate) fn records(text: impl BufRead, add: &mut dyn FnMut(Record) -> bool) -> io::Result<()> {
     let mut is_first = true;
     // Names that somebody has written with a capital, in lower case.
     let mut capitals: HashSet<Vec<u8>> = HashSet::new();
@@ -216,9 +217,9 @@ pub(crate) fn find_login(path: &Path, login: &[u8], extended: bool) -> io::Resul
     each_line(path, |line| {
         let name = name_of(line.text);
         let is_meant = name.len() > longest
-            && login.strip_prefix(name).is_some_and(|rest| {
-                rest.is_empty() || (extended && rest.first() == Some(&b'-'))
-            });
+            && login
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || (extended && rest.first() == Some(&b'-')));
         if is_meant {
             longest = name.len();
             best = Some(read_line(&line));

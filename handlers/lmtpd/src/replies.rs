@@ -43,6 +43,12 @@ pub const NO_MAILBOX: &str = "550 5.1.1 sorry, no mailbox here by that name";
 pub const NO_LOOKUP: &str = "451 4.3.0 sorry, unable to deliver to that mailbox now";
 /// More recipients than one message may have.
 pub const TOO_MANY_RECIPIENTS: &str = "452 4.5.3 too many recipients";
+/// More recipients than a session may have, in the midst of a message: those before it are taken.
+pub const TOO_MANY_OF_SESSION: &str =
+    "452 4.5.3 too many recipients in one session, please connect again";
+/// The same, for whoever begins another message.
+pub const SESSION_HAD_TOO_MANY: &str =
+    "421 4.7.0 too many recipients in one session, please connect again";
 /// The message is larger than allowed.
 pub const TOO_BIG: &str = "552 5.3.4 sorry, that message is larger than my databytes limit";
 /// The message is going round.
@@ -62,5 +68,7 @@ pub const SESSION_OVER: &str = "421 4.4.2 this session took too long";
 pub const FLOOD: &str = "421 4.7.0 that line does not end";
 /// More bad commands than a session may have.
 pub const TOO_MANY_BAD: &str = "421 4.7.0 too many bad commands";
+/// More refused recipients than a session may have.
+pub const TOO_MANY_REFUSED: &str = "421 4.7.0 too many refused recipients";
 /// The configuration cannot be used, or something of this host is in the way.
 pub const NO_SERVICE: &str = "421 4.3.0 sorry, unable to serve now";

@@ -16,6 +16,10 @@ use crate::settings::Settings;
 /// The most bytes of a command line, without its end.
 pub const LINE_LIMIT: usize = 4096;
 
+/// After so many temporary refusals of recipients, and of messages that are declared too large, the
+/// session ends.
+const DEFERRAL_LIMIT: u64 = 1000;
+
 /// All verbs; anything else is 502.
 fn verbs<D: Desk>() -> [Verb<Session<D>>; 11] {
     let verb = |word, run| Verb { word, run };
@@ -40,6 +44,8 @@ pub(crate) struct Mail {
     pub(crate) sender: Vec<u8>,
     /// How many recipients were accepted, each of whom gets a reply of his own.
     pub(crate) recipients: usize,
+    /// Recipients over a limit were refused, and the log has one line about it.
+    over_limit: bool,
 }
 
 /// What has happened so far.
@@ -47,6 +53,9 @@ pub(crate) struct Mail {
 pub(crate) struct Counts {
     bad_commands: u64,
     refused: u64,
+    deferred: u64,
+    /// Accepted recipients, also of messages that did not come.
+    recipients: u64,
     pub(crate) messages: u64,
     pub(crate) delivered: u64,
 }
@@ -137,7 +146,7 @@ impl<D: Desk> Session<D> {
             .field("reason", word.as_bytes())
             .number("messages", self.counts.messages)
             .number("delivered", self.counts.delivered)
-            .number("refused", self.counts.refused)
+            .number("refused", self.counts.refused + self.counts.deferred)
             .say();
     }
 
@@ -173,8 +182,32 @@ impl<D: Desk> Session<D> {
         self.close(replies::TOO_MANY_BAD, "too many bad commands")
     }
 
-    /// Refuses a sender or a recipient.
-    fn refuse(&mut self, verb: &str, sender: &[u8], to: Option<&[u8]>, text: &'static str) -> Next {
+    /// Refuses a recipient; too many of them end the session.
+    fn refuse(&mut self, sender: &[u8], to: &[u8], text: &'static str) -> Next {
+        self.log_refused("RCPT", sender, Some(to), text);
+        self.reply(text);
+        if text.starts_with('4') {
+            return self.count_deferral();
+        }
+        self.counts.refused += 1;
+        let limit = self.settings.limits.refused;
+        if limit == 0 || self.counts.refused < limit {
+            return Next::Continue;
+        }
+        self.close(replies::TOO_MANY_REFUSED, "too many refused recipients")
+    }
+
+    /// Counts a refusal that an honest client may get many of, and not without end: each has its
+    /// line in the log.
+    fn count_deferral(&mut self) -> Next {
+        self.counts.deferred += 1;
+        if self.counts.deferred < DEFERRAL_LIMIT {
+            return Next::Continue;
+        }
+        self.close(replies::TOO_MANY_REFUSED, "too many deferrals")
+    }
+
+    fn log_refused(&mut self, verb: &str, sender: &[u8], to: Option<&[u8]>, text: &'static str) {
         let lhlo = self.lhlo.as_deref().unwrap_or_default();
         let entry = self.log.event("refuse").field("verb", verb.as_bytes());
         let mut entry = entry.address("from", sender);
@@ -185,9 +218,6 @@ impl<D: Desk> Session<D> {
             .field("lhlo", lhlo)
             .field("reply", text.as_bytes())
             .say();
-        self.reply(text);
-        self.counts.refused += 1;
-        Next::Continue
     }
 
     pub(crate) fn close(&mut self, text: &str, why: &'static str) -> Next {
@@ -220,6 +250,11 @@ impl<D: Desk> Session<D> {
     }
 
     fn mail(&mut self, argument: &[u8]) -> Next {
+        let limits = &self.settings.limits;
+        if limits.is_all_of_session(self.counts.recipients) {
+            let why = "too many recipients in one session";
+            return self.close(replies::SESSION_HAD_TOO_MANY, why);
+        }
         // Also a MAIL that is refused ends the transaction before it.
         self.mail = None;
         let (sender, size) = match address::parse(argument).and_then(|read| {
@@ -231,14 +266,16 @@ impl<D: Desk> Session<D> {
         };
         let databytes = self.settings.limits.databytes;
         if databytes > 0 && size.is_some_and(|size| size > databytes) {
-            return self.refuse("MAIL", &sender, None, replies::TOO_BIG);
+            self.log_refused("MAIL", &sender, None, replies::TOO_BIG);
+            self.reply(replies::TOO_BIG);
+            return self.count_deferral();
         }
         if let Err(reason) = self.desk.mail(&sender) {
             return self.lost(&reason);
         }
         self.mail = Some(Mail {
             sender,
-            recipients: 0,
+            ..Mail::default()
         });
         self.reply(replies::SENDER_OK);
         Next::Continue
@@ -262,10 +299,26 @@ impl<D: Desk> Session<D> {
     }
 
     fn rcpt_of(&mut self, mut mail: Mail, recipient: &[u8]) -> (Mail, Next) {
-        let (_, domain) = accounts::address::split(recipient);
-        let refusal = if mail.recipients as u64 >= self.settings.limits.recipients {
+        let limits = &self.settings.limits;
+        let too_many = if mail.recipients as u64 >= limits.recipients {
             Some(replies::TOO_MANY_RECIPIENTS)
-        } else if domain.is_some_and(|domain| !self.settings.is_local(domain)) {
+        } else if limits.is_all_of_session(self.counts.recipients) {
+            Some(replies::TOO_MANY_OF_SESSION)
+        } else {
+            None
+        };
+        if let Some(text) = too_many {
+            // One line in the log is enough: there may be thousands.
+            let next = if std::mem::replace(&mut mail.over_limit, true) {
+                self.reply(text);
+                self.count_deferral()
+            } else {
+                self.refuse(&mail.sender, recipient, text)
+            };
+            return (mail, next);
+        }
+        let (_, domain) = accounts::address::split(recipient);
+        let refusal = if domain.is_some_and(|domain| !self.settings.is_local(domain)) {
             Some(replies::NOT_LOCAL)
         } else {
             match self.desk.rcpt(recipient) {
@@ -276,10 +329,11 @@ impl<D: Desk> Session<D> {
             }
         };
         if let Some(text) = refusal {
-            let next = self.refuse("RCPT", &mail.sender, Some(recipient), text);
+            let next = self.refuse(&mail.sender, recipient, text);
             return (mail, next);
         }
         mail.recipients += 1;
+        self.counts.recipients += 1;
         self.reply(replies::RECIPIENT_OK);
         (mail, Next::Continue)
     }

@@ -96,6 +96,8 @@ fn settings() -> Settings {
             session: Duration::from_secs(60),
             databytes: 0,
             recipients: 1000,
+            session_recipients: 10_000,
+            refused: 100,
             bad_commands: 20,
             discard: 1 << 30,
         },
@@ -434,6 +436,92 @@ fn too_many_bad_commands_end_the_session() {
     assert_eq!(said.replies.len(), 1 + 20 + 1);
     assert_eq!(said.replies[21], replies::TOO_MANY_BAD);
     assert_eq!(said.exit, Exit::NO);
+}
+
+/// How many lines of the log are about `event`.
+fn lines_of(said: &Said, event: &str) -> usize {
+    let is_it = |line: &&String| line.starts_with(&format!("lmtpd: {event} "));
+    said.log.iter().filter(is_it).count()
+}
+
+#[test]
+fn a_session_has_a_limit_of_refused_recipients_and_its_log_one_of_lines() {
+    let input = |name: &str, count: usize| {
+        let rcpt = format!("RCPT TO:<{name}@here.test>\r\n");
+        BEGIN.to_owned() + &rcpt.repeat(count)
+    };
+    let mut limited = settings();
+    limited.limits.refused = 3;
+    let under = said_with(
+        limited.clone(),
+        Counter::default(),
+        input("x", 2) + "QUIT\r\n",
+    );
+    assert_eq!(under.exit, Exit::OK);
+    let over = said_with(limited.clone(), Counter::default(), input("x", 50_000));
+    let no = replies::NO_MAILBOX;
+    assert_eq!(
+        over.replies[BEGUN + 1..],
+        [no, no, no, replies::TOO_MANY_REFUSED]
+    );
+    assert_eq!(lines_of(&over, "refuse"), 3);
+    assert_eq!(
+        over.log.last().map(String::as_str),
+        Some("lmtpd: end reason=\"too many refused recipients\" messages=0 delivered=0 refused=3")
+    );
+    // RSET and another sender do not begin the count anew, and 0 is no limit.
+    let again = format!("{BEGIN}RCPT TO:<x@here.test>\r\nRSET\r\n").repeat(4);
+    let over = said_with(limited.clone(), Counter::default(), again);
+    assert_eq!(lines_of(&over, "refuse"), 3);
+    limited.limits.refused = 0;
+    let free = said_with(limited.clone(), Counter::default(), input("x", 500));
+    assert_eq!(lines_of(&free, "refuse"), 500);
+    // Temporary ones are counted apart.
+    limited.limits.refused = 3;
+    let deferred = said_with(limited, Counter::default(), input("bad", 50_000));
+    assert_eq!(lines_of(&deferred, "refuse"), 1000);
+    assert_eq!(
+        deferred.replies.last().map(String::as_str),
+        Some(replies::TOO_MANY_REFUSED)
+    );
+}
+
+#[test]
+fn recipients_over_the_limit_of_a_message_have_one_line_and_an_end() {
+    let mut limited = settings();
+    limited.limits.recipients = 1;
+    let input = BEGIN.to_owned() + &"RCPT TO:<joe@here.test>\r\n".repeat(50_000);
+    let said = said_with(limited, Counter::default(), input);
+    assert_eq!(lines_of(&said, "refuse"), 1);
+    assert_eq!(said.replies.len(), BEGUN + 1 + 1 + 1000 + 1);
+    assert_eq!(
+        said.replies.last().map(String::as_str),
+        Some(replies::TOO_MANY_REFUSED)
+    );
+}
+
+#[test]
+fn a_session_has_a_limit_of_accepted_recipients_of_all_messages_together() {
+    let mut limited = settings();
+    limited.limits.session_recipients = 2;
+    let one = "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\n";
+    let input =
+        format!("LHLO mx\r\n{one}RSET\r\n{one}RCPT TO:<ann@here.test>\r\nDATA\r\nx\r\n.\r\n{one}");
+    let said = said_with(limited, Counter::default(), input);
+    let last = said.replies.len() - 1;
+    assert_eq!(said.replies[last], replies::SESSION_HAD_TOO_MANY);
+    assert!(
+        said.replies
+            .contains(&replies::TOO_MANY_OF_SESSION.to_owned())
+    );
+    // Who was taken before has his message.
+    assert_eq!(said.seen.messages.len(), 1);
+    assert_eq!(
+        said.log.last().map(String::as_str),
+        Some(
+            "lmtpd: end reason=\"too many recipients in one session\" messages=1 delivered=1 refused=1"
+        )
+    );
 }
 
 #[test]

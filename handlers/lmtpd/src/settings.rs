@@ -19,6 +19,10 @@ const DEFAULT_SESSION: u64 = 4 * 60 * 60;
 const MOST_SECONDS: u64 = 10 * 366 * 24 * 60 * 60;
 /// Bad commands of one session (MAXNOTIMPL).
 const DEFAULT_BAD_COMMANDS: u64 = 20;
+/// Refused recipients of one session (BRTLIMIT, control/brtlimit).
+const DEFAULT_REFUSED: u64 = 100;
+/// Accepted recipients of one session (MAXSESSIONRCPT, control/maxsessionrcpt).
+const DEFAULT_SESSION_RECIPIENTS: u64 = 10_000;
 /// The most recipients of one message; MAXRCPT and control/maxrcpt can only lower it.
 pub const RECIPIENT_LIMIT: u64 = 1000;
 /// The most bytes of a refused message that are read in search of its end.
@@ -64,6 +68,10 @@ pub struct Limits {
     pub databytes: u64,
     /// Recipients of one message.
     pub recipients: u64,
+    /// Accepted recipients of all messages together; 0 is none.
+    pub session_recipients: u64,
+    /// Refused recipients; 0 is none.
+    pub refused: u64,
     /// Bad commands; 0 is none.
     pub bad_commands: u64,
     /// Bytes of a refused message that are read in search of its end.
@@ -87,6 +95,13 @@ pub struct Settings {
     pub limits: Limits,
     /// What a bare LF means.
     pub bare_lf: BareLf,
+}
+
+impl Limits {
+    /// Whether so many accepted recipients are all that a session may have.
+    pub fn is_all_of_session(&self, count: u64) -> bool {
+        self.session_recipients > 0 && count >= self.session_recipients
+    }
 }
 
 impl Settings {
@@ -159,6 +174,9 @@ fn limits(home: &Home, env: &Env) -> Result<Limits, SettingsError> {
             0 => RECIPIENT_LIMIT,
             number => number.min(RECIPIENT_LIMIT),
         },
+        session_recipients: either("MAXSESSIONRCPT", "maxsessionrcpt")?
+            .unwrap_or(DEFAULT_SESSION_RECIPIENTS),
+        refused: either("BRTLIMIT", "brtlimit")?.unwrap_or(DEFAULT_REFUSED),
         bad_commands: number(env, "MAXNOTIMPL")?.unwrap_or(DEFAULT_BAD_COMMANDS),
         discard: DISCARD_LIMIT,
     })
@@ -202,6 +220,11 @@ mod tests {
         assert_eq!(settings.remote_host, b"localhost");
         assert_eq!(settings.limits.databytes, 0);
         assert_eq!(settings.limits.recipients, RECIPIENT_LIMIT);
+        assert_eq!(settings.limits.refused, DEFAULT_REFUSED);
+        assert_eq!(
+            settings.limits.session_recipients,
+            DEFAULT_SESSION_RECIPIENTS
+        );
         assert_eq!(settings.bare_lf, BareLf::Reject);
         let tcp = read(&[("TCPREMOTEIP", "192.0.2.1")], &[]).expect("read");
         assert_eq!(tcp.remote_host, b"unknown");
@@ -209,16 +232,32 @@ mod tests {
 
     #[test]
     fn variables_go_before_files() {
-        let files = [("databytes", "7\n"), ("maxrcpt", "3\n"), ("me", "here\n")];
+        let files = [
+            ("databytes", "7\n"),
+            ("maxrcpt", "3\n"),
+            ("me", "here\n"),
+            ("brtlimit", "5\n"),
+            ("maxsessionrcpt", "0\n"),
+        ];
         let settings = read(&[], &files).expect("read");
         assert_eq!(settings.limits.databytes, 7);
         assert_eq!(settings.limits.recipients, 3);
         assert_eq!(settings.me, b"here");
-        let variables = [("DATABYTES", "9"), ("MAXRCPT", "5000"), ("TIMEOUT", "0")];
+        let limits = settings.limits;
+        assert_eq!((limits.refused, limits.session_recipients), (5, 0));
+        let variables = [
+            ("DATABYTES", "9"),
+            ("MAXRCPT", "5000"),
+            ("TIMEOUT", "0"),
+            ("BRTLIMIT", "0"),
+            ("MAXSESSIONRCPT", "8"),
+        ];
         let settings = read(&variables, &files).expect("read");
         assert_eq!(settings.limits.databytes, 9);
         assert_eq!(settings.limits.recipients, RECIPIENT_LIMIT);
         assert_eq!(settings.limits.timeout, Duration::from_secs(1));
+        let limits = settings.limits;
+        assert_eq!((limits.refused, limits.session_recipients), (0, 8));
     }
 
     #[test]

@@ -317,9 +317,7 @@ fn resolve(accounts: &Accounts, recipient: &[u8]) -> Result<Vec<Mailbox>, Failur
         Err(error @ AccountError::Read(..)) if is_memory(&error) => {
             Err(Failure::new(Code::Memory, error.to_string()))
         }
-        Err(error @ AccountError::Home { .. }) => {
-            Err(Failure::new(Code::Home, error.to_string()))
-        }
+        Err(error @ AccountError::Home { .. }) => Err(Failure::new(Code::Home, error.to_string())),
         Err(error) => Err(Failure::new(Code::Configuration, error.to_string())),
     }
 }

@@ -156,6 +156,12 @@ fn a_database_of_users_or_aliases_that_is_not_used_is_told() {
     assert_eq!(said(), "");
     std::fs::write(home.aliases(), "a: ann\n").expect("written");
     let said = said();
-    assert!(said.contains("/aliases.cdb: warning: it is not used: "), "{said}");
-    assert!(said.ends_with("smtpd --make-cdb aliases makes it anew\n"), "{said}");
+    assert!(
+        said.contains("/aliases.cdb: warning: it is not used: "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("smtpd --make-cdb aliases makes it anew\n"),
+        "{said}"
+    );
 }

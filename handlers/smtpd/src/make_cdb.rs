@@ -186,7 +186,10 @@ mod tests {
         assert_eq!(accounts::database::is_in_force(&home.users()), Some(true));
         let error = make_cdb(&home, "aliases").expect_err("missing");
         assert!(error.is_temporary());
-        let expected = format!("unable to read {}: file does not exist", home.aliases().display());
+        let expected = format!(
+            "unable to read {}: file does not exist",
+            home.aliases().display()
+        );
         assert_eq!(error.to_string(), expected);
     }
 

@@ -40,11 +40,23 @@ mod tests {
 
     #[test]
     fn the_lowest_number_of_people_is_read_and_the_last_line_counts() {
-        assert_eq!(read("#UID_MIN 5\nSYS_UID_MIN 100\nUID_MIN\t\t 500\n"), Some(500));
+        assert_eq!(
+            read("#UID_MIN 5\nSYS_UID_MIN 100\nUID_MIN\t\t 500\n"),
+            Some(500)
+        );
         assert_eq!(read("UID_MIN 500\n  UID_MIN 1000 # people\n"), Some(1000));
-        for none in ["", "UID_MIN\n", "UID_MIN many\n", "UID_MIN=500\n", "UID_MIN -1\n"] {
+        for none in [
+            "",
+            "UID_MIN\n",
+            "UID_MIN many\n",
+            "UID_MIN=500\n",
+            "UID_MIN -1\n",
+        ] {
             assert_eq!(read(none), None, "{none}");
         }
-        assert_eq!(uid_min_in(Path::new("/nonexistent/x")).expect("no file"), None);
+        assert_eq!(
+            uid_min_in(Path::new("/nonexistent/x")).expect("no file"),
+            None
+        );
     }
 }

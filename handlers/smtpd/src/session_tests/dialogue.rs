@@ -192,14 +192,24 @@ fn a_session_has_a_limit_of_accepted_recipients_of_all_messages_together() {
     assert_eq!(said.replies.len(), 1 + 3 * 3 + 1);
     assert_eq!(said.replies[10], replies::SESSION_HAD_TOO_MANY);
     let end = said.log.last().expect("a line");
-    assert!(end.contains("reason=\"too many recipients in one session\""), "{end}");
+    assert!(
+        end.contains("reason=\"too many recipients in one session\""),
+        "{end}"
+    );
     // In the midst of a message those before the limit have it, and one line tells of the others.
     let rest = "RCPT TO:<ann@here.test>\r\n".repeat(5);
     let input = format!("{begin}{rest}DATA\r\nx\r\n.\r\n{begin}");
     let said = place.talk_with(limited(), input.as_bytes());
     let over = replies::TOO_MANY_OF_SESSION;
-    assert_eq!(said.replies[2..8], [replies::OK, replies::OK, replies::OK, over, over, over]);
-    assert!(said.replies[9].starts_with("250 ok "), "{}", said.replies[9]);
+    assert_eq!(
+        said.replies[2..8],
+        [replies::OK, replies::OK, replies::OK, over, over, over]
+    );
+    assert!(
+        said.replies[9].starts_with("250 ok "),
+        "{}",
+        said.replies[9]
+    );
     assert_eq!(said.replies[10..], [replies::SESSION_HAD_TOO_MANY]);
     let is_refusal = |line: &&String| line.contains(" refuse ");
     assert_eq!(said.log.iter().filter(is_refusal).count(), 1);
