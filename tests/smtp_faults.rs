@@ -107,6 +107,16 @@ fn round(site: &Site, tracer: &Path, fault: Fault, tally: &mut Tally) -> Vec<Str
     assert_eq!(again, [true; 3], "the second time it is not taken: {told}");
     let after = site.copies();
     assert_eq!(after, copies.map(|count| count + 1), "{told}");
+    if site.hop.is_some() {
+        let went = site.went();
+        let is_right = match (taken[0], copies[0]) {
+            // Nobody sees it here who would not have to see it there.
+            (true, _) | (_, 1) => went == 2,
+            // Who is told nothing, or to come again, may find it there.
+            _ => went == 1 || (went == 2 && struck.is_some()),
+        };
+        assert!(is_right, "went elsewhere {went} times: {told}");
+    }
     tally.rounds += 1;
     tally.taken += usize::from(taken == [true; 3]);
     tally.struck.extend(report.struck);
@@ -303,6 +313,38 @@ fn whichever_process_of_lmtpd_is_killed_or_fails_nobody_has_less_than_was_promis
     for process in [DECIDES, SPEAKS, HAND, HAND + 1] {
         let some = |at: usize, _: &[String]| at % 4 == process;
         at_each_call(&site, process, &["before", "EIO"], Some(&some));
+    }
+}
+
+#[test]
+fn a_message_that_goes_elsewhere_too_is_seen_here_when_it_is_there_and_not_before() {
+    let site = Site::new(1000).with_hop();
+    let _disk = Mounted::memory(&site);
+    let late = |at: usize, calls: &[String]| every(1, "pipe2", at, calls);
+    let some = |at: usize, calls: &[String]| every(4, "pipe2", at, calls);
+    let Some(tally) = at_each_call(&site, SMTPD, &["before"], Some(&late)) else {
+        return;
+    };
+    assert!(tally.rounds > 30 && tally.taken > 1, "{tally:?}");
+    at_each_call(&site, SMTPD, &["EIO", "short"], Some(&some));
+    let every_call = |at: usize, calls: &[String]| every(1, "umask", at, calls);
+    at_each_call(&site, QUEUE, &["before"], Some(&every_call));
+    let some = |at: usize, calls: &[String]| every(5, "umask", at, calls);
+    at_each_call(&site, QUEUE, &["after", "EIO", "ENOSPC"], Some(&some));
+    at_each_call(&site, QUEUE, &["short"], Some(&halves));
+}
+
+#[test]
+fn soak_killed_or_failing_at_every_call_a_message_for_both_sides_is_not_lost() {
+    if !soak() {
+        return;
+    }
+    for size in [1000, 300_000] {
+        let site = Site::new(size).with_hop();
+        for process in [SMTPD, QUEUE] {
+            at_each_call(&site, process, &KILLS, None);
+            at_each_call(&site, process, &ERRORS, None);
+        }
     }
 }
 

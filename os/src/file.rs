@@ -35,6 +35,23 @@ pub fn create_exclusive_to_append(path: &Path, mode: u32) -> io::Result<File> {
         .open(path)
 }
 
+/// What is left on a file system for who is not root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files; `None` where it has no limit of its own for them.
+    pub files: Option<u64>,
+}
+
+/// The room on the file system of `path` (statvfs(3)). Quotas are not seen.
+pub fn room(path: &Path) -> io::Result<Room> {
+    let told = nix::sys::statvfs::statvfs(path)?;
+    let bytes = told.blocks_available().saturating_mul(told.fragment_size());
+    let files = (told.files() > 0).then(|| told.files_available());
+    Ok(Room { bytes, files })
+}
+
 /// Begins to write a file to the disk, without waiting for it. What cannot be begun happens later of
 /// itself.
 pub fn begin_to_write(file: &File) {

@@ -104,6 +104,10 @@ fn with_room(
         assert_eq!(site.copies(), copies.map(|count| count + 1), "{told}");
         let all = verdict == [true; 3];
         assert!(all || told.contains(reason), "{told}");
+        // Without room here it did not go elsewhere.
+        if site.hop.is_some() {
+            assert_eq!(site.went(), 1 + usize::from(all), "{told}");
+        }
         taken += usize::from(all);
         refused += usize::from(!all);
     }
@@ -198,6 +202,7 @@ fn however_full_the_disk_is_all_have_it_or_none() {
         return;
     }
     full_in_memory(&Site::new(20_000));
+    full_in_memory(&Site::new(20_000).with_hop());
     full_ext4(&Site::new(20_000), 13);
     full_spool(&Site::new(300_000), 20);
     over_quota(&Site::new(20_000), 60);

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::mail::{House, files};
+use crate::support::hop::Hop;
 use crate::support::place::script;
 use crate::support::{DEADLINE, SOMEBODY, is_root, libexec, run};
 
@@ -52,6 +53,10 @@ pub struct Site {
     /// The owners of the mailboxes.
     owners: [u32; 3],
     body: Vec<u8>,
+    /// Who takes it for a recipient elsewhere, where it has one.
+    pub hop: Option<Hop>,
+    /// What it had taken before.
+    before: std::cell::Cell<usize>,
 }
 
 impl Site {
@@ -101,7 +106,26 @@ impl Site {
             house,
             owners,
             body,
+            hop: None,
+            before: std::cell::Cell::default(),
         }
+    }
+
+    /// With a recipient elsewhere, too.
+    pub fn with_hop(self) -> Site {
+        let hop = Hop::start();
+        self.house
+            .control("remotequeue", &format!("smtp:{}", hop.address()));
+        Site {
+            hop: Some(hop),
+            ..self
+        }
+    }
+
+    /// How often the next host has taken the message. It is known once it has ended a later one.
+    pub fn went(&self) -> usize {
+        let taken = self.hop.as_ref().map_or(0, |hop| hop.taken().len());
+        taken - self.before.get()
     }
 
     /// Every copy is shown to a filter.
@@ -142,6 +166,8 @@ impl Site {
             fs::remove_file(file).unwrap();
         }
         let _ = fs::remove_file(self.report());
+        self.before.set(0);
+        self.before.set(self.went());
     }
 
     /// How many copies each user has. All of them must be whole.
@@ -203,6 +229,7 @@ impl Site {
             .env("SUPERD_HOME", self.house.path("home"))
             .env("TMPDIR", self.house.path("spool"))
             .env("TCPREMOTEIP", "192.0.2.1")
+            .envs(self.hop.as_ref().map(|_| ("RELAYCLIENT", "")))
             .stdin(OwnedFd::from(theirs.try_clone().unwrap()))
             .stdout(OwnedFd::from(theirs))
             .stderr(Stdio::piped());
@@ -268,9 +295,11 @@ impl Talk {
     /// One transaction; for which users the message was taken.
     pub fn send(&mut self, site: &Site) -> [bool; 3] {
         let nobody = [false; 3];
+        let elsewhere = site.hop.as_ref().map(|_| "RCPT TO:<x@far.test>".to_owned());
         let commands = ["MAIL FROM:<s@far.test>".to_owned()]
             .into_iter()
-            .chain(USERS.map(|user| format!("RCPT TO:<{user}@here.test>")));
+            .chain(USERS.map(|user| format!("RCPT TO:<{user}@here.test>")))
+            .chain(elsewhere);
         for command in commands {
             if !is(self.ask(format!("{command}\r\n").as_bytes()), "250") {
                 return nobody;

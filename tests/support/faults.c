@@ -109,7 +109,7 @@ static const struct { const char *name; unsigned long long number; } names[] = {
 	CALL(sched_getaffinity), CALL(sendfile), CALL(sendmsg), CALL(sendto), CALL(set_robust_list),
 	CALL(set_tid_address), CALL(setgid), CALL(setgroups), CALL(setpgid), CALL(setresgid),
 	CALL(setresuid), CALL(setsid), CALL(setsockopt), CALL(setuid), CALL(shutdown), CALL(sigaltstack),
-	CALL(socket), CALL(socketpair), CALL(splice), CALL(symlinkat), CALL(sync_file_range),
+	CALL(socket), CALL(socketpair), CALL(splice), CALL(statfs), CALL(symlinkat), CALL(sync_file_range),
 	CALL(syncfs), CALL(tgkill), CALL(tkill), CALL(umask), CALL(uname), CALL(unlinkat), CALL(unshare),
 	CALL(utimensat), CALL(wait4), CALL(waitid), CALL(write), CALL(writev),
 };

@@ -48,10 +48,16 @@ struct State {
     /// Until the connection in which that happened has ended.
     fails: Option<(At, Does)>,
     awake: bool,
+    /// What hung at its end is taken.
+    takes: bool,
     /// Texts that came to their end mark, and whether it took them.
     whole: Vec<(Vec<u8>, bool)>,
     /// Texts that did not.
     cut: usize,
+    /// The envelopes of those that it took.
+    envelopes: Vec<Vec<String>>,
+    /// Connections in which it was greeted.
+    greeted: usize,
 }
 
 /// One that runs until the end of the tests.
@@ -103,6 +109,12 @@ impl Hop {
         self.shared.1.notify_all();
     }
 
+    /// Where it hangs after the end of a text it takes that, and says so.
+    pub fn takes_now(&self) {
+        self.shared.0.lock().unwrap().takes = true;
+        self.wake();
+    }
+
     /// From now on nothing fails.
     pub fn recover(&self) {
         self.shared.0.lock().unwrap().fails = None;
@@ -121,6 +133,25 @@ impl Hop {
         self.shared.0.lock().unwrap().whole.len()
     }
 
+    /// Whom they were for, each as the commands said.
+    pub fn recipients(&self) -> Vec<Vec<String>> {
+        self.shared.0.lock().unwrap().envelopes.clone()
+    }
+
+    /// In how many connections it was greeted.
+    pub fn greeted(&self) -> usize {
+        self.shared.0.lock().unwrap().greeted
+    }
+
+    /// Waits until so many texts have come to their end.
+    pub fn wait_for_whole(&self, count: usize) {
+        let deadline = std::time::Instant::now() + DEADLINE;
+        while self.whole() < count {
+            assert!(std::time::Instant::now() < deadline, "{}", self.whole());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits until so many texts have been broken off.
     pub fn wait_for_cut(&self, count: usize) {
         let (lock, changed) = &*self.shared;
@@ -135,7 +166,7 @@ impl Hop {
 struct Talk<'a> {
     stream: BufReader<TcpStream>,
     shared: &'a (Mutex<State>, Condvar),
-    recipients: usize,
+    recipients: Vec<String>,
     lmtp: bool,
 }
 
@@ -144,7 +175,7 @@ impl Talk<'_> {
         Talk {
             stream: BufReader::new(stream),
             shared,
-            recipients: 0,
+            recipients: Vec::new(),
             lmtp: false,
         }
     }
@@ -162,15 +193,16 @@ impl Talk<'_> {
             match verb.as_str() {
                 "EHLO" | "LHLO" | "HELO" => {
                     self.lmtp = verb == "LHLO";
+                    self.shared.0.lock().unwrap().greeted += 1;
                     self.answer(At::Hello, "250-hop.test\r\n250 8BITMIME")?;
                 }
                 "MAIL" => {
-                    self.recipients = 0;
+                    self.recipients.clear();
                     self.answer(At::Mail, "250 2.1.0 ok")?;
                 }
                 "RCPT" => {
                     if self.answer(At::Rcpt, "250 2.1.5 ok")? {
-                        self.recipients += 1;
+                        self.recipients.push(line.trim_end().to_owned());
                     }
                 }
                 "DATA" => {
@@ -242,10 +274,27 @@ impl Talk<'_> {
         }
         let fails = self.shared.0.lock().unwrap().fails;
         let fails = fails.is_some_and(|(at, _)| at == At::End);
-        self.shared.0.lock().unwrap().whole.push((text, !fails));
-        let replies = if self.lmtp { self.recipients } else { 1 };
+        let replies = if self.lmtp { self.recipients.len() } else { 1 };
+        let mut state = self.shared.0.lock().unwrap();
+        state.whole.push((text, !fails));
+        if !fails {
+            state.envelopes.push(std::mem::take(&mut self.recipients));
+        }
+        drop(state);
         for _ in 0..replies {
-            self.answer(At::End, "250 2.0.0 taken")?;
+            let answered = self.answer(At::End, "250 2.0.0 taken");
+            let mut state = self.shared.0.lock().unwrap();
+            if !std::mem::take(&mut state.takes) {
+                drop(state);
+                answered?;
+                continue;
+            }
+            state.fails = None;
+            if let Some((_, taken)) = state.whole.last_mut() {
+                *taken = true;
+            }
+            drop(state);
+            self.say("250 2.0.0 taken")?;
         }
         Ok(())
     }

@@ -194,6 +194,28 @@ impl Client {
         Ok(())
     }
 
+    /// Sends what was collected, so that the hop has all of the message but its end, within `limit`; and sees
+    /// that it has not given up meanwhile.
+    pub fn flush(&mut self, limit: Duration) -> Result<(), Failure> {
+        let State::Data { waiting, .. } = &mut self.state else {
+            return Err(self.out_of_order("the message"));
+        };
+        let text = std::mem::take(waiting);
+        self.talk.end_by(Some(deadline(limit)));
+        let sent = self.talk.send_text(&text);
+        self.talk.end_by(None);
+        sent?;
+        self.talk.check_text()
+    }
+
+    /// [`Client::finish`], but that all of it is done within `limit`.
+    pub fn finish_within(&mut self, limit: Duration) -> Result<Vec<Verdict>, Failure> {
+        self.talk.end_by(Some(deadline(limit)));
+        let done = self.finish();
+        self.talk.end_by(None);
+        done
+    }
+
     /// Ends the message and reads what becomes of it: one verdict for each accepted recipient, in
     /// their order. SMTP has one for all of them; it stands there for each.
     ///
@@ -216,7 +238,7 @@ impl Client {
         stuff.finish(&mut waiting);
         self.talk.check_text()?;
         self.talk.send_text(&waiting)?;
-        let until = deadline(self.talk.limits().data_end);
+        let until = self.talk.deadline(self.talk.limits().data_end);
         let replies = match self.protocol {
             Protocol::Smtp => 1,
             Protocol::Lmtp => recipients,

@@ -27,7 +27,7 @@ pub(crate) struct Conversation {
     ahead: Vec<u8>,
     hop: String,
     limits: Limits,
-    /// When the opening and the envelope must be done, whatever each step may take.
+    /// When the opening, or the end of a message, must be done, whatever each step may take.
     until: Option<Instant>,
     /// Nobody knows any more what the next bytes would mean, or the server has gone.
     broken: bool,
@@ -60,7 +60,7 @@ impl Conversation {
     }
 
     /// That far from now, or sooner.
-    fn deadline(&self, limit: Duration) -> Instant {
+    pub(crate) fn deadline(&self, limit: Duration) -> Instant {
         let own = deadline(limit);
         self.until.map_or(own, |until| own.min(until))
     }

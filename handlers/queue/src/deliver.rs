@@ -9,8 +9,9 @@
 //! 5. Filters are asked, each about its copy.
 //! 6. What is added is noted for the quotas, all are linked into `new`, and the directories are synced.
 //!
-//! Up to step 6 nothing is visible to anybody, and a failure takes everything back. (What a filter has
-//! done meanwhile it may do again, when the message comes again.)
+//! [`prepare`] is everything up to step 6: nothing is visible to anybody, and a failure takes everything
+//! back. (What a filter has done meanwhile it may do again, when the message comes again.)
+//! [`Prepared::publish`] is step 6.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -31,6 +32,9 @@ use crate::trace::{self, LoopCheck};
 
 /// One process in so many looks for files of dead deliveries in the Maildirs that it delivers to.
 const SWEEP_EVERY: u32 = 64;
+
+/// What a name in a directory may want: a block for it.
+const NAME_BYTES: u64 = 4096;
 
 /// What a delivery needs to know of the world.
 #[derive(Debug)]
@@ -82,11 +86,31 @@ pub fn deliver(
     targets: Vec<Target>,
     message: &Spool,
 ) -> Result<Vec<Delivery>, Failure> {
+    prepare(place, sender, targets, message)?.publish(place)
+}
+
+/// Copies that are on the disk, and that nobody sees yet. Dropped, they are taken away.
+#[derive(Debug)]
+pub struct Prepared {
+    copies: Copies,
+    /// What filters have taken.
+    taken: Vec<Delivery>,
+    /// Nothing that could be found out before may stand in the way any more.
+    promised: bool,
+}
+
+/// Does everything for `targets` that can be refused or can want room, but for the names in `new`.
+pub fn prepare(
+    place: &mut Place,
+    sender: &[u8],
+    targets: Vec<Target>,
+    message: &Spool,
+) -> Result<Prepared, Failure> {
     check_for_loop(&targets, message)?;
     for target in &targets {
         check_time(place.deadline)?;
         let mailbox = &target.mailbox;
-        prepare(place.uid, &mailbox.home, mailbox.uid, &mailbox.maildir)?;
+        check_mailbox(place.uid, &mailbox.home, mailbox.uid, &mailbox.maildir)?;
     }
     check_quotas(place, sender, &targets, message)?;
     let mut copies = Vec::with_capacity(targets.len());
@@ -95,27 +119,66 @@ pub fn deliver(
         let staged = stage(place, &target, sender, message)?;
         copies.push((target, staged));
     }
-    let (kept, mut done) = ask_filters(place, sender, copies, message)?;
+    let (copies, taken) = ask_filters(place, sender, copies, message)?;
     check_time(place.deadline)?;
-    let (targets, staged): (Vec<Target>, Vec<Staged>) = kept.into_iter().unzip();
-    // An error takes back what is noted.
-    let noted = note(&targets, &staged)?;
-    let delivered = maildir::publish_all(staged, &mut place.names, place.clock)?;
-    for (entry, more) in noted {
-        entry.settle(Change::more(more));
-    }
-    if std::process::id().is_multiple_of(SWEEP_EVERY) {
-        for target in &targets {
-            Maildir::at(target.mailbox.maildir.clone()).sweep((place.clock)());
+    Ok(Prepared {
+        copies,
+        taken,
+        promised: false,
+    })
+}
+
+impl Prepared {
+    /// Sees that there is room for the names, which are all that is still to be made, as far as the file systems
+    /// tell. From then on the quotas, which have been asked, stand in the way of nothing: who has filled the
+    /// mailbox meanwhile was faster by less than one message.
+    pub fn promise(&mut self) -> Result<(), Failure> {
+        let names = self.copies.len() as u64;
+        let maildirs: BTreeSet<&Path> = self
+            .copies
+            .iter()
+            .map(|(target, _)| target.mailbox.maildir.as_path())
+            .collect();
+        for maildir in maildirs {
+            // Who does not tell may have it.
+            let Ok(room) = os::file::room(maildir) else {
+                continue;
+            };
+            if room.bytes < names * NAME_BYTES || room.files.is_some_and(|files| files < names) {
+                let reason = format!(
+                    "unable to link into {}: out of disk space",
+                    maildir.display()
+                );
+                return Err(Failure::new(Code::Write, reason));
+            }
         }
+        self.promised = true;
+        Ok(())
     }
-    let pairs = targets.into_iter().zip(delivered);
-    done.extend(pairs.map(|(target, message)| Delivery {
-        recipient: target.recipient,
-        message,
-        taken: false,
-    }));
-    Ok(done)
+
+    /// Shows all copies, or none of them; what was delivered, each with its recipient.
+    pub fn publish(self, place: &mut Place) -> Result<Vec<Delivery>, Failure> {
+        let mut done = self.taken;
+        let (targets, staged): (Vec<Target>, Vec<Staged>) = self.copies.into_iter().unzip();
+        // An error takes back what is noted.
+        let noted = note(&targets, &staged, self.promised)?;
+        let delivered = maildir::publish_all(staged, &mut place.names, place.clock)?;
+        for (entry, more) in noted {
+            entry.settle(Change::more(more));
+        }
+        if std::process::id().is_multiple_of(SWEEP_EVERY) {
+            for target in &targets {
+                Maildir::at(target.mailbox.maildir.clone()).sweep((place.clock)());
+            }
+        }
+        let pairs = targets.into_iter().zip(delivered);
+        done.extend(pairs.map(|(target, message)| Delivery {
+            recipient: target.recipient,
+            message,
+            taken: false,
+        }));
+        Ok(done)
+    }
 }
 
 /// The quota that what goes into a mailbox counts for. The folder for what was thrown away has none.
@@ -178,8 +241,12 @@ fn check_quotas(
     Ok(())
 }
 
-/// Notes for the quotas what is to be added.
-fn note(targets: &[Target], staged: &[Staged]) -> Result<Vec<(Entry, Usage)>, Failure> {
+/// Notes for the quotas what is to be added; an error is that it is too much, unless it was promised.
+fn note(
+    targets: &[Target],
+    staged: &[Staged],
+    promised: bool,
+) -> Result<Vec<(Entry, Usage)>, Failure> {
     let mut noted = Vec::new();
     let sizes = staged.iter().map(Staged::size);
     for (inbox, (more, limits, target)) in sums(targets.iter().zip(sizes)) {
@@ -188,7 +255,7 @@ fn note(targets: &[Target], staged: &[Staged]) -> Result<Vec<(Entry, Usage)>, Fa
             continue;
         };
         let has_room = entry.reserve(more);
-        if !has_room.map_err(|error| uncounted(inbox, &error))? {
+        if !promised && !has_room.map_err(|error| uncounted(inbox, &error))? {
             return Err(full(inbox, more, target));
         }
         noted.push((entry, more));
@@ -249,7 +316,7 @@ fn ask_filters(
             Decision::Folder(name) => {
                 let mailbox = &mut target.mailbox;
                 if let Some(folder) = filter::folder(&mailbox.inbox, &name) {
-                    prepare(place.uid, &mailbox.home, mailbox.uid, &folder)?;
+                    check_mailbox(place.uid, &mailbox.home, mailbox.uid, &folder)?;
                     let near = same_device(&mailbox.maildir, &folder);
                     mailbox.maildir = folder;
                     if near {
@@ -344,7 +411,7 @@ fn check_for_loop(targets: &[Target], message: &Spool) -> Result<(), Failure> {
 
 /// Sees to it that the Maildir at `path` of the account with this home and this owner is there and ours
 /// to write to.
-fn prepare(uid: u32, home: &Path, owner: u32, path: &Path) -> Result<(), Failure> {
+fn check_mailbox(uid: u32, home: &Path, owner: u32, path: &Path) -> Result<(), Failure> {
     let maildir = Maildir::at(path.to_owned());
     let path = path.display();
     if owner != uid {

@@ -11,14 +11,18 @@
 //!
 //! There is no bounce: whoever calls must have asked for unknown users before.
 //!
+//! With `--hold` it stops before the last step ([`hold`]): so that smtpd can hand the message on to
+//! another server, too, and both have it or neither.
+//!
 //! The rooms: [`envelope`] and [`trace`] are pure; [`spool`] keeps the message until the envelope
 //! says where it goes; [`deliver`] is the order of things; [`filter`] asks programs of users;
-//! [`failure`] is the exit codes, and the texts for clients.
+//! [`hold`] waits for the word; [`failure`] is the exit codes, and the texts for clients.
 
 pub mod deliver;
 pub mod envelope;
 pub mod failure;
 pub mod filter;
+pub mod hold;
 pub mod spool;
 pub mod trace;
 
@@ -36,6 +40,7 @@ use wire::Log;
 use crate::deliver::{Delivery, Place};
 use crate::envelope::{Envelope, Reader};
 use crate::failure::{Code, Failure};
+use crate::hold::Hold;
 use crate::spool::Spool;
 
 /// How long the message may take; as long as qmail-queue. The sender has shorter limits.
@@ -53,7 +58,7 @@ const TEXT_TIME: Duration = Duration::from_secs(1);
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// The program. It has no options and no arguments.
+/// The program. Without `--hold` it has no arguments.
 pub fn main(call: Call) -> Exit {
     os::process::umask(0o077);
     // A write over the limit must be an error, or nobody would remove the half-written file.
@@ -65,7 +70,9 @@ pub fn main(call: Call) -> Exit {
     let pid = std::process::id();
     // Taken at once, so that no program of a user inherits it.
     let text = os::fd::take_pipe_writer(TEXT).ok().flatten();
-    match run(pid, &call.env) {
+    let hold = call.args.first().is_some_and(|word| word == hold::OPTION);
+    let hold = hold.then(Hold::begin);
+    match run(pid, &call.env, hold) {
         Ok((envelope, deliveries)) => {
             for delivery in deliveries {
                 let event = if delivery.taken { "filter" } else { "deliver" };
@@ -103,7 +110,7 @@ fn tell(failure: &Failure, text: Option<OwnedFd>) -> u8 {
     }
 }
 
-fn run(pid: u32, env: &Env) -> Result<(Envelope, Vec<Delivery>), Failure> {
+fn run(pid: u32, env: &Env, hold: Option<Hold>) -> Result<(Envelope, Vec<Delivery>), Failure> {
     // The configuration comes after the message: a sender that goes away needs none of it.
     let message = read_message(io::stdin().as_fd(), Instant::now() + MESSAGE_TIME)?;
     let deadline = Instant::now() + DELIVERY_TIME;
@@ -128,7 +135,13 @@ fn run(pid: u32, env: &Env) -> Result<(Envelope, Vec<Delivery>), Failure> {
         deadline,
     };
     let targets = deliver::targets(&accounts, &envelope.recipients)?;
-    let deliveries = deliver::deliver(&mut place, &envelope.sender, targets, &message)?;
+    let mut prepared = deliver::prepare(&mut place, &envelope.sender, targets, &message)?;
+    if let Some(hold) = hold {
+        // What the caller does meanwhile cannot be taken back.
+        prepared.promise()?;
+        hold.wait(io::stdout().as_fd())?;
+    }
+    let deliveries = prepared.publish(&mut place)?;
     Ok((envelope, deliveries))
 }
 

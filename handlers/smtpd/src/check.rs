@@ -380,8 +380,11 @@ fn check_users(home: &Home, report: &mut Report) {
 fn check_settings(settings: &Settings, home: &Home, report: &mut Report) {
     check_hosts(settings, home, report);
     for side in [Side::Local, Side::Remote] {
-        if let Some(Way::Program(Program::File(path)) | Way::Sendmail(Program::File(path))) =
-            settings.ways.of(side)
+        if let Some(
+            Way::Maildirs(Program::File(path))
+            | Way::Program(Program::File(path))
+            | Way::Sendmail(Program::File(path)),
+        ) = settings.ways.of(side)
             && os::programs::resolve(path.as_os_str(), None).is_none()
         {
             let what = "mail is to be handed to it, and it is no program that can be executed";

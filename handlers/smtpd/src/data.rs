@@ -15,11 +15,11 @@ use wire::chunk::Chunks;
 use wire::command::Next;
 use wire::data::{Step, Unstuff};
 
-use crate::handoff::{Handoff, Place};
+use crate::handoff::{Envelope, Failure, Finished, Handoff, Place, hop};
 use crate::replies::{self, queue as texts};
 use crate::session::{AtHop, Heeded, Mail, Session};
 use crate::settings::Settings;
-use crate::ways::Side;
+use crate::ways::{SIDES, Sides};
 
 /// Recipients that are named in a log line; more are only counted.
 const LOGGED_RECIPIENTS: usize = 20;
@@ -258,7 +258,7 @@ impl Session {
     fn is_ready(&self) -> Result<(), &'static str> {
         match &self.mail {
             None => Err(replies::WANT_MAIL),
-            Some(mail) if mail.recipients.is_empty() => Err(replies::WANT_RCPT),
+            Some(mail) if mail.count() == 0 => Err(replies::WANT_RCPT),
             Some(_) => Ok(()),
         }
     }
@@ -269,18 +269,7 @@ impl Session {
         // What was answered before goes out first: who takes the message may take a while. A client that
         // has gone is found out when it is read.
         let _ = self.conn.flush();
-        let client = match std::mem::take(&mut mail.hop) {
-            AtHop::Begun(_, client) => Ok(Some(*client)),
-            AtHop::Nothing => Ok(None),
-            AtHop::Refused(_, failure) => Err(failure),
-        };
-        let side = mail.side.unwrap_or(Side::Local);
-        let started = match (self.settings.ways.of(side), client) {
-            (Some(way), Ok(client)) => Handoff::start(way, client, self.place()),
-            // It accepted somebody, and was lost or given up since.
-            (_, Err(failure)) => Err(failure),
-            (None, _) => Err(crate::handoff::hop::unreachable()),
-        };
+        let started = self.start_ways(&mut mail);
         let mut handoff = match started {
             Ok(handoff) => handoff,
             Err(failure) => {
@@ -336,6 +325,28 @@ impl Session {
         })
     }
 
+    /// Begins the ways that the message goes.
+    fn start_ways(&self, mail: &mut Mail) -> Result<Handoff, Failure> {
+        let mut ways = Sides::default();
+        for side in SIDES {
+            let at_hop = std::mem::take(&mut mail.hops[side]);
+            if mail.recipients[side].is_empty() {
+                // It has refused all that it was asked about.
+                at_hop.leave();
+                continue;
+            }
+            let client = match at_hop {
+                AtHop::Begun(client) => Some(*client),
+                AtHop::Nothing => None,
+                // It accepted somebody, and was lost or given up since.
+                AtHop::Refused(failure) => return Err(failure),
+            };
+            let way = self.settings.ways.of(side);
+            ways[side] = Some((way.ok_or_else(hop::unreachable)?, client));
+        }
+        Handoff::start(ways, self.place())
+    }
+
     fn place(&self) -> Place<'_> {
         Place {
             folder: &self.settings.home,
@@ -379,10 +390,13 @@ impl Session {
             Ok(handoff) => {
                 // Such as the answers to chunks before the last.
                 let _ = self.conn.flush();
-                let (done, client) = handoff.finish(&mail.sender, &mail.recipients, self.place());
-                if let (Some(client), Some(side)) = (client, mail.side) {
-                    self.idle = Some((side, Box::new(client)));
-                }
+                let envelope = Envelope {
+                    sender: &mail.sender,
+                    recipients: &mail.recipients,
+                };
+                let Finished { done, clients } = handoff.finish(envelope, self.place());
+                self.idle.local = clients.local.map(Box::new).or(self.idle.local.take());
+                self.idle.remote = clients.remote.map(Box::new).or(self.idle.remote.take());
                 done.map_err(|failure| {
                     self.log_fault(&failure.reason);
                     failure.reply
@@ -392,7 +406,7 @@ impl Session {
         match committed {
             Ok(said) => {
                 self.counts.accepted += 1;
-                self.log_accepted(&id, &mail, size, said.as_deref());
+                self.log_accepted(&id, &mail, size, &said);
                 self.reply(&format!("250 ok {} qp {}", id.seconds, id.number));
             }
             Err(reply) => {
@@ -417,7 +431,7 @@ impl Session {
         Next::Close
     }
 
-    fn log_accepted(&mut self, id: &Id, mail: &Mail, size: u64, said: Option<&str>) {
+    fn log_accepted(&mut self, id: &Id, mail: &Mail, size: u64, said: &[String]) {
         self.log_line("accept", Some(id), mail, size, None, said);
     }
 
@@ -429,7 +443,7 @@ impl Session {
         size: u64,
         reply: Option<&str>,
     ) {
-        self.log_line(event, id, mail, size, reply, None);
+        self.log_line(event, id, mail, size, reply, &[]);
     }
 
     fn log_line(
@@ -439,7 +453,7 @@ impl Session {
         mail: &Mail,
         size: u64,
         reply: Option<&str>,
-        hop: Option<&str>,
+        said: &[String],
     ) {
         let hello = self.hello.name.as_deref().unwrap_or_default();
         let login = self.user.as_ref().or(self.settings.client.login.as_ref());
@@ -455,7 +469,7 @@ impl Session {
             entry = entry.number("size", size);
         }
         entry = entry
-            .number("rcpts", mail.recipients.len() as u64)
+            .number("rcpts", mail.count() as u64)
             .field("helo", hello);
         if let Some(login) = login {
             entry = entry.field("login", login);
@@ -463,10 +477,11 @@ impl Session {
         if let Some(reply) = reply {
             entry = entry.field("reply", reply.as_bytes());
         }
-        if let Some(hop) = hop {
+        for hop in said {
             entry = entry.field("hop", hop.as_bytes());
         }
-        for recipient in mail.recipients.iter().take(LOGGED_RECIPIENTS) {
+        let all = SIDES.iter().flat_map(|&side| &mail.recipients[side]);
+        for recipient in all.take(LOGGED_RECIPIENTS) {
             entry = entry.address("to", recipient);
         }
         entry.say();

@@ -90,8 +90,6 @@ pub const CHUNKS_UNDER_WAY: &str = "503 the message is not complete, go on with 
 /// A bare CR on the way to another server.
 pub const BARE_CR: &str =
     "550 sorry, your message has a CR without LF, which cannot be passed on (#5.6.11)";
-/// Another way than that of the recipients before.
-pub const OTHER_WAY: &str = "452 please send to that recipient in a message of its own (#4.5.3)";
 /// AUTH must come before.
 pub const WANT_AUTH: &str = "530 authentication required (#5.7.0)";
 /// STARTTLS must come before.

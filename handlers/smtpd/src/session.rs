@@ -30,7 +30,7 @@ use zeroize::Zeroize;
 use crate::data::Receiving;
 use crate::replies;
 use crate::settings::{Settings, SettingsError};
-use crate::ways::Side;
+use crate::ways::{SIDES, Side, Sides};
 use crate::xclient::Introduction;
 
 use start::Start;
@@ -121,17 +121,23 @@ pub(crate) struct Hello {
 pub(crate) struct Mail {
     pub(crate) sender: Vec<u8>,
     pub(crate) parameters: MailParameters,
-    /// Which way it goes: that of its first recipient.
-    pub(crate) side: Option<Side>,
-    pub(crate) recipients: Vec<Vec<u8>>,
-    /// What the next hop knows of it.
-    pub(crate) hop: AtHop,
+    /// Who was taken, by the way that his mail goes.
+    pub(crate) recipients: Sides<Vec<Vec<u8>>>,
+    /// What the next hops know of it.
+    pub(crate) hops: Sides<AtHop>,
     /// A plugin has vouched for the sender.
     vouched: bool,
     /// Recipients over the limit were refused, and the log has one line about it.
     over_limit: bool,
     /// Somebody was refused, so what comes next may have been sent in the hope that nobody would.
     disappointed: bool,
+}
+
+impl Mail {
+    /// How many were taken.
+    pub(crate) fn count(&self) -> usize {
+        self.recipients.local.len() + self.recipients.remote.len()
+    }
 }
 
 /// A transaction as the next hop sees it.
@@ -141,9 +147,18 @@ pub(crate) enum AtHop {
     #[default]
     Nothing,
     /// It has accepted the sender.
-    Begun(Side, Box<nexthop::Client>),
+    Begun(Box<nexthop::Client>),
     /// It cannot be asked, or has refused the sender: all recipients are told so.
-    Refused(Side, crate::handoff::Failure),
+    Refused(crate::handoff::Failure),
+}
+
+impl AtHop {
+    /// Says good-bye to it.
+    pub(crate) fn leave(self) {
+        if let AtHop::Begun(client) = self {
+            client.quit();
+        }
+    }
 }
 
 /// What has happened so far.
@@ -193,8 +208,8 @@ pub struct Session {
     pub(crate) mail: Option<Mail>,
     /// A message that comes in chunks.
     pub(crate) receiving: Option<Receiving>,
-    /// The next hop of one side, which waits for another transaction.
-    pub(crate) idle: Option<(Side, Box<nexthop::Client>)>,
+    /// The next hops that wait for another transaction.
+    pub(crate) idle: Sides<Option<Box<nexthop::Client>>>,
     /// Who has logged in.
     pub(crate) user: Option<Vec<u8>>,
     /// How it began, for when nothing counts that was said since.
@@ -229,7 +244,7 @@ impl Session {
             hello: Hello::default(),
             mail: None,
             receiving: None,
-            idle: None,
+            idle: Sides::default(),
             user: None,
             listed: None,
             mail_refused: false,
@@ -250,47 +265,55 @@ impl Session {
             while self.next(&mut line) == Next::Continue {}
         }
         self.say_goodbye();
-        self.leave_hop();
+        self.leave_hops();
         self.exit
     }
 
-    /// Waits for the client, and gives the next hop up where he is silent: its connections are few, and
+    /// Waits for the client, and gives the next hops up where he is silent: their connections are few, and
     /// whoever has nothing to say must not hold one.
-    fn let_go_of_hop(&mut self) -> Result<(), Trouble> {
-        let begun = matches!(&self.mail, Some(mail) if matches!(mail.hop, AtHop::Begun(..)));
-        let patience = match (begun, &self.idle) {
-            (true, _) => self.settings.limits.hop_silence,
-            (false, Some(_)) => self.settings.limits.hop_idle,
-            (false, None) => return Ok(()),
+    fn let_go_of_hops(&mut self) -> Result<(), Trouble> {
+        let is_begun = |mail: &Mail| {
+            let is_begun = |&side: &Side| matches!(mail.hops[side], AtHop::Begun(_));
+            SIDES.iter().any(is_begun)
+        };
+        let patience = if self.mail.as_ref().is_some_and(is_begun) {
+            self.settings.limits.hop_silence
+        } else if SIDES.iter().any(|&side| self.idle[side].is_some()) {
+            self.settings.limits.hop_idle
+        } else {
+            return Ok(());
         };
         let until = Instant::now() + patience;
         if self.conn.wait(None, until)? != Ready::Time {
             return Ok(());
         }
-        if let Some((_, client)) = self.idle.take() {
-            client.quit();
-        }
-        if let Some(mail) = &mut self.mail
-            && let AtHop::Begun(side, client) = std::mem::take(&mut mail.hop)
-        {
-            client.quit();
-            mail.hop = AtHop::Refused(side, crate::handoff::hop::given_up());
+        self.leave_idle();
+        for side in SIDES {
+            if let Some(mail) = &mut self.mail
+                && matches!(mail.hops[side], AtHop::Begun(_))
+            {
+                let given_up = AtHop::Refused(crate::handoff::hop::given_up());
+                std::mem::replace(&mut mail.hops[side], given_up).leave();
+            }
         }
         Ok(())
     }
 
-    /// Says good-bye to the next hop.
-    fn leave_hop(&mut self) {
+    /// Says good-bye to the next hops.
+    fn leave_hops(&mut self) {
         self.receiving = None;
-        if let Some(Mail {
-            hop: AtHop::Begun(_, client),
-            ..
-        }) = self.mail.take()
-        {
-            client.quit();
-        }
-        if let Some((_, client)) = self.idle.take() {
-            client.quit();
+        let hops = self.mail.take().map(|mail| mail.hops).unwrap_or_default();
+        hops.local.leave();
+        hops.remote.leave();
+        self.leave_idle();
+    }
+
+    /// The same to those that wait for another transaction.
+    fn leave_idle(&mut self) {
+        for side in SIDES {
+            if let Some(client) = self.idle[side].take() {
+                client.quit();
+            }
         }
     }
 
@@ -335,7 +358,7 @@ impl Session {
 
     /// Reads and answers one command.
     fn next(&mut self, line: &mut Vec<u8>) -> Next {
-        if let Err(trouble) = self.let_go_of_hop() {
+        if let Err(trouble) = self.let_go_of_hops() {
             self.trouble = Some(trouble);
             return Next::Close;
         }

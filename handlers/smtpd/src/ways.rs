@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::ErrorKind;
+use std::ops::{Index, IndexMut};
 
 use accounts::{Accounts, Home};
 use chain::child::Program;
@@ -17,7 +18,9 @@ use crate::settings::{SettingsError, World};
 /// One way.
 #[derive(Clone, Debug)]
 pub enum Way {
-    /// A program with qmail-queue's interface.
+    /// Our maildir-queue: a program with qmail-queue's interface that can wait before its last step.
+    Maildirs(Program),
+    /// Any other program with that interface.
     Program(Program),
     /// A program with sendmail's command line.
     Sendmail(Program),
@@ -38,7 +41,7 @@ impl From<nexthop::Way> for Way {
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Way::Program(program) => f.write_str(&shown(program)),
+            Way::Maildirs(program) | Way::Program(program) => f.write_str(&shown(program)),
             Way::Sendmail(program) => write!(f, "sendmail:{}", shown(program)),
             Way::Hop(hop) => hop.fmt(f),
         }
@@ -60,6 +63,38 @@ pub enum Side {
     Local,
     /// It goes elsewhere.
     Remote,
+}
+
+/// Something for each side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sides<T> {
+    /// For what stays here.
+    pub local: T,
+    /// For what goes elsewhere.
+    pub remote: T,
+}
+
+/// Both sides.
+pub const SIDES: [Side; 2] = [Side::Local, Side::Remote];
+
+impl<T> Index<Side> for Sides<T> {
+    type Output = T;
+
+    fn index(&self, side: Side) -> &T {
+        match side {
+            Side::Local => &self.local,
+            Side::Remote => &self.remote,
+        }
+    }
+}
+
+impl<T> IndexMut<Side> for Sides<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Local => &mut self.local,
+            Side::Remote => &mut self.remote,
+        }
+    }
 }
 
 /// All of them.
@@ -84,6 +119,18 @@ impl Ways {
         match (self, side) {
             (Ways::One(way), _) | (Ways::Two { local: way, .. }, Side::Local) => Some(way),
             (Ways::Two { remote, .. }, Side::Remote) => remote.as_ref(),
+        }
+    }
+
+    /// The side that stands for `side`: where both have the same way their mail has one fate, and is one
+    /// message.
+    pub fn side(&self, side: Side) -> Side {
+        match (side, self) {
+            (Side::Local, _) | (_, Ways::One(_)) => Side::Local,
+            (Side::Remote, Ways::Two { local, remote, .. }) => match remote {
+                Some(remote) if remote.to_string() == local.to_string() => Side::Local,
+                _ => side,
+            },
         }
     }
 
@@ -124,7 +171,7 @@ impl Ways {
                 remote,
             },
             None => Ways::Two {
-                local: Way::Program(maildir_queue(world)?),
+                local: Way::Maildirs(maildir_queue(world)?),
                 accounts: Some(Box::new(Accounts::open(home, locals)?)),
                 remote,
             },
@@ -151,9 +198,4 @@ fn maildir_queue(world: &World<'_>) -> Result<Program, SettingsError> {
     }
     let file = (world.program)(OsStr::new(NAME)).ok_or(SettingsError::NoQueue)?;
     Ok(Program::File(file))
-}
-
-/// Whether mail that goes two ways would have one fate: they are the same.
-pub fn is_one_fate(one: &Way, other: &Way) -> bool {
-    one.to_string() == other.to_string()
 }

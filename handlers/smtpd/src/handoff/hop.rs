@@ -1,11 +1,11 @@
 //! The next hop: what it says is the answer, and the client gets its 250 only after the hop's.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use nexthop::{Client, Hop, Verdict};
 
-use super::Failure;
-use crate::said;
+use super::{Failure, Outcome};
 
 /// What the client is told where the hop said nothing.
 const SILENT: &str = "451 unable to reach the next host, please try again later (#4.4.1)";
@@ -45,27 +45,40 @@ impl Talking {
         }
     }
 
-    /// Ends the text and waits for the verdict. `recipients` are those that the hop has accepted, in
-    /// order.
+    /// Sends all but the end of the text, within `limit`.
+    pub fn prepare(&mut self, limit: Duration) -> Result<(), Failure> {
+        match &self.failed {
+            Some(failure) => Err(told(failure)),
+            None => self.client.flush(limit).map_err(|failure| told(&failure)),
+        }
+    }
+
+    /// Ends the text and waits for the verdict, within `limit` or the client's own. `recipients` are those that
+    /// the hop has accepted, in order.
     pub fn finish(
         mut self,
         recipients: &[Vec<u8>],
-    ) -> (Result<Option<String>, Failure>, Option<Client>) {
+        limit: Option<Duration>,
+    ) -> (Outcome, Option<Client>) {
         if let Some(failure) = &self.failed {
-            return (Err(told(failure)), None);
+            return (Outcome::Nobody(told(failure)), None);
         }
-        let (done, client) = match self.client.finish() {
-            Err(failure) => (Err(told(&failure)), self.client),
-            Ok(verdicts) => (sum_up(&verdicts, recipients), self.client),
+        let verdicts = match limit {
+            Some(limit) => self.client.finish_within(limit),
+            None => self.client.finish(),
         };
-        (done, client.is_usable().then_some(client))
+        let outcome = match verdicts {
+            Err(failure) => Outcome::Nobody(told(&failure)),
+            Ok(verdicts) => sum_up(&verdicts, recipients),
+        };
+        (outcome, self.client.is_usable().then_some(self.client))
     }
 }
 
 /// One answer for all recipients. One who is to be tried again makes it temporary: the others get the
 /// message twice, and nobody loses it. Where somebody was refused for good the sender must know, though
 /// the others have it.
-fn sum_up(verdicts: &[Verdict], recipients: &[Vec<u8>]) -> Result<Option<String>, Failure> {
+fn sum_up(verdicts: &[Verdict], recipients: &[Vec<u8>]) -> Outcome {
     let refused = |permanent: bool| {
         let each = verdicts.iter().enumerate();
         each.filter_map(move |(at, verdict)| match verdict {
@@ -79,27 +92,28 @@ fn sum_up(verdicts: &[Verdict], recipients: &[Vec<u8>]) -> Result<Option<String>
             Verdict::Ok(reply) => Some(String::from_utf8_lossy(&reply.text).into_owned()),
             Verdict::Refused(_) => None,
         });
-        return Ok(said);
+        return Outcome::All(said);
     };
     let mut failure = told(first);
-    if count < all {
-        let names: Vec<String> = refused(false)
-            .chain(refused(true))
-            .filter_map(|(at, _)| recipients.get(at))
-            .map(|name| name.escape_ascii().to_string())
-            .collect();
-        failure.reason = format!(
-            "{}; {count} of {all} recipients were not served: {}",
-            failure.reason,
-            names.join(" ")
-        );
-        if first.permanent {
-            let name = recipients.get(at).map(Vec::as_slice).unwrap_or_default();
-            let name = said::line(name).unwrap_or_default();
-            failure.reply = Cow::Owned(format!("{} (for {name}; others have it)", failure.reply));
-        }
+    if count == all {
+        return Outcome::Nobody(failure);
     }
-    Err(failure)
+    let names: Vec<String> = refused(false)
+        .chain(refused(true))
+        .filter_map(|(at, _)| recipients.get(at))
+        .map(|name| name.escape_ascii().to_string())
+        .collect();
+    failure.reason = format!(
+        "{}; {count} of {all} recipients were not served: {}",
+        failure.reason,
+        names.join(" ")
+    );
+    if first.permanent {
+        let name = recipients.get(at).map(Vec::as_slice).unwrap_or_default();
+        Outcome::Some(failure.of_some(name))
+    } else {
+        Outcome::Nobody(failure)
+    }
 }
 
 /// What the client is told of a hop's failure: the hop's own words where it said some.

@@ -1,10 +1,24 @@
-//! Handing a message over, by whatever way it goes.
+//! Handing a message over, by whatever way it goes, or by both ([`crate::ways`]).
 //!
-//! One message goes one way, for all its recipients ([`crate::ways`]). A way is begun before 354 is
-//! said, so that trouble with it is told at once; nothing is committed before the end of the data;
-//! dropping a handoff gives the message up, and is all that a killed smtpd would do, too.
+//! A way is begun before 354 is said, so that trouble with it is told at once; nothing is committed
+//! before the end of the data; dropping a handoff gives the message up, and is all that a killed smtpd
+//! would do, too.
+//!
+//! **Both ways** are committed without a queue, in three steps:
+//!
+//! 1. what stays here is prepared: all that can go wrong with it is done ([`part::Part::prepare`]);
+//! 2. what goes elsewhere is committed. Its refusal, or its silence, is the answer, and what was prepared
+//!    is taken away;
+//! 3. what stays here is committed: by maildir-queue names in `new`, by LMTP the last dot, by a foreign
+//!    queue program the last NUL.
+//!
+//! The order is so because step 2 cannot be undone and is the one that fails. Who has died, or fails,
+//! between 2 and 3 has not said 250: the client sends again, and what went elsewhere goes there twice. Nothing
+//! is lost.
 
+mod both;
 pub mod hop;
+pub mod part;
 pub mod program;
 pub mod sendmail;
 
@@ -15,9 +29,9 @@ use std::time::Duration;
 use chain::Env;
 use nexthop::Client;
 
-use crate::handoff::program::Running;
-use crate::handoff::sendmail::Spooled;
-use crate::ways::Way;
+use crate::handoff::part::Part;
+use crate::said;
+use crate::ways::{SIDES, Side, Sides, Way};
 
 /// Why a message was not taken: the reply, and a sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +40,42 @@ pub struct Failure {
     pub reply: Cow<'static, str>,
     /// To the log.
     pub reason: String,
+}
+
+impl Failure {
+    /// Whether the client is told not to try again.
+    pub fn is_permanent(&self) -> bool {
+        self.reply.starts_with('5')
+    }
+
+    /// The same where others have the message: the sender must know whom this is about, and must not think
+    /// that nobody has it.
+    #[must_use]
+    fn of_some(mut self, first: &[u8]) -> Failure {
+        let name = said::line(first).unwrap_or_default();
+        self.reply = format!("{} (for {name}; others have it)", self.reply).into();
+        self
+    }
+}
+
+/// What became of a message one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everybody has it; what was said about that, where something was.
+    All(Option<String>),
+    /// Some have it, and the others never will. The reply says so.
+    Some(Failure),
+    /// Nobody has it, or it has to come again.
+    Nobody(Failure),
+}
+
+impl From<Result<(), Failure>> for Outcome {
+    fn from(done: Result<(), Failure>) -> Outcome {
+        match done {
+            Ok(()) => Outcome::All(None),
+            Err(failure) => Outcome::Nobody(failure),
+        }
+    }
 }
 
 /// Where and how programs are run.
@@ -39,78 +89,107 @@ pub struct Place<'a> {
     pub patience: Duration,
 }
 
+/// Whom a message is from, and whom it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// Unquoted; empty for a bounce.
+    pub sender: &'a [u8],
+    /// Unquoted, in the order in which they were accepted.
+    pub recipients: &'a Sides<Vec<Vec<u8>>>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Sender and recipients of one side.
+    fn of(&self, side: Side) -> (&'a [u8], &'a [Vec<u8>]) {
+        (self.sender, &self.recipients[side])
+    }
+}
+
+/// A way that a message is to go. A hop's client has been told sender and recipients.
+pub type Begun<'a> = (&'a Way, Option<Client>);
+
+/// The end of a message's way.
+#[derive(Debug)]
+pub struct Finished {
+    /// What hops have said about it, or why it was not taken.
+    pub done: Result<Vec<String>, Failure>,
+    /// The clients of hops that can be used for the next message.
+    pub clients: Sides<Option<Client>>,
+}
+
 /// A message on its way.
 #[derive(Debug)]
-pub enum Handoff {
-    /// To a program with qmail-queue's interface.
-    Program(Running),
-    /// To a program with sendmail's, once it is whole.
-    Sendmail(Spooled),
-    /// To the next hop, which has heard all but the text.
-    Hop(Box<hop::Talking>),
+pub struct Handoff {
+    parts: Sides<Option<Part>>,
 }
 
 impl Handoff {
-    /// Begins. For a hop `client` has been told sender and recipients.
-    pub fn start(way: &Way, client: Option<Client>, place: Place<'_>) -> Result<Handoff, Failure> {
-        match way {
-            Way::Program(program) => Running::start(program, place).map(Handoff::Program),
-            Way::Sendmail(program) => Spooled::new(program).map(Handoff::Sendmail),
-            Way::Hop(hop) => {
-                hop::Talking::start(hop, client).map(|talking| Handoff::Hop(Box::new(talking)))
-            }
-        }
+    /// Begins the ways that there are.
+    pub fn start(mut ways: Sides<Option<Begun<'_>>>, place: Place<'_>) -> Result<Handoff, Failure> {
+        let hold = ways.local.is_some() && ways.remote.is_some();
+        // Who is elsewhere is asked first: that is more likely to fail, and less work to take back.
+        let start = |begun: Option<Begun<'_>>| match begun {
+            Some((way, client)) => Part::start(way, client, place, hold).map(Some),
+            None => Ok(None),
+        };
+        let remote = start(ways.remote.take())?;
+        let local = start(ways.local.take())?;
+        let parts = Sides { local, remote };
+        Ok(Handoff { parts })
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Part> {
+        SIDES.iter().filter_map(|&side| self.parts[side].as_ref())
     }
 
     /// The number in the reply: the process id of a program that was started.
     pub fn pid(&self) -> Option<u32> {
-        match self {
-            Handoff::Program(running) => Some(running.pid()),
-            Handoff::Sendmail(_) | Handoff::Hop(_) => None,
-        }
+        self.each().find_map(Part::pid)
     }
 
     /// Whether a bare CR cannot go this way: whoever gets it by SMTP may take it for a line end.
     pub fn takes_bare_cr(&self) -> bool {
-        !matches!(self, Handoff::Hop(_))
+        self.each().all(Part::takes_bare_cr)
     }
 
     /// Adds to the message. What goes wrong is told at the end.
     pub fn write(&mut self, bytes: &[u8]) {
-        match self {
-            Handoff::Program(running) => running.write(bytes),
-            Handoff::Sendmail(spooled) => spooled.write(bytes),
-            Handoff::Hop(talking) => talking.write(bytes),
+        for side in SIDES {
+            if !self.is_broken()
+                && let Some(part) = &mut self.parts[side]
+            {
+                part.write(bytes);
+            }
         }
     }
 
     /// Whether it is known already that the message cannot be taken.
     pub fn is_broken(&self) -> bool {
-        match self {
-            Handoff::Program(running) => running.is_broken(),
-            Handoff::Sendmail(spooled) => spooled.is_broken(),
-            Handoff::Hop(talking) => talking.is_broken(),
-        }
+        self.each().any(Part::is_broken)
     }
 
-    /// Commits the message, and says what was said about it where something was. The client of a hop
-    /// comes back for the next message where it can be used.
-    pub fn finish(
-        self,
-        sender: &[u8],
-        recipients: &[Vec<u8>],
-        place: Place<'_>,
-    ) -> (Result<Option<String>, Failure>, Option<Client>) {
-        match self {
-            Handoff::Program(running) => {
-                let done = running.commit(sender, recipients);
-                (done.map(|()| None), None)
+    /// Commits the message.
+    pub fn finish(self, envelope: Envelope<'_>, place: Place<'_>) -> Finished {
+        let mut clients = Sides::default();
+        let done = match self.parts {
+            Sides {
+                local: Some(local),
+                remote: Some(remote),
+            } => both::finish(local, remote, envelope, place, &mut clients),
+            Sides { local, remote } => {
+                let mut done = Ok(Vec::new());
+                for (side, part) in [(Side::Local, local), (Side::Remote, remote)] {
+                    let Some(part) = part else { continue };
+                    let (outcome, client) = part.finish(envelope.of(side), place, None);
+                    clients[side] = client;
+                    done = match outcome {
+                        Outcome::All(said) => Ok(said.into_iter().collect()),
+                        Outcome::Some(failure) | Outcome::Nobody(failure) => Err(failure),
+                    };
+                }
+                done
             }
-            Handoff::Sendmail(spooled) => {
-                let done = spooled.send(sender, recipients, place);
-                (done.map(|()| None), None)
-            }
-            Handoff::Hop(talking) => talking.finish(recipients),
-        }
+        };
+        Finished { done, clients }
     }
 }

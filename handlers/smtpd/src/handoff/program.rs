@@ -4,6 +4,9 @@
 //! final NUL of the envelope is what commits it. It may say a reply of its own on descriptor 6
 //! (notqmail) or 4 (older patches), for exit code 82 or 88. A program that stops reading does not
 //! stop us: the client is read to its dot, then the exit code tells what happened.
+//!
+//! Our maildir-queue can wait before its last step ([`queue::hold`]): it says on descriptor 5 that every
+//! copy is on the disk, and one more byte behind the envelope lets it go on.
 
 use std::borrow::Cow;
 use std::io::{self, PipeReader, PipeWriter};
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use chain::child::{Child, Command, Program};
 use os::process::Status;
+use queue::hold;
 
 use super::{Failure, Place};
 use crate::replies::queue as texts;
@@ -36,14 +40,18 @@ pub struct Running {
     message: Option<PipeWriter>,
     envelope: Option<PipeWriter>,
     text: PipeReader,
+    /// Where one that waits before its last step says that it is there.
+    ready: Option<PipeReader>,
+    /// It has got the envelope, but for what commits the message.
+    prepared: bool,
     patience: Duration,
     timed_out: bool,
     broken: bool,
 }
 
 impl Running {
-    /// Starts `program`.
-    pub fn start(program: &Program, place: Place<'_>) -> Result<Running, Failure> {
+    /// Starts `program`; with `hold`, which only ours understands, it will wait before its last step.
+    pub fn start(program: &Program, place: Place<'_>, hold: bool) -> Result<Running, Failure> {
         let name = shown(program);
         let trouble = |reply: &'static str, what: &str, error: &io::Error| Failure {
             reply: reply.into(),
@@ -62,18 +70,27 @@ impl Running {
         };
         let (message_end, message, envelope_end, envelope, text, text_end) =
             pipes().map_err(|error| trouble(texts::CANNOT_START, "make a pipe", &error))?;
+        let ready = hold.then(io::pipe).transpose();
+        let ready = ready.map_err(|error| trouble(texts::CANNOT_START, "make a pipe", &error))?;
+        let (ready, ready_end) = ready.unzip();
         let [first, second] = TEXT_NUMBERS;
+        let mut descriptors = vec![
+            (message_end.as_fd(), 0),
+            (envelope_end.as_fd(), 1),
+            (text_end.as_fd(), first),
+            (text_end.as_fd(), second),
+        ];
+        let mut words = Vec::new();
+        if let Some(end) = &ready_end {
+            descriptors.push((end.as_fd(), hold::READY));
+            words.push(hold::OPTION.into());
+        }
         let started = Command {
             program,
-            words: &[],
+            words: &words,
             env: place.env,
             folder: place.folder,
-            descriptors: &[
-                (message_end.as_fd(), 0),
-                (envelope_end.as_fd(), 1),
-                (text_end.as_fd(), first),
-                (text_end.as_fd(), second),
-            ],
+            descriptors: &descriptors,
         }
         .start();
         let child = started.map_err(|error| {
@@ -89,6 +106,8 @@ impl Running {
             message: Some(message),
             envelope: Some(envelope),
             text,
+            ready,
+            prepared: false,
             patience: place.patience,
             timed_out: false,
             broken: false,
@@ -116,20 +135,81 @@ impl Running {
         }
     }
 
-    /// Tells it the envelope and waits for what it says.
-    pub fn commit(mut self, sender: &[u8], recipients: &[Vec<u8>]) -> Result<(), Failure> {
+    /// Tells it the envelope but for what commits the message, and sees, within `limit`, that it is ready for
+    /// that as far as it can tell.
+    pub fn prepare(
+        &mut self,
+        sender: &[u8],
+        recipients: &[Vec<u8>],
+        limit: Duration,
+    ) -> Result<(), Failure> {
         self.message = None;
-        let deadline = Instant::now() + self.patience;
-        // Programs may read the envelope to its end, so it must have one.
-        if let Some(pipe) = self.envelope.take()
-            && !self.broken
-        {
-            let envelope = envelope(sender, recipients);
-            if let Err(error) = os::fd::write_all_until(pipe.as_fd(), &envelope, deadline) {
-                self.broken = true;
+        let deadline = Instant::now() + limit;
+        let mut envelope = envelope(sender, recipients);
+        if self.ready.is_none() {
+            envelope.pop();
+        }
+        self.tell(&envelope, deadline);
+        self.prepared = true;
+        if !self.broken && self.is_ready(deadline) {
+            return Ok(());
+        }
+        self.envelope = None;
+        self.end(deadline)?;
+        Err(Failure {
+            reply: texts::READ_ERROR.into(),
+            reason: format!("{} ended before it was told to go on", self.name),
+        })
+    }
+
+    /// Whether one that says so is ready. Any other has taken what it was given, so it runs.
+    fn is_ready(&mut self, deadline: Instant) -> bool {
+        let Some(ready) = &self.ready else {
+            return true;
+        };
+        let mut word = [0; 1];
+        match os::fd::read_until(ready.as_fd(), &mut word, deadline) {
+            Ok(count) => word[..count] == *hold::WORD,
+            Err(error) => {
                 self.timed_out = error.kind() == io::ErrorKind::TimedOut;
+                false
             }
         }
+    }
+
+    /// Tells it the envelope, or what is left of that, and waits for what it says, for `limit` at most.
+    pub fn commit(
+        mut self,
+        sender: &[u8],
+        recipients: &[Vec<u8>],
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        self.message = None;
+        let deadline = Instant::now() + limit;
+        match (self.prepared, &self.ready) {
+            (false, _) => self.tell(&envelope(sender, recipients), deadline),
+            (true, None) => self.tell(b"\0", deadline),
+            (true, Some(_)) => self.tell(hold::WORD, deadline),
+        }
+        // Programs may read the envelope to its end, so it must have one.
+        self.envelope = None;
+        self.end(deadline)
+    }
+
+    /// Adds to the envelope.
+    fn tell(&mut self, bytes: &[u8], deadline: Instant) {
+        if self.broken {
+            return;
+        }
+        let Some(pipe) = &self.envelope else { return };
+        if let Err(error) = os::fd::write_all_until(pipe.as_fd(), bytes, deadline) {
+            self.broken = true;
+            self.timed_out = error.kind() == io::ErrorKind::TimedOut;
+        }
+    }
+
+    /// Waits for its end and what that means.
+    fn end(&mut self, deadline: Instant) -> Result<(), Failure> {
         let until = if self.timed_out {
             Instant::now()
         } else {

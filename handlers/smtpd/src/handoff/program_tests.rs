@@ -48,13 +48,13 @@ impl Programs {
             env: &Env::of_process(),
             patience: self.patience,
         };
-        Running::start(&Program::File(program.to_owned()), place)
+        Running::start(&Program::File(program.to_owned()), place, false)
     }
 
     fn one(&self, program: &Path) -> Result<(), Failure> {
         let mut running = self.start(program).expect("started");
         running.write(b"text\n");
-        running.commit(b"s@x", &[b"joe@h".to_vec()])
+        running.commit(b"s@x", &[b"joe@h".to_vec()], self.patience)
     }
 
     fn read(&self, name: &str) -> Vec<u8> {
@@ -75,7 +75,9 @@ fn a_program_gets_the_message_and_then_the_envelope() {
     handoff.write(b"one\n");
     handoff.write(b"two\n");
     let recipients = [b"joe@h".to_vec(), b"ann@h".to_vec()];
-    handoff.commit(b"s@x", &recipients).expect("taken");
+    handoff
+        .commit(b"s@x", &recipients, programs.patience)
+        .expect("taken");
     assert_eq!(programs.read("q.message"), b"one\ntwo\n");
     assert_eq!(programs.read("q.envelope"), b"Fs@x\0Tjoe@h\0Tann@h\0\0");
 }
@@ -141,7 +143,7 @@ fn a_program_that_stops_reading_does_not_stop_us() {
             handoff.write(&[b'x'; 10_000]);
         }
         assert_eq!(
-            reply(handoff.commit(b"", &[b"a".to_vec()])),
+            reply(handoff.commit(b"", &[b"a".to_vec()], programs.patience)),
             expected,
             "{name}"
         );
@@ -160,7 +162,9 @@ fn a_program_that_does_not_read_is_given_up_after_a_while() {
     let started = Instant::now();
     handoff.write(&[b'x'; 1 << 20]);
     handoff.write(&[b'x'; 1 << 20]);
-    let failure = handoff.commit(b"", &[b"a".to_vec()]).expect_err("hangs");
+    let failure = handoff
+        .commit(b"", &[b"a".to_vec()], programs.patience)
+        .expect_err("hangs");
     assert_eq!(failure.reply, texts::TIMEOUT);
     assert!(failure.reason.ends_with("took too long"), "{failure:?}");
     assert!(started.elapsed() < Duration::from_secs(10));
@@ -228,7 +232,9 @@ fn the_program_finds_the_environment_of_the_session_and_no_other_descriptors() {
         env: &env,
         patience: programs.patience,
     };
-    let running = Running::start(&Program::File(program), place).expect("started");
-    running.commit(b"", &[b"a".to_vec()]).expect("taken");
+    let running = Running::start(&Program::File(program), place, false).expect("started");
+    running
+        .commit(b"", &[b"a".to_vec()], programs.patience)
+        .expect("taken");
     assert_eq!(programs.read("env"), b"@x-\n");
 }

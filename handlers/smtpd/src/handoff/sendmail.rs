@@ -58,6 +58,17 @@ impl Spooled {
         }
     }
 
+    /// Whether it is whole so far.
+    pub fn check(&self) -> Result<(), Failure> {
+        let Some(error) = &self.failed else {
+            return Ok(());
+        };
+        Err(Failure {
+            reply: texts::CANNOT_WRITE.into(),
+            reason: format!("unable to write the spool file: {}", os::reason(error)),
+        })
+    }
+
     /// Runs the program on it.
     pub fn send(
         mut self,
@@ -70,10 +81,7 @@ impl Spooled {
             reply: reply.into(),
             reason,
         };
-        if let Some(error) = &self.failed {
-            let reason = format!("unable to write the spool file: {}", os::reason(error));
-            return Err(failure(texts::CANNOT_WRITE, reason));
-        }
+        self.check()?;
         self.file.seek(SeekFrom::Start(0)).map_err(|error| {
             let reason = format!("unable to read the spool file: {}", os::reason(&error));
             failure(texts::CANNOT_WRITE, reason)

@@ -11,7 +11,7 @@ use crate::decide::{self, Decision, Known, Refusal, decide};
 use crate::handoff::{Failure, hop, sendmail};
 use crate::replies;
 use crate::spp::Plugins;
-use crate::ways::{self, Side, Way};
+use crate::ways::{SIDES, Side, Way};
 
 impl Session {
     pub(super) fn mail(&mut self, argument: &[u8]) -> Next {
@@ -103,7 +103,7 @@ impl Session {
             Err(fault) => return self.bad(reply_to(fault)),
         };
         let limits = &self.settings.limits;
-        let too_many = if mail.recipients.len() as u64 >= limits.recipients {
+        let too_many = if mail.count() as u64 >= limits.recipients {
             Some(replies::TOO_MANY_RECIPIENTS)
         } else if limits.is_all_of_session(self.counts.recipients) {
             Some(replies::TOO_MANY_OF_SESSION)
@@ -159,8 +159,9 @@ impl Session {
         };
         // Who was taken before is not looked up again: a large alias can be named a thousand times.
         let is_same = |one: &Vec<u8>| one.eq_ignore_ascii_case(recipient);
-        if let Some(side) = mail.side
-            && mail.recipients.iter().any(is_same)
+        if let Some(&side) = SIDES
+            .iter()
+            .find(|&&side| mail.recipients[side].iter().any(is_same))
         {
             return Ok(side);
         }
@@ -186,34 +187,26 @@ impl Session {
         self.refuse(recipient, &refusal.reply)
     }
 
-    /// Takes a recipient whose mail goes to `side`, if that is where the message goes.
+    /// Takes a recipient whose mail goes to `side`, if the way there has nothing against him.
     fn send_on(&mut self, side: Side, recipient: Vec<u8>) -> Next {
         let Some(mail) = &self.mail else {
             return Next::Continue;
         };
-        let (first, count) = (mail.side.unwrap_or(side), mail.recipients.len());
-        let ways = &self.settings.ways;
-        let one_fate = first == side
-            || match (ways.of(first), ways.of(side)) {
-                (Some(one), Some(other)) => ways::is_one_fate(one, other),
-                _ => false,
-            };
-        if !one_fate {
-            return self.refuse(&recipient, replies::OTHER_WAY);
-        }
-        match self.settings.ways.of(first) {
+        let side = self.settings.ways.side(side);
+        let count = mail.recipients[side].len();
+        match self.settings.ways.of(side) {
             Some(Way::Hop(_)) => {
                 // What was answered before goes out first: the hop may take a while.
                 if let Err(trouble) = self.conn.flush() {
                     self.trouble = Some(trouble);
                     return Next::Close;
                 }
-                if let Err(failure) = self.ask_hop(first, &recipient) {
+                if let Err(failure) = self.ask_hop(side, &recipient) {
                     return self.refuse_for(
                         &recipient,
                         &Refusal {
                             // What it refuses for good is its word and no trouble of ours.
-                            fault: (!failure.reply.starts_with('5')).then_some(failure.reason),
+                            fault: (!failure.is_permanent()).then_some(failure.reason),
                             reply: failure.reply,
                         },
                     );
@@ -228,8 +221,7 @@ impl Session {
             _ => {}
         }
         if let Some(mail) = &mut self.mail {
-            mail.side = Some(first);
-            mail.recipients.push(recipient);
+            mail.recipients[side].push(recipient);
             self.counts.recipients += 1;
         }
         self.reply_with(replies::OK, Some((1, 5)));
@@ -238,21 +230,18 @@ impl Session {
 
     /// What the next hop says about a recipient.
     fn ask_hop(&mut self, side: Side, recipient: &[u8]) -> Result<(), Failure> {
-        let at_hop = self.mail.as_mut().map(|mail| std::mem::take(&mut mail.hop));
+        let at_hop = self.mail.as_mut();
+        let at_hop = at_hop.map(|mail| std::mem::take(&mut mail.hops[side]));
         let (now, answer) = match at_hop.unwrap_or_default() {
-            AtHop::Refused(asked, failure) if asked == side => {
-                (AtHop::Refused(side, failure.clone()), Err(failure))
-            }
-            AtHop::Begun(asked, client) if asked == side => ask(side, client, recipient),
-            // Nobody was taken the other way, or this recipient would not be here.
-            AtHop::Nothing | AtHop::Refused(..) | AtHop::Begun(..) => match self.begin_at_hop(side)
-            {
-                Ok(client) => ask(side, client, recipient),
-                Err(failure) => (AtHop::Refused(side, failure.clone()), Err(failure)),
+            AtHop::Refused(failure) => (AtHop::Refused(failure.clone()), Err(failure)),
+            AtHop::Begun(client) => ask(client, recipient),
+            AtHop::Nothing => match self.begin_at_hop(side) {
+                Ok(client) => ask(client, recipient),
+                Err(failure) => (AtHop::Refused(failure.clone()), Err(failure)),
             },
         };
         if let Some(mail) = &mut self.mail {
-            mail.hop = now;
+            mail.hops[side] = now;
         }
         answer
     }
@@ -270,13 +259,11 @@ impl Session {
             eight_bit: mail.parameters.eight_bit,
             utf8: mail.parameters.utf8,
         };
-        if let Some((known, mut client)) = self.idle.take()
-            && known == side
-        {
+        if let Some(mut client) = self.idle[side].take() {
             match client.mail(&mail.sender, &parameters) {
                 Ok(()) => return Ok(client),
                 Err(failure) if client.is_usable() => {
-                    self.idle = Some((side, client));
+                    self.idle[side] = Some(client);
                     return Err(hop::told(&failure));
                 }
                 // It was tired of waiting.
@@ -290,7 +277,7 @@ impl Session {
             Err(failure) => {
                 let told = hop::told(&failure);
                 if client.is_usable() {
-                    self.idle = Some((side, client));
+                    self.idle[side] = Some(client);
                 }
                 Err(told)
             }
@@ -316,18 +303,22 @@ impl Session {
     pub(crate) fn abandon(&mut self) {
         // Dropped in the middle, a message is given up by whoever has it.
         self.receiving = None;
-        let Some(mail) = self.mail.take() else { return };
-        if let AtHop::Begun(side, mut client) = mail.hop
-            // Of what was answered before nothing waits for the hop. Who does not take it is found out.
-            && (self.conn.flush().is_ok() && client.reset().is_ok())
-        {
-            self.idle = Some((side, client));
+        let Some(mut mail) = self.mail.take() else {
+            return;
+        };
+        for side in SIDES {
+            if let AtHop::Begun(mut client) = std::mem::take(&mut mail.hops[side])
+                // Of what was answered before nothing waits for the hop. Who does not take it is found out.
+                && (self.conn.flush().is_ok() && client.reset().is_ok())
+            {
+                self.idle[side] = Some(client);
+            }
         }
     }
 
     fn wait_in_tarpit(&mut self) {
         let limits = &self.settings.limits;
-        let count = self.mail.as_ref().map_or(0, |mail| mail.recipients.len());
+        let count = self.mail.as_ref().map_or(0, Mail::count);
         if limits.tarpit_after == 0
             || (count as u64) < limits.tarpit_after
             || self.settings.client.relay.is_some()
@@ -342,15 +333,15 @@ impl Session {
     }
 }
 
-fn ask(side: Side, mut client: Box<Client>, recipient: &[u8]) -> (AtHop, Result<(), Failure>) {
+fn ask(mut client: Box<Client>, recipient: &[u8]) -> (AtHop, Result<(), Failure>) {
     match client.rcpt(recipient) {
-        Ok(()) => (AtHop::Begun(side, client), Ok(())),
+        Ok(()) => (AtHop::Begun(client), Ok(())),
         Err(failure) => {
             let told = hop::told(&failure);
             let now = if client.is_usable() {
-                AtHop::Begun(side, client)
+                AtHop::Begun(client)
             } else {
-                AtHop::Refused(side, told.clone())
+                AtHop::Refused(told.clone())
             };
             (now, Err(told))
         }

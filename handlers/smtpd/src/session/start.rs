@@ -58,6 +58,8 @@ impl Session {
     /// let it. Nothing is left of a client before it but what the session as a whole has counted.
     pub(super) fn start(&mut self, given: Env, settings: Settings) -> bool {
         self.forget();
+        // Its ways may be others.
+        self.leave_idle();
         self.start = Start::of(&given, &settings);
         self.settings = settings;
         self.means.env = given;

@@ -7,19 +7,24 @@ use std::sync::{Arc, Mutex};
 use super::*;
 
 /// A server that answers each verb as it is told to, and keeps what it heard.
-struct Hop {
+pub(super) struct Hop {
     path: PathBuf,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 /// What is answered to a command; `None` ends the conversation.
-type Answers = fn(&str) -> Option<&'static str>;
+pub(super) type Answers = fn(&str) -> Option<&'static str>;
 
 impl Hop {
     /// Speaks LMTP on a socket in `place`, with as many replies after the dot as there are
     /// accepted recipients.
     fn new(place: &Place, answers: Answers) -> Hop {
-        let path = place.path("hop");
+        Hop::at(place, "hop", answers)
+    }
+
+    /// The same, on a socket of this name.
+    pub(super) fn at(place: &Place, name: &str, answers: Answers) -> Hop {
+        let path = place.path(name);
         let listener = UnixListener::bind(&path).expect("bound");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let keeps = heard.clone();
@@ -31,14 +36,14 @@ impl Hop {
         Hop { path, heard }
     }
 
-    fn way(&self) -> Way {
+    pub(super) fn way(&self) -> Way {
         let text = format!("lmtp:unix:{}", self.path.display());
         nexthop::Way::parse(text.as_bytes(), std::path::Path::new("/"))
             .expect("a way")
             .into()
     }
 
-    fn heard(&self) -> Vec<String> {
+    pub(super) fn heard(&self) -> Vec<String> {
         self.heard.lock().expect("not poisoned").clone()
     }
 }

@@ -52,30 +52,6 @@ fn an_empty_message_is_just_our_header() {
 }
 
 #[test]
-fn a_message_goes_the_way_of_its_first_recipient_and_others_come_again() {
-    let place = Place::new();
-    let relay = || {
-        let mut settings = place.settings();
-        settings.client.relay = Some(vec![]);
-        settings
-    };
-    let send = |first: &str, second: &str| {
-        let input = format!(
-            "MAIL FROM:<s@x>\r\nRCPT TO:<{first}>\r\nRCPT TO:<{second}>\r\nDATA\r\nhi\r\n.\r\n"
-        );
-        place.talk_with(relay(), input.as_bytes()).replies[2..].to_vec()
-    };
-    let said = send("x@far.test", "joe@here.test");
-    assert_eq!(said[..2], [replies::OK, replies::OTHER_WAY]);
-    assert!(said[3].starts_with("250 ok "), "{said:?}");
-    assert_eq!(place.read("remote.envelope"), "Fs@x|Tx@far.test||");
-    assert_eq!(place.read("queue.envelope"), "");
-    let said = send("joe@here.test", "x@far.test");
-    assert_eq!(said[..2], [replies::OK, replies::OTHER_WAY]);
-    assert_eq!(place.read("queue.envelope"), "Fs@x|Tjoe@here.test||");
-}
-
-#[test]
 fn two_ways_that_are_the_same_take_recipients_of_both() {
     let place = Place::new();
     let mut settings = place.settings();

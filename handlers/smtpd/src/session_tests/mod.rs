@@ -1,6 +1,7 @@
 //! Dialogues over a socket pair, with scripts as queue programs.
 
 mod bare_lf;
+mod both;
 mod chunks;
 mod dialogue;
 mod hop;
