@@ -127,7 +127,7 @@ fn a_killed_smtpd_has_delivered_nothing_before_the_dot() {
     assert_eq!(client.text(), "");
     let line = server.wait_for("maildir-queue: fail ");
     assert!(
-        line.contains("code=54 reason=\"the sender gave up: "),
+        line.contains("code=54 reason=\"the message was withdrawn: "),
         "{line}"
     );
     assert!(house.mail("joe").is_empty());

@@ -167,7 +167,7 @@ fn read_envelope(from: BorrowedFd<'_>, deadline: Instant) -> Result<Envelope, Fa
         let count = os::fd::read_until(from, &mut buffer, deadline)
             .map_err(|error| Failure::reading("the envelope", &error))?;
         if count == 0 {
-            let reason = "the sender gave up: the envelope has no end".to_owned();
+            let reason = "the message was withdrawn: its envelope has no end".to_owned();
             return Err(Failure::new(Code::Read, reason));
         }
         if let Some(envelope) = reader.feed(&buffer[..count])? {

@@ -266,6 +266,8 @@ impl Session {
     /// Begins to take a message; where that cannot be, it is said.
     fn begin(&mut self) -> Option<Receiving> {
         let mut mail = self.mail.take()?;
+        // Also one that nobody can take: it may have started a program, and has its lines in the log.
+        self.counts.begun += 1;
         // What was answered before goes out first: who takes the message may take a while. A client that
         // has gone is found out when it is read.
         let _ = self.conn.flush();
@@ -280,7 +282,6 @@ impl Session {
                 return None;
             }
         };
-        self.counts.begun += 1;
         let at = SystemTime::now();
         let number = match handoff.pid() {
             Some(pid) => pid.to_string(),

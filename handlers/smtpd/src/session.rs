@@ -45,6 +45,13 @@ pub const AUTH_LINE_LIMIT: usize = wire::sasl::RESPONSE_LIMIT + 64;
 /// that follow a refused one, the session ends.
 const DEFERRAL_LIMIT: u64 = 1000;
 
+/// What the log says for a command that is not known, or whose line cannot be read. The word itself is not told:
+/// it may be a password that was sent in the wrong place.
+const OTHER_VERB: &str = "other";
+
+/// The most refusals of one verb that have a line each in the log; the end of the session says how many had none.
+const TOLD_LIMIT: u64 = 100;
+
 /// So many HELO, EHLO and MAIL that plugins are asked about may come to no message; then the session ends.
 /// Each starts programs, and none is refused.
 const VAIN_LIMIT: u64 = 1000;
@@ -174,6 +181,25 @@ pub(crate) struct Counts {
     pub(crate) recipients: u64,
     pub(crate) accepted: u64,
     pub(crate) failed_logins: u64,
+    /// Refusals by verb, and those that have no line in the log.
+    told: Vec<(&'static str, u64)>,
+    untold: u64,
+}
+
+impl Counts {
+    /// Whether a refusal of `verb` is to have its line.
+    fn may_be_told(&mut self, verb: &'static str) -> bool {
+        let at = self.told.iter().position(|(known, _)| *known == verb);
+        let at = at.unwrap_or_else(|| {
+            self.told.push((verb, 0));
+            self.told.len() - 1
+        });
+        let count = &mut self.told[at].1;
+        *count += 1;
+        let may = *count <= TOLD_LIMIT;
+        self.untold += u64::from(!may);
+        may
+    }
 }
 
 /// Reads the settings that an environment makes.
@@ -212,6 +238,8 @@ pub struct Session {
     pub(crate) idle: Sides<Option<Box<nexthop::Client>>>,
     /// Who has logged in.
     pub(crate) user: Option<Vec<u8>>,
+    /// The command that is being answered, as the log names it.
+    verb: &'static str,
     /// How it began, for when nothing counts that was said since.
     start: Start,
     /// When it began.
@@ -236,6 +264,7 @@ impl Session {
         Session {
             start: Start::of(&means.env, &settings),
             began: Instant::now(),
+            verb: OTHER_VERB,
             introduction: Introduction::new(settings.terms.xclient),
             conn,
             log,
@@ -328,7 +357,7 @@ impl Session {
         match self.conn.wait(None, until) {
             // Who has gone has said nothing: the next read will tell.
             Ok(Ready::Input) if drop_early && self.conn.has_input() => {
-                self.log_refusal("banner", b"", None, replies::EARLY_TALKER);
+                self.log_refusal("banner", None, None, replies::EARLY_TALKER);
                 self.reply(replies::EARLY_TALKER);
                 self.ended = Some("spoke before the banner");
                 false
@@ -369,7 +398,9 @@ impl Session {
     }
 
     fn answer(&mut self, line: &mut Vec<u8>) -> Next {
-        match self.conn.read_line(line, AUTH_LINE_LIMIT) {
+        let read = self.conn.read_line(line, AUTH_LINE_LIMIT);
+        self.verb = OTHER_VERB;
+        match read {
             Err(trouble) => {
                 self.trouble = Some(trouble);
                 Next::Close
@@ -380,9 +411,9 @@ impl Session {
                 let (verb, argument) = command::split(line);
                 let is_long = line.len() > LINE_LIMIT;
                 let verb = command::find(VERBS, verb);
-                let word = verb.map_or("", |verb| verb.word);
-                if word != "XCLIENT"
-                    && let Err(text) = self.introduction.before(word)
+                self.verb = verb.map_or(OTHER_VERB, |verb| verb.word);
+                if self.verb != "XCLIENT"
+                    && let Err(text) = self.introduction.before(self.verb)
                 {
                     return self.bad(text);
                 }
@@ -415,12 +446,16 @@ impl Session {
         }
         // The client may be gone; there is nobody else to tell.
         let _ = self.conn.flush();
-        self.log
+        let mut entry = self
+            .log
             .event("end")
             .field("reason", word.as_bytes())
             .number("accepted", self.counts.accepted)
-            .number("refused", self.counts.refused)
-            .say();
+            .number("refused", self.counts.refused);
+        if self.counts.untold > 0 {
+            entry = entry.number("unlogged", self.counts.untold);
+        }
+        entry.say();
     }
 
     fn log_start(&mut self) {
@@ -473,6 +508,7 @@ impl Session {
 
     /// Refuses a command that nobody should send; too many of them end the session.
     pub(crate) fn bad(&mut self, text: &'static str) -> Next {
+        self.log_refusal(self.verb, None, None, text);
         self.reply(text);
         self.counts.bad_commands += 1;
         let limit = self.settings.limits.bad_commands;
@@ -488,7 +524,7 @@ impl Session {
             mail.disappointed = true;
         }
         let sender = self.mail.as_ref().map(|mail| mail.sender.clone());
-        self.log_refusal("RCPT", &sender.unwrap_or_default(), Some(recipient), text);
+        self.log_refusal("RCPT", sender.as_deref(), Some(recipient), text);
         self.reply(text);
         let temporary = text.starts_with('4');
         if temporary {
@@ -542,21 +578,24 @@ impl Session {
         Next::Close
     }
 
+    /// Tells the log of a refusal, with the addresses as far as they are known; `verb` is the command, or what
+    /// stands for one.
     pub(crate) fn log_refusal(
         &mut self,
-        verb: &str,
-        sender: &[u8],
+        verb: &'static str,
+        sender: Option<&[u8]>,
         recipient: Option<&[u8]>,
         text: &str,
     ) {
+        if !self.counts.may_be_told(verb) {
+            return;
+        }
         let hello = self.hello.name.as_deref().unwrap_or_default();
-        let mut entry = self
-            .log
-            .event("refuse")
-            .field("verb", verb.as_bytes())
-            .address("from", sender);
-        if let Some(recipient) = recipient {
-            entry = entry.address("to", recipient);
+        let mut entry = self.log.event("refuse").field("verb", verb.as_bytes());
+        for (key, address) in [("from", sender), ("to", recipient)] {
+            if let Some(address) = address {
+                entry = entry.address(key, address);
+            }
         }
         entry
             .field("helo", hello)

@@ -109,8 +109,8 @@ impl Introduction {
         self.0 == State::Awaited
     }
 
-    /// A command is about to be answered that is not XCLIENT; `verb` in capitals, empty for one that is
-    /// not known. An error is the reply that it gets instead.
+    /// A command is about to be answered that is not XCLIENT; `verb` in capitals, or a word for one
+    /// that is not known. An error is the reply that it gets instead.
     pub(crate) fn before(&mut self, verb: &str) -> Result<(), &'static str> {
         match (&self.0, verb) {
             (State::Unwanted | State::Over, _) | (State::Begun(_), "QUIT") => Ok(()),
@@ -280,7 +280,9 @@ mod tests {
             assert_eq!(introduction.before(verb), Ok(()));
             assert!(introduction.is_awaited(), "{verb}");
         }
-        for verb in ["MAIL", "AUTH", "RCPT", "DATA", "BDAT", "VRFY", "HELP", ""] {
+        for verb in [
+            "MAIL", "AUTH", "RCPT", "DATA", "BDAT", "VRFY", "HELP", "other",
+        ] {
             let mut introduction = awaited();
             assert_eq!(introduction.before(verb), Ok(()));
             let heard = introduction.hear(b"ADDR=192.0.2.7");

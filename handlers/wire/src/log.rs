@@ -3,9 +3,9 @@
 //! What a line promises, so that it can be cut up by scripts and trusted by people:
 //! - one write a line, at most [`LINE_LIMIT`] bytes with its newline, `ip=` first where there is
 //!   a client;
-//! - printable ASCII only. A value with a space stands in double quotes; a double quote inside a
-//!   value becomes `'`, every other byte that is not printable becomes `?`. So no client can forge
-//!   a key or a line;
+//! - printable text only: ASCII, and what is visible in UTF-8. A value with a space stands in double quotes; a
+//!   double quote inside a value becomes `'`, and `?` stands for every other character that is not printable
+//!   and every byte that is no UTF-8. So no client can forge a key or a line, or speak to a terminal;
 //! - a value of more than [`VALUE_LIMIT`] bytes is cut and ends in `...`;
 //! - nothing waits for whoever reads the log. A line that cannot be written at once is dropped,
 //!   and the next line that gets through says how many were: `dropped=3`.
@@ -143,25 +143,71 @@ impl Entry<'_> {
 /// A value as it may stand in a line.
 fn clean(value: &[u8]) -> Vec<u8> {
     const CUT: &[u8] = b"...";
-    let (kept, cut) = match value.get(..VALUE_LIMIT - CUT.len()) {
-        Some(kept) if value.len() > VALUE_LIMIT => (kept, CUT),
-        _ => (value, &b""[..]),
+    let (kept, cut) = if value.len() > VALUE_LIMIT {
+        (
+            &value[..character_boundary(value, VALUE_LIMIT - CUT.len())],
+            CUT,
+        )
+    } else {
+        (value, &b""[..])
     };
     let quoted = kept.contains(&b' ') || value.is_empty();
     let mut out = Vec::with_capacity(kept.len() + 8);
     if quoted {
         out.push(b'"');
     }
-    out.extend(kept.iter().map(|&byte| match byte {
-        b'"' => b'\'',
-        b' '..=b'~' => byte,
-        _ => b'?',
-    }));
+    for chunk in kept.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' => out.push(b'\''),
+                ' '..='~' => out.push(character as u8),
+                _ if is_visible(character) => {
+                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                _ => out.push(b'?'),
+            }
+        }
+        out.resize(out.len() + chunk.invalid().len(), b'?');
+    }
     out.extend_from_slice(cut);
     if quoted {
         out.push(b'"');
     }
     out
+}
+
+/// The last place up to `at` where no character of UTF-8 is cut in two, if there is one near.
+fn character_boundary(value: &[u8], at: usize) -> usize {
+    let goes_on = |byte: u8| byte & 0xc0 == 0x80;
+    let near = (at.saturating_sub(3)..=at).rev();
+    near.into_iter()
+        .find(|&place| value.get(place).is_none_or(|&byte| !goes_on(byte)))
+        .unwrap_or(at)
+}
+
+/// Whether a character outside of ASCII shows as itself, and does nothing to what stands around it: no control or
+/// format character (those that turn the direction of text among them), no blank, none for private use, none
+/// that Unicode does not know, and none that is invisible.
+fn is_visible(character: char) -> bool {
+    // The rest of what is Default_Ignorable_Code_Point, and a blank that is classed as a symbol.
+    const INVISIBLE: &[std::ops::RangeInclusive<char>] = &[
+        '\u{34f}'..='\u{34f}',
+        '\u{115f}'..='\u{1160}',
+        '\u{17b4}'..='\u{17b5}',
+        '\u{180b}'..='\u{180f}',
+        '\u{2800}'..='\u{2800}',
+        '\u{3164}'..='\u{3164}',
+        '\u{fe00}'..='\u{fe0f}',
+        '\u{ffa0}'..='\u{ffa0}',
+        '\u{e0100}'..='\u{e01ef}',
+    ];
+    // std escapes what is not printable by its own table of Unicode. A mark that belongs to the character before
+    // it counts as printable where there is one.
+    let mut text = [b'x'; 5];
+    let length = 1 + character.encode_utf8(&mut text[1..]).len();
+    let is_printable =
+        std::str::from_utf8(&text[..length]).is_ok_and(|text| text.escape_debug().count() == 2);
+    is_printable && !INVISIBLE.iter().any(|range| range.contains(&character))
 }
 
 #[cfg(test)]
@@ -178,7 +224,7 @@ mod tests {
         let into = lines.clone();
         let sink = move |line: &[u8]| {
             into.borrow_mut()
-                .push(String::from_utf8(line.to_vec()).expect("ASCII"));
+                .push(String::from_utf8(line.to_vec()).expect("text"));
             Said::Written
         };
         (Log::to("smtpd", ip, Box::new(sink)), lines)
@@ -214,6 +260,107 @@ mod tests {
             lines.borrow()[0],
             "smtpd: refuse from=\"<a' ip=1?smtpd: accept??>\"\n"
         );
+    }
+
+    #[test]
+    fn addresses_in_other_scripts_are_readable() {
+        for text in [
+            "j\u{f6}rg@b\u{fc}cher.test",
+            "jo\u{308}rg@x",
+            "\u{7528}\u{6237}@\u{4f8b}\u{5b50}.test",
+            "\u{915}\u{94d}\u{937}\u{93f}@x",
+            "\u{645}\u{62b}\u{627}\u{644}@x",
+            "\u{1f4e7}@x",
+        ] {
+            assert_eq!(clean(text.as_bytes()), text.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_reader_or_a_terminal_could_take_for_something_else_is_not_shown() {
+        for risky in [
+            // C1 controls: next line, a control sequence's beginning.
+            "\u{85}",
+            "\u{9b}",
+            "\u{80}",
+            // Line and paragraph separators, blanks.
+            "\u{2028}",
+            "\u{2029}",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{2003}",
+            "\u{1680}",
+            "\u{2800}",
+            // What turns or joins text, or cannot be seen.
+            "\u{202e}",
+            "\u{2066}",
+            "\u{2069}",
+            "\u{200f}",
+            "\u{61c}",
+            "\u{200b}",
+            "\u{200d}",
+            "\u{ad}",
+            "\u{feff}",
+            "\u{e0041}",
+            "\u{34f}",
+            "\u{3164}",
+            "\u{fe0f}",
+            "\u{e0100}",
+            // For private use, unknown, no characters.
+            "\u{e000}",
+            "\u{10fffd}",
+            "\u{ffff}",
+            "\u{e0080}",
+            "\u{fdd0}",
+        ] {
+            let given = format!("a{risky}b");
+            assert_eq!(
+                clean(given.as_bytes()),
+                b"a?b",
+                "{}",
+                risky.escape_unicode()
+            );
+        }
+        let all = (0x80..=0x0010_ffff).filter_map(char::from_u32);
+        for shown in all.filter(|&character| is_visible(character)) {
+            assert!(!shown.is_control() && !shown.is_whitespace(), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_utf8_is_a_question_mark() {
+        for (given, shown) in [
+            (&b"j\xf6rg"[..], &b"j?rg"[..]),
+            // Cut in the middle, too long a form, a surrogate, beyond the last.
+            (b"a\xe4\xbe", b"a??"),
+            (b"\xc0\xaf", b"??"),
+            (b"\xed\xa0\x80", b"???"),
+            (b"\xf4\x90\x80\x80", b"????"),
+            (b"\x80\xc3\xb6", b"?\xc3\xb6"),
+        ] {
+            assert_eq!(clean(given), shown, "{}", given.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_value_is_never_cut_within_a_character() {
+        for character in ["\u{f6}", "\u{4f8b}", "\u{1f4e7}"] {
+            for before in 0..4 {
+                let mut given = "x".repeat(before);
+                given.push_str(&character.repeat(VALUE_LIMIT));
+                let cut = clean(given.as_bytes());
+                let cut = std::str::from_utf8(&cut).expect("whole characters");
+                assert!(
+                    cut.len() <= VALUE_LIMIT && cut.len() > VALUE_LIMIT - 4,
+                    "{}",
+                    cut.len()
+                );
+                let kept = cut.strip_suffix("...").expect("cut");
+                assert!(given.starts_with(kept), "{kept}");
+            }
+        }
+        let bytes = clean(&[0x80; VALUE_LIMIT + 1]);
+        assert_eq!(bytes.len(), VALUE_LIMIT);
     }
 
     #[test]
@@ -261,7 +408,7 @@ mod tests {
                 return Said::Full;
             }
             into.borrow_mut()
-                .push(String::from_utf8(line.to_vec()).expect("ASCII"));
+                .push(String::from_utf8(line.to_vec()).expect("text"));
             Said::Written
         };
         let mut log = Log::to("smtpd", None, Box::new(sink));

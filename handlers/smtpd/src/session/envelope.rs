@@ -70,7 +70,7 @@ impl Session {
     }
 
     fn refuse_sender(&mut self, sender: &[u8], text: &str) -> Next {
-        self.log_refusal("MAIL", sender, None, text);
+        self.log_refusal("MAIL", Some(sender), None, text);
         self.reply(text);
         self.count_deferral()
     }

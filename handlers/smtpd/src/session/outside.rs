@@ -21,7 +21,7 @@ impl Session {
     /// Asks the plugins by `ask`, where there are any, and does what they say about `verb`.
     pub(crate) fn heed(
         &mut self,
-        verb: &str,
+        verb: &'static str,
         address: &mut Vec<u8>,
         ask: impl FnOnce(&mut Plugins, &mut chain::Env, &mut Vec<u8>) -> Outcome,
     ) -> Heeded {
@@ -61,11 +61,11 @@ impl Session {
                     _ => {
                         let from = self.mail.as_ref().map(|mail| mail.sender.clone());
                         let from = if verb == "MAIL" {
-                            address.clone()
+                            Some(address.clone())
                         } else {
-                            from.unwrap_or_default()
+                            from
                         };
-                        self.log_refusal(verb, &from, None, &reply);
+                        self.log_refusal(verb, from.as_deref(), None, &reply);
                         self.reply(&reply);
                         self.count_deferral()
                     }
@@ -73,7 +73,7 @@ impl Session {
             }
             Turn::Close(reply) => {
                 let said = reply.unwrap_or_default();
-                self.log_refusal(verb, b"", None, &said);
+                self.log_refusal(verb, None, None, &said);
                 if !said.is_empty() {
                     self.reply(&said);
                 }

@@ -36,7 +36,7 @@ impl Session {
             Heard::Refused(text) => self.bad(text),
             // A proxy that goes on all the same would give its own rights to whoever is behind it.
             Heard::Bad(text) => {
-                self.log_refusal("XCLIENT", b"", None, text);
+                self.log_refusal("XCLIENT", None, None, text);
                 self.close(text, "bad XCLIENT")
             }
         }
@@ -59,7 +59,7 @@ impl Session {
                     }
                 }
                 Ok(Judgement::Deny) => {
-                    self.log_refusal("XCLIENT", b"", None, replies::NOT_SERVED);
+                    self.log_refusal("XCLIENT", None, None, replies::NOT_SERVED);
                     return self.close(replies::NOT_SERVED, "the rules deny the client");
                 }
                 Err(reason) => {

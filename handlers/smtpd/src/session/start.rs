@@ -99,6 +99,7 @@ impl Session {
             means: _,
             start: _,
             began: _,
+            verb: _,
             introduction: _,
             idle: _,
             counts: _,

@@ -130,7 +130,7 @@ fn too_many_bad_commands_end_the_session() {
     assert_eq!(said.replies[21], replies::TOO_MANY_BAD);
     assert_eq!(said.exit, Exit::NO);
     assert!(
-        said.log[1].contains("reason=\"too many bad commands\""),
+        said.log[21].contains("reason=\"too many bad commands\""),
         "{:?}",
         said.log
     );

@@ -200,3 +200,15 @@ fn the_dot_after_a_pipelined_message_is_followed_by_the_next_command() {
         ]
     );
 }
+
+#[test]
+fn messages_that_nobody_can_take_are_counted_too() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.messages = 3;
+    settings.ways = Ways::One(program(&place.path("not-there")));
+    let said = place.talk_with(settings, TO_JOE.repeat(5).as_bytes());
+    let last = said.replies.last().map(String::as_str);
+    assert_eq!(last, Some(replies::TOO_MANY_MESSAGES), "{:?}", said.replies);
+    assert_eq!(said.after_banner().len(), 3 * 3 + 1);
+}

@@ -148,3 +148,116 @@ fn a_recipient_over_the_limit_has_one_line_in_the_log() {
     let lines = said.log.iter().filter(|line| line.contains(" refuse "));
     assert_eq!(lines.count(), 1);
 }
+
+/// The lines of refusals, without what stands before `verb=`.
+fn refusals(said: &Said) -> Vec<String> {
+    let lines = said.log.iter();
+    lines
+        .filter_map(|line| line.strip_prefix("smtpd: refuse ip=192.0.2.1 verb="))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_refusal_has_a_line() {
+    let place = Place::new();
+    let long = "x".repeat(LINE_LIMIT + 1);
+    for (said, line) in [
+        (
+            "MAIL FROM:<a\x01@x>",
+            "MAIL helo=c reply=\"501 bad address (#5.1.3)\"",
+        ),
+        (
+            "MAIL FROM:<s@x> SIZE=x",
+            "MAIL helo=c reply=\"501 bad SIZE (#5.5.4)\"",
+        ),
+        (
+            "MAIL FROM:<s@x> BODY=x",
+            "MAIL helo=c reply=\"504 that BODY is not implemented (#5.5.4)\"",
+        ),
+        (
+            "RCPT TO:<joe@here.test>",
+            "RCPT helo=c reply=\"503 MAIL first (#5.5.1)\"",
+        ),
+        ("DATA", "DATA helo=c reply=\"503 MAIL first (#5.5.1)\""),
+        (
+            "STARTTLS",
+            "STARTTLS helo=c reply=\"502 unimplemented (#5.5.1)\"",
+        ),
+        (
+            "AUTH PLAIN",
+            "AUTH helo=c reply=\"502 unimplemented (#5.5.1)\"",
+        ),
+        (
+            "XCLIENT ADDR=x",
+            "XCLIENT helo=c reply=\"550 insufficient authorization (#5.7.0)\"",
+        ),
+        (
+            "c2VjcmV0 x",
+            "other helo=c reply=\"502 unimplemented (#5.5.1)\"",
+        ),
+        (
+            "NO\0OP",
+            "other helo=c reply=\"500 NUL in command (#5.5.2)\"",
+        ),
+        (
+            &format!("NOOP {long}"),
+            "NOOP helo=c reply=\"500 line too long (#5.5.2)\"",
+        ),
+        (&long, "other helo=c reply=\"500 line too long (#5.5.2)\""),
+    ] {
+        let said = place.talk(&format!("EHLO c\r\n{said}\r\nQUIT\r\n"));
+        assert_eq!(refusals(&said), [line]);
+        // The word may be a password that was sent in the wrong place.
+        assert!(!said.log.concat().contains("c2VjcmV0"), "{:?}", said.log);
+    }
+}
+
+#[test]
+fn a_refusal_for_want_of_tls_or_a_login_has_a_line() {
+    let place = Place::new();
+    let with_auth = |value: &str| {
+        let env: Env = [("SMTPAUTH", value)].into_iter().collect();
+        let words = ["/bin/sh", "-c", "exit 1"].map(std::ffi::OsString::from);
+        let mut settings = place.settings();
+        settings.auth = SmtpAuth::parse(&words, &env, &place.path("")).expect("usable");
+        settings
+    };
+    let mut wants_tls = with_auth("");
+    wants_tls.terms.tls_to_send = true;
+    let input = b"MAIL FROM:<s@x>\r\nAUTH PLAIN AGpvZQB4\r\n";
+    assert_eq!(
+        refusals(&place.talk_with(wants_tls, input)),
+        [
+            "MAIL helo=\"\" reply=\"530 must issue a STARTTLS command first (#5.7.0)\"",
+            "AUTH helo=\"\" reply=\"538 encryption required for that mechanism (#5.7.11)\"",
+        ]
+    );
+    let input = b"MAIL FROM:<s@x>\r\nAUTH GSSAPI\r\nAUTH PLAIN\r\n*\r\nAUTH PLAIN !!\r\n";
+    assert_eq!(
+        refusals(&place.talk_with(with_auth("!"), input)),
+        [
+            "MAIL helo=\"\" reply=\"530 authentication required (#5.7.0)\"",
+            "AUTH helo=\"\" reply=\"504 auth type unimplemented (#5.5.1)\"",
+            "AUTH helo=\"\" reply=\"501 auth exchange cancelled (#5.0.0)\"",
+            "AUTH helo=\"\" reply=\"501 malformed auth input (#5.5.4)\"",
+        ]
+    );
+}
+
+#[test]
+fn refusals_without_end_are_counted_and_do_not_fill_the_log() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.limits.bad_commands = 0;
+    let limit = usize::try_from(TOLD_LIMIT).expect("small");
+    let input = format!("{}{}", "X\r\n".repeat(limit + 7), "DATA\r\n".repeat(limit));
+    let said = place.talk_with(settings, input.as_bytes());
+    assert_eq!(said.after_banner().len(), 2 * limit + 7);
+    assert_eq!(refusals(&said).len(), 2 * limit);
+    let last = said.log.last().expect("a line");
+    assert!(
+        last.contains(" end ") && last.contains(" unlogged=7"),
+        "{last}"
+    );
+}
