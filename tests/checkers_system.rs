@@ -10,7 +10,7 @@ use crate::checkers::{Call, add_account, add_hash, append, crypt, pop};
 use crate::pop3_privilege::eventually;
 use crate::post::{JOE, Office, PASSWORD, SYSTEM_PASSWORD, with_system_users};
 use crate::support::server::Report;
-use crate::support::{SOMEBODY, as_root, bin, is_root, probe, signal};
+use crate::support::{Run, SOMEBODY, as_root, bin, is_root, note_left_out, probe, signal};
 
 #[test]
 fn checkpassword_knows_the_usual_hashes_of_the_system() {
@@ -139,6 +139,111 @@ fn nobody_gets_in_as_root() {
     let done = Call::new(&office, bin("checkpw"), pop("toor", PASSWORD)).done();
     assert_eq!(done.code, Some(1), "{}", done.err());
     assert!(done.err().contains("uid 0"), "{}", done.err());
+}
+
+#[test]
+fn nobody_logs_in_as_a_program_unless_the_administrator_has_named_it() {
+    if !with_system_users("a login as an account of a program") {
+        return;
+    }
+    let office = Office::new();
+    let home = office.path("joe").display().to_string();
+    let hash = crypt("sekrit", "$6$saltsalt$");
+    for (name, uid) in [("base", 77), ("no-one", 65_534)] {
+        append(
+            &office.path("passwd"),
+            &format!("{name}:x:{uid}:{uid}::{home}:/bin/sh"),
+        );
+        append(
+            &office.path("shadow"),
+            &format!("{name}:{hash}:19000:0:99999:7:::"),
+        );
+    }
+    let file = office.maildir("joe").join(".password");
+    let try_all = |name: &str, uid: u32| {
+        for path in [office.path("joe"), office.maildir("joe"), file.clone()] {
+            chown(path, Some(uid), Some(uid)).unwrap();
+        }
+        [("checkpassword", "sekrit"), ("checkpw", PASSWORD)].map(|(checker, password)| {
+            let done = Call::new(&office, bin(checker), pop(name, password)).done();
+            (done.code, done.err())
+        })
+    };
+    for (code, log) in try_all("base", 77) {
+        assert_eq!(code, Some(1), "{log}");
+        let reason = "user=base reason=\"the account has uid 77, below 1000, and is not in control/systemusers\"";
+        assert!(log.contains(reason), "{log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+    for (code, log) in try_all("no-one", 65_534) {
+        assert_eq!(code, Some(1), "{log}");
+        let reason = "the account has uid 65534, which is nobody's";
+        assert!(log.contains(reason), "{log}");
+    }
+    for (file, text) in [
+        ("systemusers", "# ours\nbase\nno-one\n"),
+        ("uidmin", "77\n"),
+    ] {
+        let path = office.path("home/control").join(file);
+        fs::write(&path, text).unwrap();
+        for (code, log) in try_all("base", 77) {
+            assert_eq!(code, Some(0), "{file} {text}: {log}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+    // Neither makes root anybody.
+    fs::write(office.path("home/control/uidmin"), "0\n").unwrap();
+    fs::write(office.path("home/control/systemusers"), "toor\n").unwrap();
+    let done = Call::new(&office, bin("checkpassword"), pop("toor", SYSTEM_PASSWORD)).done();
+    assert_eq!(done.code, Some(1), "{}", done.err());
+    // What cannot be understood lets nobody in, and is not the user's fault.
+    fs::write(office.path("home/control/uidmin"), "low\n").unwrap();
+    let done = Call::new(&office, bin("checkpassword"), pop("base", "sekrit")).done();
+    assert_eq!(done.code, Some(111), "{}", done.err());
+}
+
+#[test]
+fn the_lowest_number_of_people_is_that_of_login_defs() {
+    if !with_system_users("a login with another login.defs") {
+        return;
+    }
+    if !std::path::Path::new("/etc/login.defs").exists() {
+        note_left_out("a login with another login.defs", "there is none here");
+        return;
+    }
+    let office = Office::new();
+    let home = office.path("joe").display().to_string();
+    let hash = crypt("sekrit", "$6$saltsalt$");
+    append(
+        &office.path("passwd"),
+        &format!("old:x:501:501::{home}:/bin/sh"),
+    );
+    append(
+        &office.path("shadow"),
+        &format!("old:{hash}:19000:0:99999:7:::"),
+    );
+    chown(office.path("joe"), Some(501), Some(501)).unwrap();
+    fs::write(office.path("record"), pop("old", "sekrit")).unwrap();
+    let code = |defs: &str| {
+        let (file, record) = (office.path("login.defs"), office.path("record"));
+        fs::write(&file, defs).unwrap();
+        let text = format!(
+            "mount --bind '{}' /etc/login.defs || exit 99; exec \"$0\" true 3<'{}'",
+            file.display(),
+            record.display()
+        );
+        let launcher = office.launcher();
+        let done = Run::new(&launcher[0])
+            .args(&launcher[1..])
+            .args(["sh", "-c", &text])
+            .arg(bin("checkpassword"))
+            .env("SUPERD_HOME", office.path("home"))
+            .done();
+        done.code
+    };
+    assert_eq!(code("UID_MIN\t\t 1000\n"), Some(1));
+    assert_eq!(code("UID_MIN 500\n"), Some(0));
+    assert_eq!(code("# nothing\n"), Some(1));
 }
 
 /// The accounts joe and ann of the file `users` alone, with these uids, and a password each in

@@ -3,13 +3,14 @@
 //! The accounts are those of the mail programs (`control/accounts`: the `users` file, the system, or
 //! both in order), with two differences that logging in makes: names are compared byte by byte,
 //! and aliases do not count. Mail programs log in with the whole address, too: joe@example.org is joe where
-//! example.org is a local domain. uid 0 is found like anybody, and refused by whoever asks.
+//! example.org is a local domain. uid 0 is found like anybody, and refused by whoever asks; so are the
+//! accounts of programs (`refuse_outsiders`).
 
 use std::fmt;
 use std::path::PathBuf;
 
 use accounts::users::DEFAULT_MAILBOX;
-use accounts::{Home, Source};
+use accounts::{Home, People, Source};
 use chain::Env;
 use os::names::passwd::{self, User};
 
@@ -55,6 +56,20 @@ pub enum Origin {
     Passwd(Option<Vec<u32>>),
     /// Somewhere else of the system, by `superd-nss`; his groups.
     Others(Vec<u32>),
+}
+
+/// Refuses those whom nobody logs in as, whoever has proved to be them: uid 0, and of the system's users the
+/// accounts of programs, unless the administrator has named them ([`accounts::system`]).
+pub(crate) fn refuse_outsiders(home: &Home, account: &Account) -> Result<(), Refusal> {
+    if account.uid == 0 {
+        return Err(Refusal::no("the account has uid 0"));
+    }
+    if account.origin == Origin::Users {
+        return Ok(());
+    }
+    let people = People::of(home).map_err(|error| Refusal::Temporary(error.to_string()))?;
+    let admitted = people.admit(&account.name, account.uid);
+    admitted.map_err(|outsider| Refusal::No(outsider.to_string()))
 }
 
 /// What no login name is like.

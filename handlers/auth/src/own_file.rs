@@ -32,9 +32,7 @@ fn find(attempt: &Attempt, env: &Env) -> Result<(Account, Zeroizing<Vec<u8>>), R
     }
     let home = Home::find(|name| env.get(name).map(Into::into));
     let account = account::of_login(&home, &attempt.login, true, env)?;
-    if account.uid == 0 {
-        return Err(Refusal::no("the account has uid 0"));
-    }
+    account::refuse_outsiders(&home, &account)?;
     let line = password_file::read(&account, env)?;
     Ok((account, line))
 }

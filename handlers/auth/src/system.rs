@@ -53,9 +53,7 @@ pub(crate) fn check(
             return Err(nobody.into());
         }
     };
-    if account.uid == 0 {
-        return Err(Refusal::no("the account has uid 0"));
-    }
+    account::refuse_outsiders(&home, &account)?;
     Ok(account)
 }
 
