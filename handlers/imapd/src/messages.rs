@@ -6,7 +6,7 @@ use imap::command::{By, FetchItem, StoreHow};
 use imap::flag::Flag;
 use imap::seq::{SequenceSet, intersect, ranges_of};
 use imap::write;
-use maildir::selection::{Access, Change, Copied, Flags, How, Kind, Selection};
+use maildir::selection::{Access, Change, Copied, Flags, How, Kind, Open, Selection, StoreError};
 use wire::Trouble;
 
 use crate::answer::Answer;
@@ -130,7 +130,7 @@ impl Session {
         Ok(if outcome.missed.is_empty() {
             Answer::ok("Fetched.")
         } else if outcome.faults.is_empty() {
-            Answer::no("EXPUNGEISSUED", "Some of these messages are gone.")
+            done_but_for_the_gone()
         } else {
             Answer::no("SERVERBUG", "Some of these messages cannot be read.")
         })
@@ -221,9 +221,9 @@ impl Session {
             let code = String::from_utf8_lossy(&code).into_owned();
             return Ok(Answer::ok_with(code, "Some had changed."));
         }
-        let answer = match stored.gone.is_empty() || by == By::Uid {
+        let answer = match stored.gone.is_empty() {
             true => Answer::ok("Stored."),
-            false => Answer::no("EXPUNGEISSUED", "Some of these messages are gone."),
+            false => done_but_for_the_gone(),
         };
         self.pass_on_much()?;
         Ok(answer)
@@ -261,33 +261,45 @@ impl Session {
         }
     }
 
+    /// By number it is all or nothing (RFC 3501 section 6.4.7), and what is gone cannot be copied (RFC 2180
+    /// section 4.4.1). A UID that no message has is ignored (RFC 3501 section 6.4.8), whether this session has
+    /// heard of its end or not.
     pub(crate) fn copy(&mut self, by: By, set: &SequenceSet, mailbox: &[u8]) -> Answer {
-        match self.transfer(by, set, mailbox, false) {
+        let how = match by {
+            By::Number => Selection::copy,
+            By::Uid => Selection::copy_present,
+        };
+        match self.transfer(by, set, mailbox, how) {
             Ok(None) => Answer::ok("There was nothing to copy."),
             Ok(Some(copied)) => {
                 self.counts.copied += copied.pairs.len() as u64;
-                match copied.gone.is_empty() {
-                    true => Answer::ok_with(copy_uid(&copied), "Copied."),
-                    // All or nothing (RFC 3501 section 6.4.7), and what is gone cannot be copied.
-                    false => Answer::no("EXPUNGEISSUED", "Some of these messages are gone."),
+                match (copied.pairs.is_empty(), by) {
+                    (false, _) => Answer::ok_with(copy_uid(&copied), "Copied."),
+                    (true, By::Number) => none_for_the_gone(),
+                    (true, By::Uid) => done_but_for_the_gone(),
                 }
             }
             Err(answer) => answer,
         }
     }
 
+    /// What is there is moved, or a client would believe that nothing was; NO by number where nothing is.
     pub(crate) fn move_to(&mut self, by: By, set: &SequenceSet, mailbox: &[u8]) -> Answer {
-        match self.transfer(by, set, mailbox, true) {
+        let changeable = self.changeable().map(|_| ());
+        let moved = changeable.and_then(|()| self.transfer(by, set, mailbox, Selection::move_to));
+        match moved {
             Ok(None) => Answer::ok("There was nothing to move."),
             Ok(Some(copied)) => {
                 self.counts.copied += copied.pairs.len() as u64;
-                if !copied.pairs.is_empty() {
+                let has_moved = !copied.pairs.is_empty();
+                if has_moved {
                     // Before the messages go (RFC 6851 section 4.3).
                     let _ = write!(self.out, "* OK [{}] Moved.\r\n", copy_uid(&copied));
                 }
                 match copied.gone.is_empty() {
                     true => Answer::ok("Moved."),
-                    false => Answer::no("EXPUNGEISSUED", "Some of these messages are gone."),
+                    false if has_moved || by == By::Uid => done_but_for_the_gone(),
+                    false => none_for_the_gone(),
                 }
             }
             Err(answer) => answer,
@@ -299,13 +311,10 @@ impl Session {
         by: By,
         set: &SequenceSet,
         mailbox: &[u8],
-        moves: bool,
+        how: impl FnOnce(&mut Selection, &[usize], &Open<'_>) -> Result<Copied, StoreError>,
     ) -> Result<Option<Copied>, Answer> {
         let which = self.which(by, set)?;
         let name = self.named(mailbox)?;
-        if moves {
-            self.changeable()?;
-        }
         if !self.tree.exists(&name) {
             return Err(no_target());
         }
@@ -315,9 +324,8 @@ impl Session {
         let Some(mut selection) = self.selected.take() else {
             return Err(self.not_selected());
         };
-        let copied = self.with_open(&name, Access::ReadWrite, |open| match moves {
-            true => selection.move_to(&which, open),
-            false => selection.copy(&which, open),
+        let copied = self.with_open(&name, Access::ReadWrite, |open| {
+            how(&mut selection, &which, open)
         });
         self.selected = Some(selection);
         copied.map(Some).map_err(|error| match error.kind() {
@@ -325,6 +333,17 @@ impl Session {
             _ => self.fault(&error),
         })
     }
+}
+
+/// What others expunged is passed over. It is no NO: clients show that to people, who did nothing wrong (RFC
+/// 5530 section 3 has the code with an OK).
+fn done_but_for_the_gone() -> Answer {
+    Answer::ok_with("EXPUNGEISSUED", "Some of these messages are gone.")
+}
+
+/// Nothing was done, for what others expunged is among what was named by number.
+fn none_for_the_gone() -> Answer {
+    Answer::no("EXPUNGEISSUED", "Some of these messages are gone.")
 }
 
 /// The mailbox that something should go into is not there.

@@ -32,6 +32,15 @@ impl Selection {
         Ok(self.copy_there(which, target, true, true)?.0)
     }
 
+    /// [`Selection::copy`] of those that are there; those that are gone are passed over.
+    pub fn copy_present(
+        &mut self,
+        which: &[usize],
+        target: &Open<'_>,
+    ) -> Result<Copied, StoreError> {
+        Ok(self.copy_there(which, target, false, true)?.0)
+    }
+
     /// Moves messages into another mailbox, or into this one under new UIDs; those that are gone
     /// are passed over. Each is there, on the disk, before it is removed here: a kill leaves some in
     /// both and none in neither. One that somebody else has moved or expunged meanwhile is his, and

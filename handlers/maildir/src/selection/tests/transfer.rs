@@ -141,6 +141,21 @@ fn what_is_gone_is_told_and_the_rest_is_moved_but_not_copied() {
 }
 
 #[test]
+fn what_is_there_is_copied_where_that_is_asked_for() {
+    let test = TestBox::with(3);
+    let target = other(&test);
+    let mut selection = select(&test.dir);
+    test.remove("cur/2.m.h:2,");
+    let copied = with(&target, Access::ReadWrite, |open| {
+        selection.copy_present(&[0, 1, 2], open)
+    });
+    let copied = copied.expect("copied");
+    assert_eq!((copied.pairs, copied.gone), (vec![(1, 1), (3, 2)], vec![1]));
+    assert_eq!(shown(&select(&target)), "1 2");
+    assert_eq!(refresh(&mut selection), "1 3");
+}
+
+#[test]
 fn moved_messages_are_there_and_no_more_here() {
     let test = TestBox::with(3);
     let target = other(&test);
