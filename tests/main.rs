@@ -72,6 +72,7 @@ mod popup_log;
 mod popup_session;
 mod quota;
 mod rblsmtpd;
+mod readers_apart;
 mod recordio;
 mod relay;
 mod relay_allow;

@@ -5,7 +5,7 @@ use crate::support::place::attack;
 use crate::support::{Client, Run, Server, is_root, libexec};
 
 /// All processes below `pid`, and itself.
-fn family(pid: u32) -> Vec<u32> {
+pub fn family(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
     let children = threads.flat_map(|thread| {

@@ -151,33 +151,51 @@ fn group_list() -> io::Result<Vec<u32>> {
 ///
 /// The error is a sentence without the program's name.
 pub fn unprivileged(named: Option<&[u8]>) -> Result<Identity, String> {
-    let candidates: &[&[u8]] = match named {
-        Some(name) => &[name],
-        None => &[b"superd-null", b"nobody"],
-    };
+    if let Some(name) = named {
+        return named_user(name, "SUPERD_UNPRIV");
+    }
+    first_of(&[b"superd-null", b"nobody"])?.ok_or_else(|| {
+        "no unprivileged user: neither superd-null nor nobody exists, and SUPERD_UNPRIV is not set"
+            .to_owned()
+    })
+}
+
+/// The user of one such program alone, so that no other can signal it: the one whom its variable (name and
+/// value) names, else one of the program's own name where it exists, else [`unprivileged`] of `all`.
+pub fn unprivileged_for(
+    program: &str,
+    (variable, named): (&str, Option<&[u8]>),
+    all: Option<&[u8]>,
+) -> Result<Identity, String> {
+    if let Some(name) = named {
+        return named_user(name, variable);
+    }
+    match first_of(&[program.as_bytes()])? {
+        Some(own) => Ok(own),
+        None => unprivileged(all),
+    }
+}
+
+fn named_user(name: &[u8], variable: &str) -> Result<Identity, String> {
+    first_of(&[name])?.ok_or_else(|| format!("no such user: {} (${variable})", name.escape_ascii()))
+}
+
+/// The first of them who exists, who must not be the superuser.
+fn first_of(candidates: &[&[u8]]) -> Result<Option<Identity>, String> {
     let found = crate::names::passwd::first_of(candidates)
         .map_err(|error| format!("unable to read /etc/passwd: {}", crate::reason(&error)))?;
     match found {
-        Some(user) if user.uid != 0 => {
-            return Ok(Identity {
-                uid: user.uid,
-                gid: user.gid,
-            });
-        }
-        Some(user) => {
+        Some(user) if user.uid == 0 => {
             let name = user.name.escape_ascii();
-            return Err(format!(
+            Err(format!(
                 "unable to use {name} as unprivileged user: it has uid 0"
-            ));
+            ))
         }
-        None => {}
+        found => Ok(found.map(|user| Identity {
+            uid: user.uid,
+            gid: user.gid,
+        })),
     }
-    Err(match named {
-        Some(name) => format!("no such user: {} ($SUPERD_UNPRIV)", name.escape_ascii()),
-        None => "no unprivileged user: neither superd-null nor nobody exists, \
-                 and SUPERD_UNPRIV is not set"
-            .to_owned(),
-    })
 }
 
 #[cfg(test)]
@@ -211,6 +229,19 @@ mod tests {
     #[test]
     fn a_process_that_was_started_as_any_other_has_its_own_identity() {
         assert!(!is_borrowed());
+    }
+
+    #[test]
+    fn a_program_has_a_user_of_its_own_where_there_is_one() {
+        let all = unprivileged(Some(b"nobody")).expect("nobody");
+        let of = |program, named| unprivileged_for(program, ("ITS_USER", named), Some(b"nobody"));
+        assert_eq!(of("no-such-user-here", None), Ok(all));
+        let daemon = of("daemon", None).expect("a user of every system");
+        assert_ne!(daemon.uid, all.uid);
+        assert_eq!(of("no-such-user-here", Some(b"daemon")), Ok(daemon));
+        assert!(of("root", None).is_err_and(|error| error.contains("uid 0")));
+        let error = of("daemon", Some(b"no-such-user-here")).expect_err("nobody of that name");
+        assert_eq!(error, "no such user: no-such-user-here ($ITS_USER)");
     }
 
     #[test]

@@ -157,6 +157,11 @@ fn report_program(words: &[OsString], service: &Service) {
         Some(file) => ::log::info!("{name} is {}", file.display()),
         None => ::log::warn!("{name} is not found now; it is looked for at each connection"),
     }
+    if !os::confine::is_available() {
+        ::log::warn!(
+            "this kernel has no filters of system calls: processes without privileges can signal each other"
+        );
+    }
 }
 
 /// Where superd stays root, what reads the network must be able to become somebody else.
@@ -167,9 +172,7 @@ fn refuse_root_without_stand_in(options: &Options, plan: privilege::Plan) -> Res
     if !stays_root || !tcp || !NameDesk::is_needed(options) {
         return Ok(());
     }
-    let named = std::env::var_os("SUPERD_UNPRIV");
-    let named = named.as_deref().map(std::os::unix::ffi::OsStrExt::as_bytes);
-    match os::identity::unprivileged(named) {
+    match lookup::user() {
         Ok(_) => Ok(()),
         Err(sentence) => Err(Fatal {
             sentence,

@@ -198,8 +198,7 @@ fn become_who_asks(who: Identity) -> Result<(), String> {
     }
     os::identity::become_user(who).map_err(|error| error.to_string())?;
     os::process::end_with_parent()
-        .and_then(|()| os::process::no_new_privileges())
-        .and_then(|()| os::process::not_dumpable())
+        .and_then(|()| os::confine::keep_to_itself())
         .map_err(failed)
 }
 

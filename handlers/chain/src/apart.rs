@@ -16,16 +16,16 @@ use os::identity::Identity;
 const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// Becomes `who`, and nothing that this process could do for somebody else is left: of its descriptors
-/// only 0 to 2 and `keep`, no way to more privileges or to another process, and an end with its parent.
+/// only 0 to 2 and `keep`, no way to more privileges or to another process, be it of the same user, and an end with
+/// its parent.
 /// An error is a sentence.
 pub fn give_up(who: Identity, keep: &[BorrowedFd<'_>]) -> Result<(), String> {
     let failed = |error: io::Error| format!("unable to give up privileges: {}", os::reason(&error));
     os::fd::close_all_but(keep).map_err(failed)?;
     os::identity::become_user(who).map_err(|error| error.to_string())?;
-    os::process::no_new_privileges().map_err(failed)?;
-    os::process::not_dumpable().map_err(failed)?;
     os::process::no_children().map_err(failed)?;
-    os::process::end_with_parent().map_err(failed)
+    os::process::end_with_parent().map_err(failed)?;
+    os::confine::keep_to_itself().map_err(failed)
 }
 
 /// The child that speaks with the client, as its parent sees it.

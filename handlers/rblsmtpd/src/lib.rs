@@ -123,7 +123,6 @@ fn be_nobody(env: &Env) -> Result<(), String> {
     if let Some(who) = nobody(env)? {
         os::identity::become_user(who).map_err(|error| error.to_string())?;
     }
-    os::process::no_new_privileges()
-        .and_then(|()| os::process::not_dumpable())
+    os::confine::keep_to_itself()
         .map_err(|error| format!("unable to give up privileges: {}", os::reason(&error)))
 }

@@ -81,11 +81,10 @@ fn recorder(
 /// Gives up root, where there is a user for it. Copying is not decoding: where there is none, the
 /// record is still what was asked for.
 fn be_nobody(call: &Call) {
-    let _ = os::process::no_new_privileges();
-    let _ = os::process::not_dumpable();
     if os::identity::effective_uid() == 0
         && let Ok(who) = os::identity::unprivileged(call.env.bytes("SUPERD_UNPRIV"))
     {
         let _ = os::identity::become_user(who);
     }
+    let _ = os::confine::keep_to_itself();
 }

@@ -4,8 +4,8 @@
 //! from the network. What must be read before a program can be started, the names of both ends of
 //! a connection, the check of the client's name and the answer of its ident server, is read here: by
 //! one extra process for all connections, started by superd as `superd-lookup` only if an option or
-//! a host word asks for it. It becomes the unprivileged user (`$SUPERD_UNPRIV`, else `superd-null`,
-//! else `nobody`) before it reads its first byte from anywhere but its caller, runs no programs, and
+//! a host word asks for it. It becomes an unprivileged user (`$SUPERD_LOOKUP_USER`, else `superd-lookup`, else
+//! the one of all: `$SUPERD_UNPRIV`, else `superd-null`, else `nobody`) before it reads its first byte from anywhere but its caller, runs no programs, and
 //! ends when the caller's end of the socket does.
 //!
 //! **Protocol.** Descriptor 0 is one end of a SOCK_SEQPACKET pair. superd sends a
@@ -44,7 +44,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
 use os::Exit;
-use os::identity::{become_user, effective_uid, unprivileged};
+use os::identity::{Identity, become_user, effective_uid};
 
 pub use codec::{MESSAGE_LIMIT, Malformed};
 pub use record::{
@@ -54,6 +54,9 @@ pub use serve::serve;
 
 /// The name under which superd starts this program.
 pub const PROGRAM: &str = "superd-lookup";
+
+/// The variable that names the user of this process.
+pub const USER: &str = "SUPERD_LOOKUP_USER";
 
 /// The program: takes no words, serves the superd at the other end of descriptor 0, ends with it.
 ///
@@ -116,14 +119,20 @@ fn take_socket() -> Result<OwnedFd, Unusable> {
     Ok(socket)
 }
 
-/// Becomes the unprivileged user if this is root, and in any case nobody who could gain anything.
+/// Whom it becomes where it is started as root: a user of its own, whom no session can reach, where there is
+/// one, else the unprivileged user of all. The error is a sentence.
+pub fn user() -> Result<Identity, String> {
+    let value = |name: &str| std::env::var_os(name).map(OsString::into_vec);
+    let (own, all) = (value(USER), value("SUPERD_UNPRIV"));
+    os::identity::unprivileged_for(PROGRAM, (USER, own.as_deref()), all.as_deref())
+}
+
+/// Becomes that user if this is root, and in any case nobody who could gain anything.
 /// The error is a sentence.
 fn give_up_privileges() -> Result<(), String> {
     if effective_uid() == 0 {
-        let named = std::env::var_os("SUPERD_UNPRIV").map(OsString::into_vec);
-        let who = unprivileged(named.as_deref())?;
-        become_user(who).map_err(|error| error.to_string())?;
+        become_user(user()?).map_err(|error| error.to_string())?;
     }
-    let restricted = os::process::no_new_privileges().and_then(|()| os::process::not_dumpable());
+    let restricted = os::confine::keep_to_itself();
     restricted.map_err(|error| format!("unable to give up privileges: {}", os::reason(&error)))
 }
