@@ -73,19 +73,44 @@ fn the_client_behind_a_proxy_cannot_say_who_it_is() {
         !offer.iter().any(|line| line.contains("XCLIENT")),
         "{offer:?}"
     );
+    client.say("MAIL FROM:<s@x>");
+    client.expect("250 ");
+    client.say(FAR);
+    client.expect("553 ");
     for more in [
         "XCLIENT LOGIN=hashed",
         "XCLIENT ADDR=127.0.0.1",
         "XCLIENT x",
     ] {
-        client.say(more);
-        client.expect("503 ");
-        client.say("MAIL FROM:<s@x>");
-        client.expect("250 ");
-        client.say(FAR);
-        client.expect("553 ");
-        client.say("RSET");
-        client.expect("250 ");
+        let mut client = server.connect();
+        client.expect("220 ");
+        client.say(ADDR);
+        client.expect("220 ");
+        // Who goes on behind it is not served: it may be a proxy that speaks for somebody else by now.
+        client.send(format!("{more}\r\nMAIL FROM:<s@x>\r\n{FAR}\r\n"));
+        let said = "503 XCLIENT is not permitted any more (#5.5.1)\r\n";
+        assert_eq!(client.text(), said, "{more}");
+    }
+}
+
+#[test]
+fn a_proxy_that_has_sent_for_itself_is_nobodys_proxy_any_more() {
+    let house = House::new();
+    let server = proxied(&house).start();
+    for first in [
+        "MAIL FROM:<s@x>\r\nRSET",
+        "AUTH PLAIN",
+        "VRFY x",
+        "XFORWARD",
+    ] {
+        let mut client = server.connect();
+        client.expect("220 ");
+        client.send(format!("{first}\r\n{ADDR}\r\nMAIL FROM:<s@x>\r\n{FAR}\r\n"));
+        let said = client.text();
+        assert!(
+            said.ends_with("503 XCLIENT is not permitted any more (#5.5.1)\r\n"),
+            "{said}"
+        );
     }
 }
 
@@ -116,13 +141,12 @@ context = ssl.create_default_context()
 context.load_verify_locations(certificate)
 context.check_hostname = False
 smtp.starttls(context=context)
-print(*smtp.docmd('XCLIENT LOGIN=hashed'))
 print(*smtp.ehlo())
 print(*smtp.docmd('MAIL FROM:<s@x>'))
 print(*smtp.docmd('RCPT TO:<x@far.test>'))
 print(*smtp.docmd('RCPT TO:<joe@here.test>'))
 print(*smtp.data(b'Subject: x\\r\\n\\r\\ny\\r\\n'))
-smtp.quit()
+print(*smtp.docmd('XCLIENT LOGIN=hashed'))
 ";
     let done = Run::new(python)
         .args(["-c", SAYS])
@@ -134,7 +158,7 @@ smtp.quit()
     let codes: Vec<&str> = said.lines().filter_map(|line| line.get(..3)).collect();
     assert_eq!(
         codes,
-        ["220", "503", "250", "250", "553", "250", "250"],
+        ["220", "250", "250", "553", "250", "250", "503"],
         "{said}{}",
         done.err()
     );
@@ -333,7 +357,27 @@ fn a_proxy_that_is_not_understood_does_not_go_on_with_its_own_rights() {
             "{wrong}"
         );
     }
-    // Neither does one that does not say the address.
+    // Nor one whose line cannot be read.
+    for (wrong, reply) in [
+        (
+            format!("XCLIENT ADDR=203.0.113.7 HELO={}", "x".repeat(4096)),
+            "500 line too long (#5.5.2)\r\n",
+        ),
+        (
+            format!("XCLIENT ADDR=203.0.113.7 HELO={}", "x".repeat(40_000)),
+            "500 line too long (#5.5.2)\r\n",
+        ),
+        (
+            "XCLIENT ADDR=203.0.113.7 HELO=\0".to_owned(),
+            "500 NUL in command (#5.5.2)\r\n",
+        ),
+    ] {
+        let mut client = server.connect();
+        client.expect("220 ");
+        client.send(format!("{wrong}\r\nMAIL FROM:<s@x>\r\n{FAR}\r\n"));
+        assert_eq!(client.text(), reply);
+    }
+    // Nor one that does not say the address.
     let mut client = server.connect();
     client.dialogue(
         "220 ",

@@ -47,6 +47,11 @@ impl Env {
         self.list.retain(|(known, _)| known != name);
     }
 
+    /// Takes away all names that `is_to_go` says yes to.
+    pub fn remove_where(&mut self, is_to_go: impl Fn(&[u8]) -> bool) {
+        self.list.retain(|(name, _)| !is_to_go(name.as_bytes()));
+    }
+
     /// Names and values, without those that no program can be given.
     pub fn pairs(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let pairs = self.list.iter();

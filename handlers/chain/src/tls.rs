@@ -224,6 +224,11 @@ pub fn add_variables(env: &mut Env, block: &[u8]) {
     }
 }
 
+/// Takes away what the variables say about who is at the other end: whoever speaks there is somebody else now.
+pub fn remove_identity(env: &mut Env) {
+    env.remove_where(|name| name.starts_with(b"SSL_CLIENT_") || name.starts_with(b"SSL_PEER_"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

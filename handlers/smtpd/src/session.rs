@@ -405,8 +405,8 @@ impl Session {
                 self.trouble = Some(trouble);
                 Next::Close
             }
-            Ok(Line::TooLong) => self.bad(replies::LINE_TOO_LONG),
-            Ok(Line::Whole) if line.contains(&0) => self.bad(replies::NUL),
+            Ok(Line::TooLong) => self.unreadable(replies::LINE_TOO_LONG),
+            Ok(Line::Whole) if line.contains(&0) => self.unreadable(replies::NUL),
             Ok(Line::Whole) => {
                 let (verb, argument) = command::split(line);
                 let is_long = line.len() > LINE_LIMIT;
@@ -419,14 +419,22 @@ impl Session {
                 }
                 match verb {
                     Some(verb) if is_long && verb.word != "AUTH" => {
-                        self.bad(replies::LINE_TOO_LONG)
+                        self.unreadable(replies::LINE_TOO_LONG)
                     }
                     Some(verb) => (verb.run)(self, argument),
-                    None if is_long => self.bad(replies::LINE_TOO_LONG),
+                    None if is_long => self.unreadable(replies::LINE_TOO_LONG),
                     None => self.bad(replies::UNIMPLEMENTED),
                 }
             }
         }
+    }
+
+    /// Refuses a line that cannot be a command.
+    fn unreadable(&mut self, text: &'static str) -> Next {
+        if self.introduction.is_open() {
+            return self.end_for_xclient(text);
+        }
+        self.bad(text)
     }
 
     /// Says why it ends, if that is to be said, and writes what is left.

@@ -88,10 +88,11 @@ pub(crate) enum Heard {
     More,
     /// All is said.
     Whole(Introduced),
-    /// It is not for this peer, or not any more: a reply.
+    /// It is not for this peer, who goes on as itself: a reply.
     Refused(&'static str),
-    /// It is not understood, and whoever sent it must not go on with its own rights: a reply.
-    Bad(&'static str),
+    /// It cannot be done, and whoever sent it must not go on: the rights that it would have are those of the
+    /// proxy, or of the client that was introduced before. A reply.
+    Fatal(&'static str),
 }
 
 impl Introduction {
@@ -107,6 +108,11 @@ impl Introduction {
     /// Whether XCLIENT is to be announced.
     pub(crate) fn is_awaited(&self) -> bool {
         self.0 == State::Awaited
+    }
+
+    /// Whether it is still open for whom the session is: what cannot be read may be a proxy's word then.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.0, State::Awaited | State::Begun(_))
     }
 
     /// A command is about to be answered that is not XCLIENT; `verb` in capitals, or a word for one
@@ -131,16 +137,16 @@ impl Introduction {
                 self.0 = State::Unwanted;
                 return Heard::Refused(replies::NO_XCLIENT);
             }
-            State::Over => return Heard::Refused(replies::LATE_XCLIENT),
+            State::Over => return Heard::Fatal(replies::LATE_XCLIENT),
             State::Awaited => Vec::new(),
             State::Begun(said) => said,
         };
         let Some(mut attributes) = parse(argument) else {
-            return Heard::Bad(replies::BAD_XCLIENT);
+            return Heard::Fatal(replies::BAD_XCLIENT);
         };
         said.append(&mut attributes);
         if has_twice(&said) {
-            return Heard::Bad(replies::BAD_XCLIENT);
+            return Heard::Fatal(replies::BAD_XCLIENT);
         }
         if said.iter().any(|(field, _)| *field == Field::Addr) {
             return Heard::Whole(Introduced::of(said));
@@ -258,7 +264,7 @@ mod tests {
         assert!(client.esmtp && client.login.is_none());
         for more in ["LOGIN=joe", "ADDR=192.0.2.8", "", "X=y"] {
             let heard = introduction.hear(more.as_bytes());
-            assert_eq!(heard, Heard::Refused(replies::LATE_XCLIENT), "{more}");
+            assert_eq!(heard, Heard::Fatal(replies::LATE_XCLIENT), "{more}");
         }
         assert_eq!(introduction.before("MAIL"), Ok(()));
     }
@@ -268,9 +274,9 @@ mod tests {
         let mut introduction = awaited();
         assert_eq!(introduction.hear(b"LOGIN=joe"), Heard::More);
         let heard = introduction.hear(b"LOGIN=ann ADDR=192.0.2.7");
-        assert_eq!(heard, Heard::Bad(replies::BAD_XCLIENT));
+        assert_eq!(heard, Heard::Fatal(replies::BAD_XCLIENT));
         let heard = introduction.hear(b"ADDR=192.0.2.7");
-        assert_eq!(heard, Heard::Refused(replies::LATE_XCLIENT));
+        assert_eq!(heard, Heard::Fatal(replies::LATE_XCLIENT));
     }
 
     #[test]
@@ -286,7 +292,7 @@ mod tests {
             let mut introduction = awaited();
             assert_eq!(introduction.before(verb), Ok(()));
             let heard = introduction.hear(b"ADDR=192.0.2.7");
-            assert_eq!(heard, Heard::Refused(replies::LATE_XCLIENT), "{verb}");
+            assert_eq!(heard, Heard::Fatal(replies::LATE_XCLIENT), "{verb}");
         }
     }
 

@@ -15,7 +15,7 @@ use crate::client_rules::{self, Judgement};
 use crate::replies;
 use crate::xclient::{Heard, Introduced};
 
-/// What the rules, or a login, said about the proxy and nobody else.
+/// What the rules, or a login, said about the proxy and nobody else; what its certificate says goes, too.
 const PROXYS_OWN: [&str; 6] = [
     "RELAYCLIENT",
     "RELAY_CTRL_USER",
@@ -34,12 +34,14 @@ impl Session {
             }
             Heard::Whole(client) => self.introduce(client),
             Heard::Refused(text) => self.bad(text),
-            // A proxy that goes on all the same would give its own rights to whoever is behind it.
-            Heard::Bad(text) => {
-                self.log_refusal("XCLIENT", None, None, text);
-                self.close(text, "bad XCLIENT")
-            }
+            Heard::Fatal(text) => self.end_for_xclient(text),
         }
+    }
+
+    /// Ends a session in which it cannot be known any more who speaks.
+    pub(super) fn end_for_xclient(&mut self, text: &'static str) -> Next {
+        self.log_refusal(self.verb, None, None, text);
+        self.close(text, "XCLIENT failed")
     }
 
     /// Begins for a client that the proxy speaks for.
@@ -121,6 +123,7 @@ fn environment(of_proxy: &Env, client: &Introduced) -> Env {
     for name in PROXYS_OWN {
         env.remove(name);
     }
+    chain::tls::remove_identity(&mut env);
     for (name, value) in [
         ("TCPREMOTEIP", &client.ip),
         ("TCPREMOTEHOST", &client.host),
@@ -132,4 +135,44 @@ fn environment(of_proxy: &Env, client: &Introduced) -> Env {
         }
     }
     env
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_what_is_known_of_the_proxy_alone() {
+        let of_proxy: Env = [
+            ("TCPREMOTEIP", "192.0.2.25"),
+            ("TCPREMOTEHOST", "proxy.test"),
+            ("TCPREMOTEPORT", "4711"),
+            ("TCPREMOTEINFO", "proxy"),
+            ("RELAYCLIENT", ""),
+            ("RELAY_CTRL_USER", "proxy"),
+            ("XCLIENT", ""),
+            ("XCLIENT_RULES", "clients.cdb"),
+            ("SSL_CLIENT_S_DN", "CN=proxy"),
+            ("SSL_PEER_CERT", "proxy"),
+            ("SSL_PROTOCOL", "TLSv1.3"),
+            ("TCPLOCALIP", "192.0.2.1"),
+            ("DATABYTES", "1000"),
+        ]
+        .into_iter()
+        .collect();
+        let client = Introduced {
+            ip: Some(b"203.0.113.7".to_vec()),
+            login: Some(b"joe".to_vec()),
+            ..Introduced::default()
+        };
+        let expected: Env = [
+            ("TCPREMOTEIP", "203.0.113.7"),
+            ("SSL_PROTOCOL", "TLSv1.3"),
+            ("TCPLOCALIP", "192.0.2.1"),
+            ("DATABYTES", "1000"),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(environment(&of_proxy, &client), expected);
+    }
 }
