@@ -133,6 +133,8 @@ fn run(name: &str, args: Vec<OsString>, variables: &[(&OsStr, OsString)]) -> Exi
             }
         },
         Chained(run) => {
+            // Before anything forks: all that come of this process are of one session.
+            os::session::id();
             let mut call = Call::of_process(name, args, JOINTS);
             for (name, value) in variables {
                 call.env.set_os(name, value);

@@ -72,7 +72,7 @@ impl Desk {
 
     /// The log so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        crate::support::log::without_sessions(&fs::read_to_string(&self.log).unwrap())
     }
 
     /// Waits for a line that begins so.

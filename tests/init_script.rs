@@ -451,6 +451,7 @@ const TOLD_BY_OTHERS: &[&str] = &[
     // A rule, for the clients that it is for.
     "RBLSMTPD",
     "RELAYCLIENT",
+    "XCLIENT_RULES",
     // The script: SMTP_USER, POP3_MAILDIR, the service submission.
     "AUTHD_ALLOW",
     "MAILDIR",

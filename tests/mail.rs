@@ -226,7 +226,7 @@ impl QueueRun {
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().unwrap();
         stderr.read_to_string(&mut log).unwrap();
-        (status.code(), log)
+        (status.code(), crate::support::log::without_sessions(&log))
     }
 }
 

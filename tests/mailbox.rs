@@ -373,7 +373,7 @@ impl Session {
         let deadline = Instant::now() + DEADLINE;
         let status = run::wait(&mut self.child, deadline).expect("pop3d ends");
         let log = self.log.take().unwrap().join().unwrap();
-        (status.code(), log)
+        (status.code(), crate::support::log::without_sessions(&log))
     }
 
     /// Says QUIT, which gets `+OK `, and waits for the end; the log.

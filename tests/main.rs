@@ -80,6 +80,7 @@ mod relay_article;
 mod relay_direct;
 mod relay_others;
 mod relay_shell;
+mod session_ids;
 mod smtp_both_ways;
 mod smtp_clients;
 mod smtp_faults;

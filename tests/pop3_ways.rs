@@ -65,7 +65,8 @@ impl Host {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.office.path("log")).unwrap_or_default()
+        let log = std::fs::read_to_string(self.office.path("log")).unwrap_or_default();
+        crate::support::log::without_sessions(&log)
     }
 }
 

@@ -110,7 +110,7 @@ fn each_login_and_each_failure_is_one_line_of_the_log() {
         client.say("QUIT");
         client.rest();
     }
-    // Whoever only looks leaves no line.
+    // Whoever only looks leaves one line as well.
     let mut client = server.connect();
     client.line();
     client.ask("QUIT");
@@ -133,7 +133,7 @@ fn each_login_and_each_failure_is_one_line_of_the_log() {
     ];
     assert_eq!(lines[..4], expected);
     // Nothing that a client types makes another field or another line.
-    assert_eq!(lines.len(), 6, "{lines:?}");
+    assert_eq!(lines.len(), 7, "{lines:?}");
     assert!(
         lines[4].starts_with("popup: fail ip=127.0.0.1 user=\""),
         "{}",

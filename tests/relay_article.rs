@@ -138,7 +138,8 @@ impl Host {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        crate::support::log::without_sessions(&log)
     }
 
     /// What a client gets who wants to send to another domain; empty where he is not even greeted.

@@ -97,7 +97,8 @@ impl Host {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        crate::support::log::without_sessions(&log)
     }
 
     /// The messages in `new` of a user.

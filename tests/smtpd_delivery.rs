@@ -212,7 +212,7 @@ fn the_reply_the_header_and_the_log_have_one_id() {
     let words: Vec<&str> = verdict.split(' ').collect();
     let id = format!("{}.{}", words[2], words[4]);
     let line = server.wait_for("smtpd: accept ip=127.0.0.1 ");
-    assert!(line.contains(&format!(" id={id} ")), "{line}");
+    assert!(line.contains(&format!(" message={id} ")), "{line}");
     assert!(house.mail("ann")[0].contains(&format!(" with ESMTP id {id}; ")));
     server.wait_for(&format!(
         "maildir-queue: deliver ip=127.0.0.1 qp={} ",

@@ -22,6 +22,7 @@ pub mod pam;
 pub mod poll;
 pub mod process;
 pub mod programs;
+pub mod session;
 pub mod sibling;
 pub mod signals;
 pub mod socket;

@@ -37,6 +37,9 @@ const UNIX_NAMES: [&[u8]; 8] = [
     b"UNIXREMOTEPATH",
 ];
 
+/// Of the session that superd itself was started in, perhaps.
+const STALE: &[u8] = os::session::VARIABLE.as_bytes();
+
 /// A variable of a rule.
 pub type Variable = (Vec<u8>, Vec<u8>);
 
@@ -46,7 +49,9 @@ pub fn shared(
     inherited: impl Iterator<Item = (OsString, OsString)>,
     unix: bool,
 ) -> Arc<Vec<CString>> {
-    let is_ours = |name: &[u8]| TCP_NAMES.contains(&name) || (unix && UNIX_NAMES.contains(&name));
+    let is_ours = |name: &[u8]| {
+        TCP_NAMES.contains(&name) || (unix && UNIX_NAMES.contains(&name)) || name == STALE
+    };
     let strings = inherited.filter_map(|(name, value)| {
         let name = name.into_vec();
         if is_ours(&name) {
@@ -177,7 +182,12 @@ mod tests {
 
     #[test]
     fn an_inherited_variable_of_an_outer_server_never_leaks_through() {
-        let shared = inherit(&[("TCPREMOTEINFO", "joe"), ("PROTO", "SSL"), ("HOME", "/")]);
+        let shared = inherit(&[
+            ("TCPREMOTEINFO", "joe"),
+            ("PROTO", "SSL"),
+            ("SUPERD_SESSION", "7"),
+            ("HOME", "/"),
+        ]);
         assert_eq!(*shared, [CString::new("HOME=/").expect("no NUL")]);
         let environment = for_connection(&shared, &ends(), &Names::default(), &[]);
         assert!(

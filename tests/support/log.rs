@@ -32,6 +32,23 @@ fn without_port(place: &str) -> String {
     }
 }
 
+/// A line without what differs from run to run: the number of its session, and what passed in which time.
+pub fn without_session(line: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_of_run = |word: &&str| {
+        let of = |key| word.strip_prefix(key).is_some_and(is_number);
+        of("id=") || of("in=") || of("out=") || line.contains(" in=") && of("seconds=")
+    };
+    let words: Vec<&str> = line.split(' ').filter(|word| !is_of_run(word)).collect();
+    words.join(" ")
+}
+
+/// [`without_session`] for each line of a text.
+pub fn without_sessions(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(without_session).collect();
+    lines.join("\n")
+}
+
 /// [`normalise`] for each line.
 pub fn normalise_all(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| normalise(line)).collect()

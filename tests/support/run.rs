@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::DEADLINE;
+use super::log::without_sessions;
 
 /// The only variable that a program gets when a test does not say otherwise.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -42,9 +43,9 @@ impl Done {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Descriptor 2 as text.
+    /// Descriptor 2 as text, without its session ([`without_sessions`]).
     pub fn err(&self) -> String {
-        String::from_utf8_lossy(&self.stderr).into_owned()
+        without_sessions(&String::from_utf8_lossy(&self.stderr))
     }
 }
 

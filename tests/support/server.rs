@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use super::log::without_session;
 use super::{Client, DEADLINE, Side, place, run, signal};
 
 /// A server that is about to be started. Both tcpserver and ours take these words.
@@ -237,8 +238,14 @@ impl Server {
         Report::read(&self.talk())
     }
 
-    /// The log so far.
+    /// The log so far, each line [`without_session`].
     pub fn log(&self) -> Vec<String> {
+        let lines = self.whole_log();
+        lines.iter().map(|line| without_session(line)).collect()
+    }
+
+    /// The log so far, to the byte.
+    pub fn whole_log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().0.clone()
     }
 
@@ -250,10 +257,11 @@ impl Server {
             let found = lines
                 .0
                 .iter()
+                .map(|line| without_session(line))
                 .filter(|line| line.contains(part))
                 .nth(count - 1);
             if let Some(line) = found {
-                return line.clone();
+                return line;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
@@ -309,7 +317,8 @@ impl Server {
             assert!(!left.is_zero(), "the log is still held open");
             lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
         }
-        (status.code(), lines.0.clone())
+        let lines = lines.0.iter().map(|line| without_session(line));
+        (status.code(), lines.collect())
     }
 
     /// CPU time of the server itself so far, user and system, without its children.

@@ -126,7 +126,7 @@ impl Program {
     pub fn log(self) -> String {
         let log = self.served.recv_timeout(super::DEADLINE);
         drop(self.dir);
-        log.expect("the handler ends in time")
+        super::log::without_sessions(&log.expect("the handler ends in time"))
     }
 }
 

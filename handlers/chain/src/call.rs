@@ -199,6 +199,11 @@ pub(crate) fn execute(name: &OsStr, words: &[OsString], env: &Env) -> CannotRun 
     let (Ok(c_words), Ok(c_file)) = (c_words, CString::new(file.as_os_str().as_bytes())) else {
         return CannotRun::Nul(name.to_owned());
     };
+    let mut env = env.clone();
+    env.set(
+        os::session::VARIABLE,
+        os::session::id().to_string().as_bytes(),
+    );
     let error = os::process::exec(&c_file, &c_words, &env.to_strings());
     CannotRun::Exec(name.to_owned(), error)
 }

@@ -92,6 +92,7 @@ impl Command<'_> {
         let mut command = process::Command::new(path);
         command.args(self.words).process_group(0);
         command.env_clear().envs(self.env.pairs());
+        command.env(os::session::VARIABLE, os::session::id().to_string());
         if folder {
             command.current_dir(self.folder);
         }

@@ -174,7 +174,7 @@ impl Desk {
             .field("method", method.name().as_bytes())
             .field("reason", reason.as_bytes())
             .say();
-        Decision::Refused(self.count(why, asked, log))
+        Decision::Refused(self.count(why, asked))
     }
 
     /// The attempt is overwritten as soon as it has been shown to who decides: a foreign chain goes
@@ -212,16 +212,11 @@ impl Desk {
     }
 
     /// Counts a failed login and waits until it may be answered.
-    fn count(&mut self, why: Refusal, asked: Instant, log: &mut Log) -> Answer {
+    fn count(&mut self, why: Refusal, asked: Instant) -> Answer {
         let at = usize::try_from(self.failures).unwrap_or(usize::MAX);
         let units = DELAYS[at.min(DELAYS.len() - 1)];
         self.failures = self.failures.saturating_add(1);
         let last = self.tries > 0 && self.failures >= self.tries;
-        if last {
-            log.event("end")
-                .field("reason", b"too many failed logins")
-                .say();
-        }
         std::thread::sleep(auth::delay::rest(self.unit * units, asked.elapsed()));
         Answer { why, last }
     }

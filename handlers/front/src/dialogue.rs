@@ -137,7 +137,7 @@ pub enum Step {
     Skip(usize),
     /// The client is done: exit code 0.
     Quit,
-    /// Enough of it, and the log is told why: exit code 1.
+    /// Enough of it: exit code 1. The log is told why.
     End(&'static str),
     /// The log is told of something refused; read on.
     Refuse(Method, &'static str),
@@ -202,6 +202,7 @@ pub(crate) struct Talk {
     line: Vec<u8>,
     due: Due,
     out: Vec<u8>,
+    since: std::time::Instant,
 }
 
 impl Talk {
@@ -222,6 +223,7 @@ impl Talk {
             line: Vec::with_capacity(1024),
             due: Due::Line,
             out: Vec::with_capacity(512),
+            since: std::time::Instant::now(),
         }
     }
 
@@ -242,46 +244,39 @@ impl Talk {
                         .field("reason", reason.as_bytes())
                         .say();
                 }
-                Ok(Step::Quit) => return self.over(Exit::OK),
-                Ok(Step::End(reason)) => {
-                    log.event("end").field("reason", reason.as_bytes()).say();
-                    return self.over(Exit::NO);
-                }
+                Ok(Step::Quit) => return self.over(Exit::OK, "quit", log),
+                Ok(Step::End(reason)) => return self.over(Exit::NO, reason, log),
                 // All that was answered before must be out: the answer to the login may be another
                 // program's.
                 Ok(Step::Decide(login)) => match self.conn.flush() {
                     Ok(()) => return Came::Login(login),
-                    Err(_) => return Came::End(Exit::NO),
+                    Err(trouble) => return self.over(Exit::NO, &trouble.to_string(), log),
                 },
                 Ok(Step::StartTls) => {
                     if let Err(reason) = self.start_tls() {
                         log.event("fault").field("reason", reason.as_bytes()).say();
-                        return Came::End(Exit::TEMPORARY);
+                        return self.over(Exit::TEMPORARY, "TLS could not be begun", log);
                     }
                 }
                 Err(trouble) => {
-                    if matches!(trouble, Trouble::Flood) {
-                        let reason = trouble.to_string();
-                        log.event("end").field("reason", reason.as_bytes()).say();
-                    }
-                    // Of all else no log is told, as by the original: nobody is there.
                     self.dialogue.given_up(&trouble, &mut self.out);
                     self.conn.last_words(&self.out);
-                    return Came::End(Exit::NO);
+                    self.out.clear();
+                    return self.over(Exit::NO, &trouble.to_string(), log);
                 }
             }
         }
     }
 
     /// Tells the client what became of his login, and whether the conversation goes on.
-    pub(crate) fn refused(&mut self, answer: Answer) -> Option<Exit> {
+    pub(crate) fn refused(&mut self, answer: Answer, log: &mut Log) -> Option<Exit> {
         self.dialogue.refused(answer, &mut self.out);
         self.pass_on();
-        answer.last.then(|| {
-            // The client may be gone; there is nobody else to tell.
-            let _ = self.conn.flush();
-            Exit::NO
-        })
+        if !answer.last {
+            return None;
+        }
+        self.end("too many failed logins", log);
+        Some(Exit::NO)
     }
 
     /// Overwrites what was read and is used up, the password among it. What the client sent after
@@ -344,10 +339,19 @@ impl Talk {
         self.out.clear();
     }
 
-    fn over(&mut self, exit: Exit) -> Came {
+    fn over(&mut self, exit: Exit, reason: &str, log: &mut Log) -> Came {
+        self.end(reason, log);
+        Came::End(exit)
+    }
+
+    /// The one line about the end of a conversation in which nobody was let in.
+    fn end(&mut self, reason: &str, log: &mut Log) {
         // The client may be gone; there is nobody else to tell.
         let _ = self.conn.flush();
-        Came::End(exit)
+        log.event("end")
+            .field("reason", reason.as_bytes())
+            .traffic(self.conn.traffic(), self.since)
+            .say();
     }
 
     fn start_tls(&mut self) -> Result<(), String> {

@@ -188,3 +188,43 @@ fn a_literal_that_does_not_come_ends_it_with_the_last_words_of_the_protocol() {
         assert_eq!(place.seen.0.borrow().len(), 1);
     }
 }
+
+/// What the log is told while the client says this and goes.
+fn told(text: &[u8], answer: Option<Answer>) -> Vec<String> {
+    let mut place = place(false, Duration::from_millis(50));
+    place.client.write_all(text).expect("room");
+    let lines = Rc::new(RefCell::new(Vec::new()));
+    let into = lines.clone();
+    let sink = move |line: &[u8]| {
+        into.borrow_mut()
+            .push(String::from_utf8_lossy(line).into_owned());
+        Said::Written
+    };
+    let mut log = Log::to("popup", None, Box::new(sink));
+    let came = place.talk.go_on(&mut log);
+    if let Some(answer) = answer {
+        assert!(matches!(came, Came::Login(_)));
+        place.talk.refused(answer, &mut log);
+    }
+    lines.take()
+}
+
+#[test]
+fn every_end_is_one_line_with_what_passed_and_how_long_it_took() {
+    let end = |reason: &str, received: u64, sent: u64| {
+        vec![format!(
+            "popup: end reason={reason} in={received} out={sent} seconds=0\n"
+        )]
+    };
+    assert_eq!(told(b"hello\nquit\n", None), end("quit", 11, 0));
+    let silent = "\"the client was silent for too long\"";
+    // Its last words are the trouble's, without the marks.
+    assert_eq!(told(b"hello\n", None), end(silent, 6, 34));
+    let why = Refusal::Credentials;
+    let last = Answer { why, last: true };
+    let failed = "\"too many failed logins\"";
+    assert_eq!(told(b"login\n", Some(last)), end(failed, 6, 0));
+    // A conversation that goes on, here or in the next program, has not ended.
+    let more = Answer { why, last: false };
+    assert_eq!(told(b"login\n", Some(more)), [""; 0]);
+}

@@ -52,7 +52,7 @@ pub(crate) fn alone(ready: Ready, mut log: Log, protocol: &Protocol) -> Exit {
         talk.forget();
         match desk.decide(login, protocol, &mut log) {
             Decision::Refused(answer) => {
-                if let Some(exit) = talk.refused(answer) {
+                if let Some(exit) = talk.refused(answer, &mut log) {
                     return exit;
                 }
             }
@@ -165,7 +165,7 @@ fn speak(ready: Ready, log: &mut Log, protocol: &Protocol, who: Identity, desk: 
         let Ok(Some(answer)) = answer else {
             return Exit::NO;
         };
-        if let Some(exit) = talk.refused(answer) {
+        if let Some(exit) = talk.refused(answer, log) {
             return exit;
         }
     }

@@ -151,7 +151,7 @@ impl Session {
             .field("appended", counts.appended.to_string().as_bytes())
             .field("copied", counts.copied.to_string().as_bytes())
             .field("expunged", counts.expunged.to_string().as_bytes())
-            .field("seconds", start.elapsed().as_secs().to_string().as_bytes())
+            .traffic(self.conn.traffic(), start)
             .field("reason", reason.as_bytes())
             .say();
     }

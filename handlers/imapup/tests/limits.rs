@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::house::{Link, Popup, starts};
 
 #[test]
-fn who_only_connects_and_logs_out_leaves_no_line() {
+fn who_only_connects_and_logs_out_leaves_one_line() {
     for start in starts() {
         let popup = Popup::new(&["joe", "mail"]).starter(start);
         let mut talking = popup.start(Link::Pair);
@@ -13,7 +13,8 @@ fn who_only_connects_and_logs_out_leaves_no_line() {
         talking.say("a LOGOUT\r\n");
         let done = talking.wait();
         assert_eq!(done.said, "* BYE logging out\r\na OK done\r\n");
-        assert_eq!((done.code, done.log.as_str()), (Some(0), ""));
+        let end = "imapup: end ip=192.0.2.1 reason=quit\n";
+        assert_eq!((done.code, done.log.as_str()), (Some(0), end));
     }
 }
 
@@ -34,11 +35,16 @@ fn missing_words_and_bad_settings_are_told_to_the_client() {
 #[test]
 fn silence_ends_it_with_bye_also_in_the_middle_of_a_literal() {
     for start in starts() {
-        for (name, bye) in [
-            ("TIMEOUT", "* BYE you were silent for too long\r\n"),
+        for (name, bye, why) in [
+            (
+                "TIMEOUT",
+                "* BYE you were silent for too long\r\n",
+                "the client was silent for too long",
+            ),
             (
                 "AUTH_SESSION_TIMEOUT",
                 "* BYE the time for a login is over\r\n",
+                "the session took too long",
             ),
         ] {
             let talkings =
@@ -53,7 +59,8 @@ fn silence_ends_it_with_bye_also_in_the_middle_of_a_literal() {
             for talking in talkings {
                 let done = talking.wait();
                 let seen = (done.code, done.said.as_str(), done.log.as_str());
-                assert_eq!(seen, (Some(1), bye, ""), "{name}");
+                let log = format!("imapup: end ip=192.0.2.1 reason=\"{why}\"\n");
+                assert_eq!(seen, (Some(1), bye, log.as_str()), "{name}");
             }
             assert!(begun.elapsed() >= Duration::from_millis(800));
         }

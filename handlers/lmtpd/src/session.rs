@@ -3,6 +3,8 @@
 //! A session has at most one transaction; RSET, LHLO and DATA end it, as does a second MAIL, which
 //! begins the next.
 
+use std::time::Instant;
+
 use os::Exit;
 use smtp::address::{self, Fault};
 use wire::command::{self, Next, Verb};
@@ -75,6 +77,7 @@ pub struct Session<D> {
     /// What the log says about the end where it is neither QUIT nor trouble.
     pub(crate) ended: Option<&'static str>,
     exit: Exit,
+    start: Instant,
 }
 
 impl<D: Desk> Session<D> {
@@ -91,6 +94,7 @@ impl<D: Desk> Session<D> {
             trouble: None,
             ended: None,
             exit: Exit::NO,
+            start: Instant::now(),
         }
     }
 
@@ -147,6 +151,7 @@ impl<D: Desk> Session<D> {
             .number("messages", self.counts.messages)
             .number("delivered", self.counts.delivered)
             .number("refused", self.counts.refused + self.counts.deferred)
+            .traffic(self.conn.traffic(), self.start)
             .say();
     }
 

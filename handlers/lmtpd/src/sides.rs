@@ -70,10 +70,11 @@ pub fn apart(settings: Settings, name: &str, who: Identity, mut clerk: Clerk) ->
 /// The log of one client, over a descriptor that nothing but this value knows of: this process will
 /// fork others that close it.
 pub fn own_log(name: &str, ip: Option<&[u8]>) -> Log {
-    match os::log::Sink::of(io::stderr().as_fd()) {
+    let log = match os::log::Sink::of(io::stderr().as_fd()) {
         Ok(sink) => Log::to(name, ip, Box::new(move |line| sink.write(line))),
         Err(_) => Log::to(name, ip, Box::new(|_| os::log::Said::Broken)),
-    }
+    };
+    log.of_session(os::session::id())
 }
 
 /// Writes to the client that nobody is served; the log has said why.

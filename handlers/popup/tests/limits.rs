@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::house::{Link, Popup, starts};
 
 #[test]
-fn who_only_connects_and_quits_leaves_no_line() {
+fn who_only_connects_and_quits_leaves_one_line() {
     for start in starts() {
         let popup = Popup::new(&["joe", "mail"]).starter(start);
         let mut talking = popup.start(Link::Pair);
@@ -14,11 +14,12 @@ fn who_only_connects_and_quits_leaves_no_line() {
         let done = talking.wait();
         assert_eq!(
             (done.code, done.said.as_str(), done.log.as_str()),
-            (Some(0), "", "")
+            (Some(0), "", "popup: end ip=192.0.2.1 reason=quit\n")
         );
         let popup = Popup::new(&["joe", "mail"]).starter(start);
         let done = popup.start(Link::Tcp).hang_up();
-        assert_eq!((done.code, done.log.as_str()), (Some(1), ""));
+        let gone = "popup: end ip=192.0.2.1 reason=\"the client closed the connection\"\n";
+        assert_eq!((done.code, done.log.as_str()), (Some(1), gone));
     }
 }
 
@@ -45,7 +46,7 @@ fn a_limit_that_is_no_number_is_told() {
 }
 
 #[test]
-fn silence_ends_it_without_a_word() {
+fn silence_ends_it_without_a_word_to_the_client() {
     for start in starts() {
         for name in ["TIMEOUT", "AUTH_TIMEOUT", "AUTH_SESSION_TIMEOUT"] {
             let popup = Popup::new(&["joe", "mail"]).starter(start).env(name, "1");
@@ -55,7 +56,12 @@ fn silence_ends_it_without_a_word() {
             let done = talking.wait();
             assert!(begun.elapsed() >= Duration::from_millis(900));
             let seen = (done.code, done.said.as_str(), done.log.as_str());
-            assert_eq!(seen, (Some(1), "", ""), "{name}");
+            let why = match name {
+                "AUTH_SESSION_TIMEOUT" => "the session took too long",
+                _ => "the client was silent for too long",
+            };
+            let log = format!("popup: end ip=192.0.2.1 reason=\"{why}\"\n");
+            assert_eq!(seen, (Some(1), "", log.as_str()), "{name}");
         }
     }
 }

@@ -80,6 +80,9 @@ impl Talk {
 
 const VARIABLES: &[u8] = b"SSL_PROTOCOL=TLSv1.3\0LD_PRELOAD=/x\0SSL_CIPHER=C\0\0";
 
+/// The line about the end of a client who says QUIT.
+const QUIT: &str = "popup: end ip=192.0.2.1 reason=quit\n";
+
 #[test]
 fn after_stls_all_is_said_on_the_other_descriptors() {
     let tls = TlsProgram::new("stls-joined");
@@ -127,7 +130,7 @@ fn what_was_sent_in_the_clear_behind_stls_is_dropped() {
         assert_eq!(talk.ask("PASS x\r\n"), "-ERR USER first\r\n");
         let reply = talk.ask("QUIT\r\n");
         assert_eq!(reply, "+OK \r\n");
-        assert_eq!(talk.plain.wait().log, "");
+        assert_eq!(talk.plain.wait().log, QUIT);
     }
 }
 
@@ -217,8 +220,10 @@ fn descriptors_that_are_not_there_are_told_and_stls_is_not_offered() {
         talking.say("QUIT\r\n");
         assert_eq!(
             talking.wait().log,
-            "popup: warning ip=192.0.2.1 reason=\"unable to offer TLS: UCSPITLS is set and \
-             SSLCTLFD is not\"\n"
+            format!(
+                "popup: warning ip=192.0.2.1 reason=\"unable to offer TLS: UCSPITLS is set and \
+                 SSLCTLFD is not\"\n{QUIT}"
+            )
         );
     }
 }

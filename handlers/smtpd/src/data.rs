@@ -463,7 +463,7 @@ impl Session {
             entry = entry.field("verb", b"DATA");
         }
         if let Some(id) = id {
-            entry = entry.field("id", id.to_string().as_bytes());
+            entry = entry.field("message", id.to_string().as_bytes());
         }
         entry = entry.address("from", &mail.sender);
         if size > 0 {

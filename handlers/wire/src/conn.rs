@@ -96,9 +96,19 @@ pub struct Conn {
     /// Why replies were lost: from then on there is no conversation any more.
     lost: Option<io::ErrorKind>,
     limits: Limits,
+    traffic: Traffic,
     /// Where not a byte may be read ahead: how that is done.
     exact: Option<Exact>,
     coded: Option<Coded>,
+}
+
+/// How many bytes have passed, as they are on the descriptors; with TLS that is what is inside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the client.
+    pub received: u64,
+    /// To the client, as far as that is known: of a reply that was cut by an error nothing is counted.
+    pub sent: u64,
 }
 
 /// What a wait ended with.
@@ -143,6 +153,7 @@ impl Conn {
             replies: Vec::new(),
             lost: None,
             limits,
+            traffic: Traffic::default(),
             exact: None,
             coded: None,
         }
@@ -214,6 +225,11 @@ impl Conn {
         self.start = 0;
         self.end = 0;
         Ok(())
+    }
+
+    /// What has passed so far, on all descriptors together.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Whether a codec is in use.
@@ -322,11 +338,14 @@ impl Conn {
         } else {
             os::fd::write_all_until(output, bytes, deadline)
         };
+        let count = bytes.len() as u64;
         self.replies.clear();
-        written.map_err(|error| {
+        if let Err(error) = written {
             self.lost = Some(error.kind());
-            self.trouble(error)
-        })
+            return Err(self.trouble(error));
+        }
+        self.traffic.sent += count;
+        Ok(())
     }
 
     /// Whether the client cannot get what is written any more, as far as is known now.
@@ -455,6 +474,7 @@ impl Conn {
             Ok(0) => Err(Trouble::Closed),
             Ok(count) => {
                 self.end = count;
+                self.traffic.received += count as u64;
                 Ok(())
             }
             Err(error) => Err(self.trouble(error)),
@@ -468,7 +488,10 @@ impl Conn {
             };
             match os::fd::read_until(self.input.as_fd(), coded.room(), deadline) {
                 Ok(0) => return Err(Trouble::Closed),
-                Ok(count) => coded.filled(count),
+                Ok(count) => {
+                    self.traffic.received += count as u64;
+                    coded.filled(count);
+                }
                 Err(error) => return Err(self.trouble(error)),
             }
         }

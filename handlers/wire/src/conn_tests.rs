@@ -415,3 +415,24 @@ fn when_a_reply_was_lost_nothing_more_is_read_though_it_is_there() {
     assert!(matches!(conn.data(), Err(Trouble::Closed)));
     assert!(matches!(conn.flush(), Err(Trouble::Closed)));
 }
+
+#[test]
+fn what_passes_is_counted_both_ways_over_all_descriptors() {
+    let (mut conn, mut client) = pair(SOON);
+    client.write_all(b"one\r\ntwo").expect("room");
+    next(&mut conn, 10).0.expect("a line");
+    conn.reply(b"+OK\r\n");
+    assert_eq!(conn.traffic().sent, 0, "it has not gone out yet");
+    conn.flush().expect("written");
+    let (server, mut encrypted) = UnixStream::pair().expect("a pair");
+    let input = OwnedFd::from(server.try_clone().expect("a copy"));
+    conn.replace(input, server.into());
+    encrypted.write_all(b"three\n").expect("room");
+    conn.reply(b"+OK\r\n");
+    next(&mut conn, 10).0.expect("a line");
+    let expected = Traffic {
+        received: 8 + 6,
+        sent: 5 + 5,
+    };
+    assert_eq!(conn.traffic(), expected);
+}

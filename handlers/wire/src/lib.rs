@@ -23,5 +23,5 @@ pub mod log;
 pub mod sasl;
 
 pub use codec::Codec;
-pub use conn::{Conn, Limits, Line, Ready, Trouble};
+pub use conn::{Conn, Limits, Line, Ready, Traffic, Trouble};
 pub use log::Log;

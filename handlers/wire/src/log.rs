@@ -2,7 +2,7 @@
 //!
 //! What a line promises, so that it can be cut up by scripts and trusted by people:
 //! - one write a line, at most [`LINE_LIMIT`] bytes with its newline, `ip=` first where there is
-//!   a client;
+//!   a client, then `id=`, the number of the session ([`os::session`]);
 //! - printable text only: ASCII, and what is visible in UTF-8. A value with a space stands in double quotes; a
 //!   double quote inside a value becomes `'`, and `?` stands for every other character that is not printable
 //!   and every byte that is no UTF-8. So no client can forge a key or a line, or speak to a terminal;
@@ -28,6 +28,7 @@ pub type Sink = Box<dyn FnMut(&[u8]) -> Said>;
 pub struct Log {
     program: String,
     ip: Option<Vec<u8>>,
+    id: Option<u32>,
     sink: Sink,
     dropped: u64,
 }
@@ -42,9 +43,15 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Lines of `program` on descriptor 2; `ip` is the client's address where there is one.
+    /// Lines of this process's session on descriptor 2; `ip` is the client's address where there is one.
     pub fn new(program: &str, ip: Option<&[u8]>) -> Log {
-        Log::to(program, ip, Box::new(os::log::say_nowait))
+        Log::to(program, ip, Box::new(os::log::say_nowait)).of_session(os::session::id())
+    }
+
+    /// The same with the number of a session in each line.
+    pub fn of_session(mut self, id: u32) -> Log {
+        self.id = Some(id);
+        self
     }
 
     /// Lines that go to `sink`.
@@ -52,6 +59,7 @@ impl Log {
         Log {
             program: program.to_owned(),
             ip: ip.map(<[u8]>::to_vec),
+            id: None,
             sink,
             dropped: 0,
         }
@@ -68,14 +76,17 @@ impl Log {
         line.extend_from_slice(self.program.as_bytes());
         line.extend_from_slice(b": ");
         line.extend_from_slice(event.as_bytes());
-        let ip = self.ip.clone();
-        let entry = Entry {
+        let (ip, id) = (self.ip.clone(), self.id);
+        let mut entry = Entry {
             log: self,
             line,
             full: false,
         };
-        match ip {
-            Some(ip) => entry.field("ip", &ip),
+        if let Some(ip) = ip {
+            entry = entry.field("ip", &ip);
+        }
+        match id {
+            Some(id) => entry.number("id", id.into()),
             None => entry,
         }
     }
@@ -127,6 +138,13 @@ impl Entry<'_> {
     /// Adds `key=NUMBER`.
     pub fn number(self, key: &str, number: u64) -> Self {
         self.field(key, number.to_string().as_bytes())
+    }
+
+    /// Adds what has passed and how long it took, as lines about the end of a conversation have it.
+    pub fn traffic(self, traffic: crate::Traffic, since: std::time::Instant) -> Self {
+        self.number("in", traffic.received)
+            .number("out", traffic.sent)
+            .number("seconds", since.elapsed().as_secs())
     }
 
     /// Writes the line.
@@ -241,6 +259,20 @@ mod tests {
             lines.borrow()[0],
             "smtpd: accept ip=192.0.2.1 from=<> size=7\n"
         );
+    }
+
+    #[test]
+    fn the_number_of_the_session_stands_right_behind_the_address() {
+        let (log, lines) = captured(Some(b"192.0.2.1"));
+        let mut log = log.of_session(7310);
+        log.event("accept").number("size", 7).say();
+        assert_eq!(
+            lines.borrow()[0],
+            "smtpd: accept ip=192.0.2.1 id=7310 size=7\n"
+        );
+        let (log, lines) = captured(None);
+        log.of_session(7310).event("start").say();
+        assert_eq!(lines.borrow()[0], "smtpd: start id=7310\n");
     }
 
     #[test]

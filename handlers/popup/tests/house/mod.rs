@@ -240,10 +240,15 @@ impl Talking {
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().unwrap();
         stderr.read_to_string(&mut log).unwrap();
+        let session = format!(" id={}", self.child.id());
+        for line in log.lines().filter(|line| line.contains(" id=")) {
+            assert!(line.contains(&session), "{line} is not of {session}");
+        }
+        let lines: Vec<String> = log.split('\n').map(without_session).collect();
         Done {
             code: self.child.wait().unwrap().code(),
             said: String::from_utf8_lossy(said).into_owned(),
-            log,
+            log: lines.join("\n"),
         }
     }
 
@@ -268,4 +273,15 @@ pub fn status(pid: u32, key: &str) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// A line without what differs from run to run: the number of its session, and what passed in which time.
+fn without_session(line: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_of_run = |word: &&str| {
+        let of = |key| word.strip_prefix(key).is_some_and(is_number);
+        of("id=") || of("in=") || of("out=") || line.contains(" in=") && of("seconds=")
+    };
+    let words: Vec<&str> = line.split(' ').filter(|word| !is_of_run(word)).collect();
+    words.join(" ")
 }

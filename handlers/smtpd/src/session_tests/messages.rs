@@ -25,7 +25,7 @@ fn a_message_is_handed_over_with_its_header_and_envelope() {
         .find(|line| line.contains(": accept "))
         .expect("a line");
     let expected = format!(
-        "smtpd: accept ip=192.0.2.1 id={id} from=<s@x.test> size=9 rcpts=1 helo=me to=<joe@here.test>"
+        "smtpd: accept ip=192.0.2.1 message={id} from=<s@x.test> size=9 rcpts=1 helo=me to=<joe@here.test>"
     );
     assert_eq!(*accept, expected);
     assert_eq!(said.exit, Exit::OK);
