@@ -71,7 +71,7 @@ impl Book for Aliases {
 
     fn scan(
         &self,
-        text: &mut dyn BufRead,
+        text: impl BufRead,
         names: &BTreeSet<Vec<u8>>,
     ) -> io::Result<HashMap<Vec<u8>, Alias>> {
         let found = RefCell::new(HashMap::new());
@@ -146,9 +146,9 @@ impl Alias {
 }
 
 /// The first alias called `name`, in any case, in the text of a file.
-pub fn find_in(mut text: impl BufRead, name: &[u8]) -> io::Result<Option<Alias>> {
+pub fn find_in(text: impl BufRead, name: &[u8]) -> io::Result<Option<Alias>> {
     let name = name.to_ascii_lowercase();
-    let mut found = Aliases.scan(&mut text, &BTreeSet::from([name.clone()]))?;
+    let mut found = Aliases.scan(text, &BTreeSet::from([name.clone()]))?;
     Ok(found.remove(&name))
 }
 
@@ -160,6 +160,7 @@ fn entries(
     mut each: impl FnMut(Vec<u8>, Alias) -> bool,
 ) -> io::Result<()> {
     let mut open: Option<(Vec<u8>, Alias)> = None;
+    let mut lower = Vec::new();
     let mut goes_on = true;
     lines::read(text, |line| {
         let text = line.text;
@@ -176,15 +177,17 @@ fn entries(
             goes_on = each(name, alias.whole());
         }
         let (name, rest) = split_name(text);
-        let name = name.to_ascii_lowercase();
-        if goes_on && is_wanted(&name) {
+        lower.clear();
+        lower.extend_from_slice(name);
+        lower.make_ascii_lowercase();
+        if goes_on && is_wanted(&lower) {
             let mut targets = match rest {
                 Some(_) => Ok(Vec::new()),
                 None => Err(AliasFault::NoColon),
             };
             add(&mut targets, rest.unwrap_or_default(), line.cut);
             let number = line.number;
-            open = Some((name, Alias { number, targets }));
+            open = Some((lower.clone(), Alias { number, targets }));
         }
         goes_on
     })?;

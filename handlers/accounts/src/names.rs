@@ -15,7 +15,7 @@ use crate::database::Database;
 use crate::identity::Identity;
 
 /// How many bytes of answers about one file are kept from one question to the next.
-pub(crate) const KEPT_BYTES: usize = 1 << 20;
+pub(crate) const KEPT_BYTES: usize = 512 * 1024;
 
 /// How much of a file is read at once.
 const READ_BYTES: usize = 32 * 1024;
@@ -34,7 +34,7 @@ pub(crate) trait Book {
     /// Goes through the text once; what it says about each of `names` that it knows.
     fn scan(
         &self,
-        text: &mut dyn io::BufRead,
+        text: impl io::BufRead,
         names: &BTreeSet<Vec<u8>>,
     ) -> io::Result<HashMap<Vec<u8>, Self::Fact>>;
 
@@ -136,8 +136,8 @@ impl<B: Book> Names<B> {
             Err(error) => return Err(error),
         };
         let before = Identity::of(&file.metadata()?);
-        let mut text = BufReader::with_capacity(READ_BYTES, &file);
-        let found = self.book.scan(&mut text, &missing)?;
+        let text = BufReader::with_capacity(READ_BYTES, &file);
+        let found = self.book.scan(text, &missing)?;
         // Whoever writes into the file meanwhile leaves his trace behind.
         let after = Identity::of(&file.metadata()?);
         let settled = before == after && after.is_at_rest(SystemTime::now());

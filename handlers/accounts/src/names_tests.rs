@@ -18,7 +18,7 @@ impl Book for Words {
 
     fn scan(
         &self,
-        text: &mut dyn io::BufRead,
+        mut text: impl io::BufRead,
         names: &BTreeSet<Vec<u8>>,
     ) -> io::Result<HashMap<Vec<u8>, ()>> {
         self.0.set(self.0.get() + 1);

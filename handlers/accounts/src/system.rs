@@ -117,7 +117,7 @@ impl Book for SystemUsers {
 
     fn scan(
         &self,
-        text: &mut dyn BufRead,
+        text: impl BufRead,
         names: &BTreeSet<Vec<u8>>,
     ) -> io::Result<HashMap<Vec<u8>, User>> {
         let mut found: HashMap<Vec<u8>, User> = HashMap::new();

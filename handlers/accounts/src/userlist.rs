@@ -31,7 +31,7 @@ impl Book for Users {
 
     fn scan(
         &self,
-        text: &mut dyn BufRead,
+        text: impl BufRead,
         names: &BTreeSet<Vec<u8>>,
     ) -> io::Result<HashMap<Vec<u8>, Line>> {
         let mut search = Search::new(names);
@@ -60,9 +60,14 @@ impl Book for Users {
     }
 }
 
+/// So many names are compared one by one; more are looked up.
+const FEW: usize = 2;
+
 /// A pass over the lines for some names.
 struct Search<'n> {
     names: &'n BTreeSet<Vec<u8>>,
+    /// The first [`FEW`] of them.
+    few: Vec<&'n Vec<u8>>,
     /// With which bytes a name can begin that matters.
     firsts: [bool; 256],
     /// The line of each local part so far, and how long its name is.
@@ -80,6 +85,7 @@ impl<'n> Search<'n> {
         }
         Search {
             names,
+            few: names.iter().take(FEW).collect(),
             firsts,
             found: BTreeMap::new(),
             whole: 0,
@@ -88,9 +94,21 @@ impl<'n> Search<'n> {
     }
 
     fn see(&mut self, line: &lines::Numbered<'_>) {
-        let name = name_of(line.text);
         let matters = |first: &u8| self.firsts[usize::from(first.to_ascii_lowercase())];
-        if !name.first().is_some_and(matters) || name.len() > LOCAL_PART_LIMIT {
+        if !line.text.first().is_some_and(matters) {
+            return;
+        }
+        let name = name_of(line.text);
+        if name.is_empty() || name.len() > LOCAL_PART_LIMIT {
+            return;
+        }
+        if self.names.len() <= FEW {
+            for at in 0..self.few.len() {
+                let local = self.few[at];
+                if is_prefix(name, local) {
+                    self.note(local, name.len(), line);
+                }
+            }
             return;
         }
         self.lower.clear();
@@ -123,6 +141,15 @@ impl<'n> Search<'n> {
         }
         self.whole += usize::from(length == local.len());
         self.found.insert(local, (length, read_line(line)));
+    }
+}
+
+fn is_prefix(name: &[u8], local: &[u8]) -> bool {
+    match local.split_at_checked(name.len()) {
+        Some((head, rest)) => {
+            (rest.is_empty() || rest[0] == b'-') && head.eq_ignore_ascii_case(name)
+        }
+        None => false,
     }
 }
 

@@ -9,7 +9,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn find(text: &str, local: &str) -> Option<Line> {
     let local = local.to_ascii_lowercase().into_bytes();
     let names = BTreeSet::from([local.clone()]);
-    let mut found = Users.scan(&mut text.as_bytes(), &names).expect("readable");
+    let mut found = Users.scan(text.as_bytes(), &names).expect("readable");
     found.remove(&local)
 }
 
@@ -73,4 +73,43 @@ fn the_first_account_is_the_first_line_that_says_something() {
     let line = first(file(FILE).path()).expect("readable").expect("found");
     assert_eq!(line.number, 3);
     assert!(first(file("# none\n").path()).expect("readable").is_none());
+}
+
+#[test]
+fn many_names_in_one_pass_have_the_answers_of_each_alone() {
+    let mut text = "a-b:x:1:1::/1:\nA:x:2:2::/2:\na-b-c:x:3:3::/3:\n-:x:4:4::/4:\nab:x:5:5::/5:\n\
+        a:x:6:6::/6:\n#a-x:x:7:7::/7:\na-b:x:8:8::/8:\nA-:x:9:9::/9:\n"
+        .to_owned();
+    text += &format!("{}:x:9:9::/9:\n", "a-".repeat(200));
+    let names = [
+        "a",
+        "ab",
+        "abc",
+        "a-",
+        "a--",
+        "a-b",
+        "a-bc",
+        "a-b-",
+        "a-b-c",
+        "a-b-c-d",
+        "a-b-x",
+        "-",
+        "--",
+        "-a",
+        "a.b",
+        "a-x",
+        "b",
+        "",
+        "a\u{e9}-b",
+        "#a-x",
+    ];
+    let all: BTreeSet<Vec<u8>> = names.map(|name| name.as_bytes().to_vec()).into();
+    let together = Users.scan(text.as_bytes(), &all).expect("readable");
+    for name in names {
+        let alone = find(&text, name).map(|line| line.number);
+        let found = together.get(name.as_bytes()).map(|line| line.number);
+        assert_eq!(found, alone, "{name}");
+    }
+    assert_eq!(together[&b"a-b-c-d"[..]].number, 3);
+    assert_eq!(together[&b"a-bc"[..]].number, 2);
 }
