@@ -159,7 +159,7 @@ fn the_local_name_is_asked_for_once() {
 }
 
 #[test]
-fn when_it_is_killed_the_clients_that_wait_are_served_and_another_is_started() {
+fn when_it_is_killed_another_is_started_and_asked_for_the_clients_that_wait() {
     if !as_root("the look-up process") {
         return;
     }
@@ -193,6 +193,76 @@ fn when_it_is_killed_the_clients_that_wait_are_served_and_another_is_started() {
             .log()
             .iter()
             .any(|line| line.contains(&format!("end {first} ")))
+    );
+}
+
+/// The look-up process of the server, once it is another one than `before`.
+fn next_lookup_process(server: &Server, before: Option<u32>) -> u32 {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(pid) = lookup_process(server).filter(|&pid| Some(pid) != before) {
+            return pid;
+        }
+        assert!(Instant::now() < deadline, "no look-up process");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_client_whose_name_is_denied_is_denied_also_where_the_process_is_killed_over_it() {
+    if !as_root("the look-up process") {
+        return;
+    }
+    let (bad, good) = (address(), address());
+    let dns = Dns::start(&[
+        (&reverse(bad), PTR, Answer::name("client.bad.example")),
+        (&reverse(good), PTR, Answer::name("client.good.example")),
+    ]);
+    let house = crate::mail::House::new();
+    let rules = house.rules("=.bad.example:deny\n:allow\n");
+    let server = looking_up(&dns).options(["-x"]).options([&rules]).start();
+    server.talk_from(good);
+    let first = next_lookup_process(&server, None);
+    signal(first, "STOP");
+    let client = server.connect_from(bad);
+    let deadline = Instant::now() + DEADLINE;
+    while server
+        .log()
+        .iter()
+        .filter(|line| line.ends_with("status: 1/40"))
+        .count()
+        < 2
+    {
+        assert!(Instant::now() < deadline, "{:?}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(first, "KILL");
+    assert_eq!(client.text(), "", "{:?}", server.log());
+    let line = server.wait_for("superd: deny ");
+    assert!(line.contains("client.bad.example"), "{line}");
+}
+
+#[test]
+fn a_client_whose_name_nobody_lives_to_tell_is_not_let_in_by_rules_about_names() {
+    if !as_root("the look-up process") {
+        return;
+    }
+    let silent = address();
+    let dns = Dns::start(&[(&reverse(silent), PTR, Answer::Silence)]);
+    let house = crate::mail::House::new();
+    let rules = house.rules("=.bad.example:deny\n:allow\n");
+    let server = looking_up(&dns).options(["-x"]).options([&rules]).start();
+    let client = server.connect_from(silent);
+    let mut before = None;
+    for _ in 0..3 {
+        let pid = next_lookup_process(&server, before);
+        before = Some(pid);
+        // It has the question now, or will have died of it all the same.
+        signal(pid, "KILL");
+    }
+    assert_eq!(client.text(), "", "{:?}", server.log());
+    server.wait_for(
+        "superd: warning: dropping connection, unable to look up names: the look-up process does not answer",
     );
 }
 

@@ -36,6 +36,9 @@ pub struct Names {
     pub remote: Option<Vec<u8>>,
     /// What the client's ident server said.
     pub info: Option<Vec<u8>>,
+    /// What is wanted of the client is not known because nobody could be asked; that it has no name may not
+    /// be true. Rules must not be asked about such a one.
+    pub lost: bool,
 }
 
 /// The text of an address as variables, rules and log lines have it.

@@ -203,6 +203,7 @@ mod tests {
             local: Some(b"0".to_vec()),
             remote: None,
             info: Some(Vec::new()),
+            lost: false,
         };
         let environment = for_connection(&inherit(&[]), &ends(), &names, &[]);
         assert_eq!(

@@ -94,6 +94,7 @@ mod tests {
             local: known(local),
             remote: known(remote),
             info: known(info),
+            lost: false,
         }
     }
 

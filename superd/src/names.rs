@@ -1,7 +1,9 @@
 //! superd's side of the look-up process: what is asked, what is waited for, what is remembered.
 //!
-//! The process is started when it is first needed and again when it has died; questions that are
-//! open then count as answered with nothing. The local name is asked once for each local address.
+//! The process is started when it is first needed and again when it has died. Questions that are open
+//! then are asked again; only after some tries are they given up, and that is told apart from a name that does not
+//! exist ([`Names::lost`]): whoever can end the process is not to end the rules about names with it. The local
+//! name is asked once for each local address.
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -25,6 +27,10 @@ use crate::connection::Names;
 const GRACE: Duration = Duration::from_secs(2);
 /// A look-up process that cannot be started is tried again after this time.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// A question is given up with the third process that was asked it in vain: it may be what they die of.
+const TRIES: u32 = 3;
+/// And after so many times the time that one process has for it.
+const PATIENCE: u32 = 2;
 /// A local name that could not be found out is asked for again after this time.
 const LOCAL_RETRY: Duration = Duration::from_secs(60);
 /// Names of more local addresses than this are not remembered at a time.
@@ -120,10 +126,16 @@ pub struct NameDesk {
     next_id: u64,
 }
 
+/// A question without an answer.
 #[derive(Debug)]
 struct Open {
-    local: IpAddr,
-    deadline: Instant,
+    request: Request,
+    /// When the process that was asked has to have answered; `None` where none was asked yet.
+    deadline: Option<Instant>,
+    /// How many processes were asked.
+    tries: u32,
+    /// When it is given up.
+    until: Instant,
 }
 
 /// What happens to a connection whose names are wanted.
@@ -180,8 +192,7 @@ impl NameDesk {
             (None, Some(Local::Failed(again))) if now < *again => Some(None),
             _ => None,
         };
-        let nothing_to_ask = !self.wanted.remote_name && self.wanted.ident.is_none();
-        if let (Some(name), true) = (&local_name, nothing_to_ask) {
+        if let (Some(name), false) = (&local_name, self.is_client_asked_about()) {
             return (
                 Asked::Known(Names {
                     local: name.clone(),
@@ -201,31 +212,49 @@ impl NameDesk {
             local,
             remote,
         };
-        let started = self.ensure_process(now);
-        let sent = match &self.process {
-            Some(process) => send_nowait(process.socket.as_fd(), &request.encode()).is_ok(),
-            None => false,
+        let open = Open {
+            request,
+            deadline: None,
+            tries: 0,
+            until: now + self.time_of_a_try() * PATIENCE,
         };
-        if !sent {
-            let local = local_name.flatten();
-            return (
-                Asked::Known(Names {
-                    local,
-                    ..Names::default()
-                }),
-                started,
-            );
+        self.open.insert(id, open);
+        (Asked::Waiting(id), self.send_unsent(now))
+    }
+
+    fn is_client_asked_about(&self) -> bool {
+        self.wanted.remote_name || self.wanted.ident.is_some()
+    }
+
+    /// What a process has for an answer.
+    fn time_of_a_try(&self) -> Duration {
+        self.wanted.ident.unwrap_or_default().max(NAMES_DEADLINE) + GRACE
+    }
+
+    /// Sends the questions that no living process has; whether one was started for that.
+    fn send_unsent(&mut self, now: Instant) -> bool {
+        if self.open.values().all(|open| open.deadline.is_some()) {
+            return false;
         }
-        let longest = self.wanted.ident.unwrap_or_default().max(NAMES_DEADLINE);
-        let deadline = now + longest + GRACE;
-        self.open.insert(
-            id,
-            Open {
-                local: local.ip(),
-                deadline,
-            },
-        );
-        (Asked::Waiting(id), started)
+        let started = self.ensure_process(now);
+        let Some(process) = &self.process else {
+            return started;
+        };
+        let time = self.time_of_a_try();
+        let mut unsent: Vec<&mut Open> = self.open.values_mut().collect();
+        unsent.retain(|open| open.deadline.is_none());
+        unsent.sort_by_key(|open| open.request.id);
+        for open in unsent {
+            if send_nowait(process.socket.as_fd(), &open.request.encode()).is_err() {
+                // There is room for all that is open at a time, so it is not what it was. Another one takes
+                // its place when its end is seen.
+                self.end_process("it takes no questions");
+                break;
+            }
+            open.tries += 1;
+            open.deadline = Some((now + time).min(open.until));
+        }
+        started
     }
 
     fn ensure_process(&mut self, now: Instant) -> bool {
@@ -298,12 +327,12 @@ impl NameDesk {
 
     /// `None` where no such question is open.
     fn settle(&mut self, answer: Answer) -> Option<(u64, Names)> {
-        let open = self.open.remove(&answer.id)?;
+        let local = self.open.remove(&answer.id)?.request.local.ip();
         let local = match answer.local_name {
-            Name::NotAsked => self.local_name(open.local),
-            Name::None => self.remember(open.local, Local::Known(None)),
-            Name::Known(name) => self.remember(open.local, Local::Known(Some(name))),
-            Name::Failed => self.remember(open.local, Local::Failed(Instant::now() + LOCAL_RETRY)),
+            Name::NotAsked => self.local_name(local),
+            Name::None => self.remember(local, Local::Known(None)),
+            Name::Known(name) => self.remember(local, Local::Known(Some(name))),
+            Name::Failed => self.remember(local, Local::Failed(Instant::now() + LOCAL_RETRY)),
         };
         let remote = match answer.remote_name {
             Name::Known(name) if self.wanted.remote_name => Some(name),
@@ -316,6 +345,7 @@ impl NameDesk {
                 local,
                 remote,
                 info,
+                lost: false,
             },
         ))
     }
@@ -343,30 +373,38 @@ impl NameDesk {
         }
     }
 
-    /// The process is gone or not to be trusted: every open question is answered with nothing.
+    /// The process is gone or not to be trusted: what was asked is to be asked again, or given up.
     fn give_up(&mut self) -> Vec<(u64, Names)> {
         self.process = None;
-        let open = std::mem::take(&mut self.open);
-        let answer = |(id, open): (u64, Open)| (id, self.nothing(&open));
-        open.into_iter().map(answer).collect()
+        self.open.values_mut().for_each(|open| open.deadline = None);
+        self.take_lost(|open| open.tries >= TRIES)
     }
 
-    fn nothing(&self, open: &Open) -> Names {
-        Names {
-            local: self.local_name(open.local),
+    /// The questions that are given up, with what is known without their answers.
+    fn take_lost(&mut self, is_lost: impl Fn(&Open) -> bool) -> Vec<(u64, Names)> {
+        let lost: Vec<(u64, Open)> = self.open.extract_if(|_, open| is_lost(open)).collect();
+        let names = |open: &Open| Names {
+            local: self.local_name(open.request.local.ip()),
+            lost: self.is_client_asked_about(),
             ..Names::default()
-        }
+        };
+        lost.iter().map(|(id, open)| (*id, names(open))).collect()
     }
 
-    /// A process that has not answered by `now` what it should have answered is broken: everything
-    /// open is answered with nothing, and it is ended.
-    pub fn take_overdue(&mut self, now: Instant) -> Vec<(u64, Names)> {
-        let overdue = |open: &Open| open.deadline <= now;
-        if !self.open.values().any(overdue) {
-            return Vec::new();
+    /// Sees to it that every question is with a process that can still answer it. A process that has not
+    /// answered by `now` what it should have answered is broken, and ended.
+    ///
+    /// Returns the questions that are given up, and whether a process was just started, whose socket is to be
+    /// watched.
+    pub fn tend(&mut self, now: Instant) -> (Vec<(u64, Names)>, bool) {
+        let has_passed = |open: &Open| open.deadline.is_some_and(|deadline| deadline <= now);
+        let mut lost = Vec::new();
+        if self.open.values().any(has_passed) {
+            self.end_process("it does not answer in time");
+            lost = self.give_up();
         }
-        self.end_process("it does not answer in time");
-        self.give_up()
+        lost.extend(self.take_lost(|open| open.until <= now));
+        (lost, self.send_unsent(now))
     }
 
     /// Ends a process that does not do its work; another one takes its place.
@@ -378,9 +416,14 @@ impl NameDesk {
         }
     }
 
-    /// When [`NameDesk::take_overdue`] is to be called at the latest.
+    /// When [`NameDesk::tend`] is to be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.open.values().map(|open| open.deadline).min()
+        let due = |open: &Open| match (open.deadline, self.not_before) {
+            (Some(deadline), _) => deadline,
+            (None, Some(start)) if self.process.is_none() => start.min(open.until),
+            (None, _) => open.until,
+        };
+        self.open.values().map(due).min()
     }
 }
 

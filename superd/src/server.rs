@@ -201,8 +201,11 @@ impl Server {
                     _ => self.take_settled(),
                 }
             }
-            let overdue = self.desk.take_overdue(Instant::now());
-            self.take_names(overdue);
+            let (given_up, started) = self.desk.tend(Instant::now());
+            if started {
+                self.watch_desk();
+            }
+            self.take_names(given_up);
             if let Some(trouble) = self.desk.take_trouble() {
                 self.log
                     .say(Verbosity::Errors, &[&format!("warning: {trouble}")]);
@@ -368,6 +371,10 @@ impl Server {
 
     /// Asks the rules, and either hands the connection to a spawner or closes it.
     fn decide(&mut self, connection: Connection, names: Names) {
+        if names.lost && self.gate.is_some() {
+            let why = "unable to look up names: the look-up process does not answer";
+            return self.drop_connection(connection, why);
+        }
         let judgement = match (&mut self.gate, &connection.ends) {
             (Some(gate), Ends::Tcp { remote, .. }) => {
                 let ip = ip_text(remote.ip());

@@ -75,11 +75,43 @@ impl Played {
         send_nowait(self.theirs.as_fd(), &answer.encode()).expect("room");
     }
 
+    /// The process is gone.
+    fn hang_up(&mut self) {
+        let (ours, theirs) = message_pair().expect("a pair");
+        drop(std::mem::replace(&mut self.theirs, theirs));
+        drop(ours);
+        // A child that another test is about to start may still hold a copy of their end.
+        let socket = self.desk.socket().expect("ours");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        assert!(
+            os::fd::wait_readable(socket, deadline).expect("a poll"),
+            "no end"
+        );
+    }
+
+    /// Another process is started.
+    fn replace(&mut self) {
+        let (ours, theirs) = message_pair().expect("a pair");
+        self.theirs = theirs;
+        let pid = i32::try_from(self.child.id()).expect("a pid");
+        self.desk.process = Some(Process { socket: ours, pid });
+        assert_eq!(self.desk.tend(Instant::now()), (vec![], false));
+    }
+
     fn was_ended(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(20);
         os::process::wait_child_until(&mut self.child, deadline)
             .expect("waited")
             .is_some()
+    }
+}
+
+/// A client of whom nothing could be asked.
+fn lost() -> Names {
+    Names {
+        local: Some(b"0".to_vec()),
+        lost: true,
+        ..Names::default()
     }
 }
 
@@ -112,6 +144,7 @@ fn what_the_options_want_is_asked_and_the_answer_handed_on() {
         local: Some(b"here".to_vec()),
         remote: Some(b"two.example.org".to_vec()),
         info: Some(b"joe".to_vec()),
+        lost: false,
     };
     assert_eq!(played.desk.take_answers(), [(id, names)]);
 }
@@ -179,14 +212,12 @@ fn an_answer_that_nobody_asked_for_ends_the_process() {
     let mut played = Played::new(&["-l0"]);
     let id = played.wait();
     played.answer(&answer(id + 1));
-    let nothing = Names {
-        local: Some(b"0".to_vec()),
-        ..Names::default()
-    };
-    assert_eq!(played.desk.take_answers(), [(id, nothing)]);
+    assert_eq!(played.desk.take_answers(), []);
     assert!(played.desk.socket().is_none());
     assert!(played.desk.take_trouble().is_some());
     assert!(played.was_ended());
+    played.replace();
+    assert_eq!(played.request().id, id, "it is asked again");
 }
 
 #[test]
@@ -194,8 +225,10 @@ fn bytes_that_are_no_answer_end_the_process() {
     let mut played = Played::new(&["-l0"]);
     let id = played.wait();
     send_nowait(played.theirs.as_fd(), b"nonsense").expect("room");
-    assert_eq!(played.desk.take_answers()[0].0, id);
+    assert_eq!(played.desk.take_answers(), []);
     assert!(played.was_ended());
+    played.replace();
+    assert_eq!(played.request().id, id, "it is asked again");
 }
 
 #[test]
@@ -206,10 +239,16 @@ fn a_process_that_does_not_answer_in_time_is_ended() {
     let just_before = deadline
         .checked_sub(Duration::from_millis(1))
         .expect("a time");
-    assert_eq!(played.desk.take_overdue(just_before), []);
-    assert_eq!(played.desk.take_overdue(deadline)[0].0, id);
-    assert_eq!(played.desk.next_deadline(), None);
+    assert_eq!(played.desk.tend(just_before), (vec![], false));
+    assert!(played.desk.socket().is_some());
+    assert_eq!(played.desk.tend(deadline), (vec![], false));
+    assert!(played.desk.socket().is_none());
     assert!(played.was_ended());
+    // No other one can be started here, and nobody waits for ever.
+    let last = played.desk.next_deadline().expect("a deadline");
+    assert!(last > deadline);
+    assert_eq!(played.desk.tend(last), (vec![(id, lost())], false));
+    assert_eq!(played.desk.next_deadline(), None);
 }
 
 #[test]
@@ -230,28 +269,38 @@ fn what_was_not_asked_for_is_not_believed() {
 }
 
 #[test]
-fn when_the_process_is_gone_open_questions_are_answered_with_what_is_known() {
+fn when_the_process_is_gone_open_questions_are_asked_again_until_three_have_died_of_them() {
     let mut played = Played::new(&["-l0"]);
     let id = played.wait();
-    let (ours, theirs) = message_pair().expect("a pair");
-    drop(std::mem::replace(&mut played.theirs, theirs));
-    drop(ours);
-    // A child that another test is about to start may still hold a copy of their end.
-    let socket = played.desk.socket().expect("ours");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    assert!(
-        os::fd::wait_readable(socket, deadline).expect("a poll"),
-        "no end"
-    );
-    let nothing = Names {
-        local: Some(b"0".to_vec()),
-        ..Names::default()
+    for _ in 1..TRIES {
+        assert_eq!(played.request().id, id);
+        played.hang_up();
+        assert_eq!(played.desk.take_answers(), []);
+        // A later one waits as well, though none is started before its time.
+        played.replace();
+    }
+    let later = played.wait();
+    assert_eq!((played.request().id, played.request().id), (id, later));
+    played.hang_up();
+    assert_eq!(played.desk.take_answers(), [(id, lost())]);
+    played.replace();
+    assert_eq!(played.request().id, later);
+    played.answer(&answer(later));
+    let none = Names {
+        lost: false,
+        ..lost()
     };
-    assert_eq!(played.desk.take_answers(), [(id, nothing)]);
-    assert!(
-        matches!(played.ask(), Asked::Known(_)),
-        "none is started before its time"
-    );
+    assert_eq!(played.desk.take_answers(), [(later, none)]);
+}
+
+#[test]
+fn a_connection_of_which_only_the_local_name_is_wanted_loses_nothing_that_rules_ask_for() {
+    let mut played = Played::new(&["-HR"]);
+    let id = played.wait();
+    played.hang_up();
+    assert_eq!(played.desk.take_answers(), []);
+    let last = Instant::now() + Duration::from_secs(60);
+    assert_eq!(played.desk.tend(last).0, [(id, Names::default())]);
 }
 
 #[test]
