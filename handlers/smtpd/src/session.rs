@@ -459,7 +459,8 @@ impl Session {
             .event("end")
             .field("reason", word.as_bytes())
             .number("accepted", self.counts.accepted)
-            .number("refused", self.counts.refused);
+            .number("refused", self.counts.refused)
+            .traffic(self.conn.traffic(), self.began);
         if self.counts.untold > 0 {
             entry = entry.number("unlogged", self.counts.untold);
         }

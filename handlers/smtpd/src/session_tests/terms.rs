@@ -261,3 +261,13 @@ fn refusals_without_end_are_counted_and_do_not_fill_the_log() {
         "{last}"
     );
 }
+
+#[test]
+fn the_end_tells_what_has_passed_and_how_long_it_took() {
+    let said = Place::new().talk("NOOP\r\nQUIT\r\n");
+    let sent: usize = said.replies.iter().map(|line| line.len() + 2).sum();
+    let expected = format!(
+        "smtpd: end ip=192.0.2.1 reason=quit accepted=0 refused=0 in=12 out={sent} seconds=0"
+    );
+    assert_eq!(said.log.last(), Some(&expected));
+}
