@@ -5,7 +5,7 @@
 //! come between.
 
 use crate::post::{HOST, Office, PASSWORD, Pop3, apop_digest, with_system_users};
-use crate::support::{Client, Server, bin, peer};
+use crate::support::{Client, Server, bin, peer, script};
 
 /// The path of a program of ours: what is named with a slash is executed, also by ours.
 fn path(name: &str) -> String {
@@ -123,10 +123,6 @@ fn the_original_checkers_under_our_popup() {
             return;
         };
         for pop3d in ["pop3d".to_owned(), path("pop3d")] {
-            // The original looks for no program of ours by its bare name.
-            if !pop3d.contains('/') {
-                continue;
-            }
             let server = office
                 .serve(&["popup", HOST, &checker, &pop3d, "Maildir"])
                 .start();
@@ -141,6 +137,39 @@ fn the_original_checkers_under_our_popup() {
             assert!(reply.starts_with("-ERR"), "{reply}");
             server.wait_for("popup: fail ");
         }
+    }
+}
+
+#[test]
+fn a_foreign_checker_gets_the_path_of_the_program_of_ours_behind_it_and_all_other_words_as_they_are()
+ {
+    let office = office();
+    let checker = office.path("checker");
+    let told = "#!/bin/sh\nexec 3<&-\necho \"checker: $*\" >&2\nexit 1\n";
+    script(&checker, told);
+    let checker = checker.display().to_string();
+    for (words, told) in [
+        (
+            &["pop3d", "Maildir"][..],
+            format!("{} Maildir", path("pop3d")),
+        ),
+        (
+            &["relay-ctrl-allow", "pop3d", "Maildir"],
+            format!("{} pop3d Maildir", path("relay-ctrl-allow")),
+        ),
+        (
+            &["-s", "imapd", "/bin/true"],
+            "-s imapd /bin/true".to_owned(),
+        ),
+        (&["/bin/pop3d", "imapd"], "/bin/pop3d imapd".to_owned()),
+        (&["true", "pop3d"], "true pop3d".to_owned()),
+    ] {
+        let words = [&["popup", HOST, &checker], words].concat();
+        let server = office.serve(&words).start();
+        let mut client = server.connect();
+        client.line();
+        assert!(client.login("joe", PASSWORD).starts_with("-ERR"));
+        assert_eq!(server.wait_for("checker: "), format!("checker: {told}"));
     }
 }
 

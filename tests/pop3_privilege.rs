@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::post::{JOE, Office, PASSWORD, POST_GROUP, Pop3, with_system_users};
+use crate::post::{HOST, JOE, Office, PASSWORD, POST_GROUP, Pop3, with_system_users};
 use crate::support::{Client, DEADLINE, Server};
 
 /// A process as /proc shows it.
@@ -269,4 +269,35 @@ fn a_session_ends_when_the_one_who_reads_the_network_dies() {
     crate::support::signal(reader.pid, "KILL");
     assert_eq!(client.rest(), b"");
     server.wait_for_ends(1);
+}
+
+#[test]
+fn after_a_login_ps_shows_the_program_that_serves_and_no_longer_the_front() {
+    let office = Office::new();
+    for (front, session) in [("popup", "pop3d"), ("imapup", "imapd")] {
+        for options in [&[][..], &["--exec"]] {
+            let words = [front, HOST, "checkpw", session, "Maildir"];
+            let server = office.serve(&words).options(options).start();
+            let mut client = server.connect();
+            client.line();
+            let connection = connection(&server, &client);
+            let names = || -> BTreeSet<String> {
+                let all = holders(&connection, &server).into_iter();
+                let name = |process: Process| {
+                    fs::read_to_string(format!("/proc/{}/comm", process.pid)).ok()
+                };
+                all.filter_map(name).collect()
+            };
+            assert_eq!(names(), BTreeSet::from([format!("{front}\n")]));
+            let reply = match front {
+                "popup" => client.login("joe", PASSWORD),
+                _ => {
+                    client.say(&format!("a LOGIN joe \"{PASSWORD}\""));
+                    client.line()
+                }
+            };
+            assert!(reply.contains("OK"), "{reply} {:?}", server.log());
+            eventually(|| (names() == BTreeSet::from([format!("{session}\n")])).then_some(()));
+        }
+    }
 }

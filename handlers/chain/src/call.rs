@@ -164,6 +164,8 @@ impl Call {
         let next = self.args.remove(0);
         if let Some(joint) = self.joint(&next) {
             self.name = joint.name.to_owned();
+            // As after an exec; only what ps shows.
+            let _ = os::sibling::set_name(joint.name);
             return Ok((joint.run)(self));
         }
         if !self.ahead.is_empty() {

@@ -104,6 +104,8 @@ impl Command<'_> {
     /// Becomes a program of ours in a process of its own; the exit code.
     fn become_ours(&self, joint: &'static Joint) -> u8 {
         let _ = os::process::lead_group();
+        // As after an exec; only what ps shows.
+        let _ = os::sibling::set_name(joint.name);
         if self.folder.is_dir() && std::env::set_current_dir(self.folder).is_err() {
             return CANNOT_BEGIN;
         }

@@ -1,6 +1,7 @@
 //! A checker that is somebody else's: a program with the record on descriptor 3, which becomes the
 //! next program of the chain itself, with the conversation on 0 and 1 and the log on 2.
 
+use std::ffi::OsString;
 use std::io::{PipeReader, Write};
 use std::os::fd::AsFd;
 
@@ -76,6 +77,16 @@ pub(crate) fn run(call: &Call, record: Zeroizing<Vec<u8>>) -> Ended {
     }
 }
 
+/// Lets a checker, which knows no programs of ours, find the one that it is to become: the word right behind
+/// it, where that is a bare name of ours. All other words are somebody's own, whatever they look like.
+fn name_next_by_path(words: &mut [OsString]) {
+    if let Some(next) = words.get_mut(1)
+        && let Some(file) = os::programs::own(next)
+    {
+        *next = file.into();
+    }
+}
+
 fn become_checker(call: &Call, reader: PipeReader) -> ! {
     let name = call.name.clone();
     if let Err(error) = os::fd::place(reader.as_fd(), RECORD_NUMBER) {
@@ -87,9 +98,11 @@ fn become_checker(call: &Call, reader: PipeReader) -> ! {
     }
     // Where the pipe had that number itself, it must not be closed with its owner.
     let _ = std::os::fd::IntoRawFd::into_raw_fd(std::os::fd::OwnedFd::from(reader));
+    let mut args = call.args.clone();
+    name_next_by_path(&mut args);
     let call = Call {
         name: name.clone(),
-        args: call.args.clone(),
+        args,
         env: call.env.clone(),
         ahead: Vec::new(),
         joints: call.joints,

@@ -113,7 +113,7 @@ impl SmtpAuth {
         let checker = match ours {
             Some((_, words)) => Way::Ours(words),
             None => match os::programs::resolve(name, path) {
-                Some(file) => Way::Foreign(file, words[1..].to_vec()),
+                Some(file) => Way::Foreign(file, behind_foreign(&words[1..])),
                 None => {
                     return Err(format!(
                         "unable to run {}: file does not exist",
@@ -262,6 +262,18 @@ fn ours(words: &[OsString]) -> Option<(Checker, Vec<OsString>)> {
         return None;
     };
     (Path::new(subprogram).file_name() == Some(OsStr::new("true"))).then_some((checker, words))
+}
+
+/// The words behind a foreign checker. It knows no programs of ours, so the first one, the subprogram, is
+/// named by its path where it is one.
+fn behind_foreign(words: &[OsString]) -> Vec<OsString> {
+    let mut words = words.to_vec();
+    if let Some(next) = words.first_mut()
+        && let Some(file) = os::programs::own(next)
+    {
+        *next = file.into();
+    }
+    words
 }
 
 fn attempt(credentials: Credentials, challenge: &[u8]) -> Attempt {
