@@ -93,6 +93,7 @@ mod smtpd_delivery;
 mod smtpd_lists;
 mod smtpd_plugins;
 mod smtpd_programs;
+mod smtpd_questions;
 mod smtpd_session;
 mod smtpd_xclient;
 mod splogger;

@@ -35,6 +35,17 @@ pub fn create_exclusive_to_append(path: &Path, mode: u32) -> io::Result<File> {
         .open(path)
 }
 
+/// Whether this process, as the user that it runs as, may execute the file at `path`.
+pub fn may_execute(path: &Path) -> bool {
+    let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    is_file && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
+/// Whether it may write to what is at `path`; a socket must be written to by who connects to it.
+pub fn may_write(path: &Path) -> io::Result<()> {
+    Ok(nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?)
+}
+
 /// What is left on a file system for who is not root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {

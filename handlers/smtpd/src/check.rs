@@ -4,23 +4,24 @@
 //! said behind `warning:` is allowed, and perhaps not meant. At the end stands what applies.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use accounts::control::{self, Why};
 use accounts::resolve::LEARN_LIMIT;
-use accounts::{ControlError, Home, users};
+use accounts::{Accounts, ControlError, Home, users};
 use chain::Call;
-use chain::child::Program;
 use os::Exit;
 
+use crate::asked::{self, Asked};
 use crate::dnsbl;
 use crate::keyfile::KeyFile;
 use crate::make_cdb;
 use crate::settings::{Settings, SettingsError, World};
-use crate::ways::{Side, Way};
+use crate::ways::Side;
+
+mod ways;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +64,12 @@ impl Report {
         self.tell(weight, &format!("{}:{number}", path.display()), what);
     }
 
+    /// What only lmtpd must be able to read.
+    fn not_looked_at(&mut self, place: &str, why: &str) {
+        let what = format!("it was not looked at, and lmtpd has to read it: {why}");
+        self.tell(Weight::Warning, place, &what);
+    }
+
     fn exit(&self) -> Exit {
         match self.worst {
             None | Some(Weight::Warning) => Exit::OK,
@@ -73,20 +80,30 @@ impl Report {
 }
 
 /// Answers on descriptor 1. The exit code is 0 where nothing is wrong, though there may be warnings, 1
-/// where something is, and 111 where something cannot be read. `words` are those after `--check`: the
-/// checkpassword program and what it runs, as smtpd itself is given them.
-pub fn main(call: &Call, words: &[OsString]) -> Exit {
+/// where something is, and 111 where something cannot be read. The words are the checkpassword program and
+/// what it runs, as smtpd itself is given them.
+pub fn main(call: &Call, asked: &Asked) -> Exit {
+    if let Err((sentence, exit)) = asked.become_user() {
+        os::log::fatal(&call.name, &sentence);
+        return exit;
+    }
     let world = World {
         env: &call.env,
         host_name: os::process::host_name,
         program: &|name| os::programs::resolve(name, call.env.get("PATH")),
         joints: call.joints,
-        words,
+        words: &asked.words,
     };
     let home = Home::find(|name| call.env.get(name).map(ToOwned::to_owned));
     let mut report = Report::default();
-    check_files(&home, &mut report);
+    if asked::is_root() {
+        let what = "this runs as root, who may read and do what smtpd may not: \
+                    with -u and -g, as superd has them, it sees what smtpd will see";
+        report.tell(Weight::Warning, &call.name, what);
+    }
     let settings = Settings::read(&world);
+    let is_lmtp = settings.as_ref().is_ok_and(ways::is_lmtp);
+    check_files(&home, is_lmtp, &mut report);
     match &settings {
         Ok(settings) => check_settings(settings, &home, &mut report),
         Err(error) => {
@@ -166,7 +183,8 @@ const FILES: &[(&str, Entry)] = &[
     ("dnsbllist", Entry::List),
 ];
 
-fn check_files(home: &Home, report: &mut Report) {
+/// With `is_lmtp` the users are not read by smtpd.
+fn check_files(home: &Home, is_lmtp: bool, report: &mut Report) {
     for (name, entry) in FILES {
         let path = home.control(name);
         // Lists that are read as databases may be larger than others.
@@ -192,7 +210,7 @@ fn check_files(home: &Home, report: &mut Report) {
     for path in [home.users(), home.aliases()] {
         check_own_database(&path, report);
     }
-    check_users(home, report);
+    check_users(home, is_lmtp, report);
 }
 
 /// Tells of a database of users or aliases that is not used.
@@ -348,14 +366,18 @@ fn check_database(home: &Home, name: &str, report: &mut Report) {
     }
 }
 
-fn check_users(home: &Home, report: &mut Report) {
+fn check_users(home: &Home, is_lmtp: bool, report: &mut Report) {
     let path = home.users();
     let text = match read_all(&path) {
         Ok(Some(text)) => text,
         Ok(None) => return,
         Err(error) => {
             let place = path.display().to_string();
-            report.tell(Weight::Unreadable, &place, &error.to_string());
+            let what = error.to_string();
+            match is_lmtp {
+                true => report.not_looked_at(&place, &what),
+                false => report.tell(Weight::Unreadable, &place, &what),
+            }
             return;
         }
     };
@@ -379,18 +401,7 @@ fn check_users(home: &Home, report: &mut Report) {
 /// What only all files together tell.
 fn check_settings(settings: &Settings, home: &Home, report: &mut Report) {
     check_hosts(settings, home, report);
-    for side in [Side::Local, Side::Remote] {
-        if let Some(
-            Way::Maildirs(Program::File(path))
-            | Way::Program(Program::File(path))
-            | Way::Sendmail(Program::File(path)),
-        ) = settings.ways.of(side)
-            && os::programs::resolve(path.as_os_str(), None).is_none()
-        {
-            let what = "mail is to be handed to it, and it is no program that can be executed";
-            report.tell(Weight::Fault, &path.display().to_string(), what);
-        }
-    }
+    ways::check(settings, home, report);
     check_aliases(settings, home, report);
 }
 
@@ -428,14 +439,37 @@ fn check_hosts(settings: &Settings, home: &Home, report: &mut Report) {
     }
 }
 
-/// Expands each alias as RCPT would.
+/// Expands each alias as RCPT would, here or in lmtpd.
 fn check_aliases(settings: &Settings, home: &Home, report: &mut Report) {
-    let Some(accounts) = settings.ways.accounts() else {
-        return;
-    };
     let path = home.aliases();
-    let Ok(Some(text)) = read_all(&path) else {
-        return;
+    let is_lmtp = ways::is_lmtp(settings);
+    let text = match read_all(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return,
+        Err(error) => {
+            if is_lmtp {
+                report.not_looked_at(&path.display().to_string(), &error.to_string());
+            }
+            return;
+        }
+    };
+    let opened;
+    let accounts = match settings.ways.accounts() {
+        Some(accounts) => accounts,
+        None if is_lmtp => {
+            let locals = settings.hosts.locals.entries().map(<[u8]>::to_vec);
+            match Accounts::open(home, locals.collect()) {
+                Ok(accounts) => {
+                    opened = accounts;
+                    &opened
+                }
+                Err(error) => {
+                    let place = home.path().display().to_string();
+                    return report.not_looked_at(&place, &error.to_string());
+                }
+            }
+        }
+        None => return,
     };
     let mut names: Vec<(usize, &[u8])> = Vec::new();
     for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {

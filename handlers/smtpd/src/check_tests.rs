@@ -9,7 +9,7 @@ fn told(files: &[(&str, &str)]) -> (String, Exit) {
     }
     let home = Home::at(folder.path().to_owned());
     let mut report = Report::default();
-    check_files(&home, &mut report);
+    check_files(&home, false, &mut report);
     let exit = report.exit();
     let root = format!("{}/", folder.path().display());
     (report.text.replace(&root, ""), exit)
@@ -148,7 +148,7 @@ fn a_database_of_users_or_aliases_that_is_not_used_is_told() {
     std::fs::write(home.aliases(), "a: joe\n").expect("written");
     let said = || {
         let mut report = Report::default();
-        check_files(&home, &mut report);
+        check_files(&home, false, &mut report);
         report.text
     };
     assert_eq!(said(), "");

@@ -129,6 +129,24 @@ impl SmtpAuth {
         })
     }
 
+    /// The file of a checker that is none of ours.
+    pub fn program(&self) -> Option<&Path> {
+        match &self.checker {
+            Some(Way::Foreign(file, _)) => Some(file),
+            Some(Way::Ours(_)) | None => None,
+        }
+    }
+
+    /// The socket on which check-via asks, where that is the checker.
+    pub fn socket(&self) -> Option<PathBuf> {
+        match &self.checker {
+            Some(Way::Ours(words)) if words[0] == "check-via" => {
+                words.get(1).map(|path| self.home.join(path))
+            }
+            _ => None,
+        }
+    }
+
     /// No AUTH.
     pub fn off() -> SmtpAuth {
         SmtpAuth {

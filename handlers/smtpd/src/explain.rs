@@ -1,29 +1,39 @@
-//! `smtpd --explain [-x tcp.smtp.cdb] IP FROM TO`: what a client with that address would get for one
-//! recipient, step by step, and last the reply to RCPT.
+//! `smtpd --explain [-u USER] [-g GROUP] [-x tcp.smtp.cdb] [--relay DIR] IP FROM TO`: what a client with
+//! that address would get for one recipient, step by step, and last the reply to RCPT.
 //!
-//! The settings are read as for a session, from the environment and, with -x, from the rule that
-//! superd would find for the client; the last line is made by the functions that a session calls.
-//! Programs (RCPTCHECK, plugins, checkpassword programs) are not run and a next hop is not
-//! connected to; lists in the DNS are asked.
+//! The settings are read as for a session, from the environment, with -x from the rule that superd
+//! would find for the client, and with --relay from the logins that it would find; the last line is
+//! made by the functions that a session calls. A server on a UNIX socket is asked, without a message,
+//! and lists in the DNS are. Programs (RCPTCHECK, plugins, checkpassword programs) are not run, and
+//! other servers are not connected to.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 use accounts::{Found, address as envelope};
 use chain::{Call, Env};
+use nexthop::{Hop, Place};
 use os::Exit;
+use relay_store::{Address, Store};
 use rules::cdb::Cdb;
 use rules::record::Verdict;
 use rules::search;
 use smtp::address;
 use wire::Log;
 
+use crate::asked::{self, Asked};
 use crate::decide::{Decision, Known, complete, decide};
+use crate::handoff::{Failure, hop};
 use crate::hosts::Route;
 use crate::replies;
 use crate::settings::{Settings, World};
+use crate::ways::Way;
+
+/// What lets a client relay, and who it was that let him.
+const RELAYCLIENT: &str = "RELAYCLIENT";
 
 /// Lines of the answer, and how it ends.
 #[derive(Debug, Default)]
@@ -63,10 +73,9 @@ impl Answer {
     }
 }
 
-/// The words after `--explain`.
+/// The words after the options.
 #[derive(Debug, PartialEq, Eq)]
 struct Words {
-    rules: Option<OsString>,
     ip: Vec<u8>,
     from: Vec<u8>,
     to: Vec<u8>,
@@ -74,14 +83,9 @@ struct Words {
 
 impl Words {
     fn of(words: &[OsString]) -> Option<Words> {
-        let (rules, rest) = match words {
-            [option, rules, rest @ ..] if option == "-x" => (Some(rules.clone()), rest),
-            rest => (None, rest),
-        };
-        let [ip, from, to] = rest else { return None };
+        let [ip, from, to] = words else { return None };
         let bytes = |word: &OsString| word.as_bytes().to_vec();
         Some(Words {
-            rules,
             ip: bytes(ip),
             from: bytes(from),
             to: bytes(to),
@@ -89,28 +93,45 @@ impl Words {
     }
 }
 
-/// Answers on descriptor 1. `words` are those after `--explain`. The exit code is 0 where the
-/// recipient would be taken, 1 where he is refused for good, 111 where for now, or where something
-/// cannot be read, and 100 where the words mean nothing.
-pub fn main(call: &Call, words: &[OsString]) -> Exit {
-    let Some(words) = Words::of(words) else {
-        let name = &call.name;
-        let usage = format!("{name}: usage: {name} --explain [ -x tcp.smtp.cdb ] IP FROM TO\n");
-        os::log::say(usage.as_bytes());
-        return Exit::PERMANENT;
-    };
+/// Answers on descriptor 1. The exit code is 0 where the recipient would be taken, 1 where he is refused for
+/// good, 111 where for now, or where something cannot be read. `None` where the words mean nothing.
+pub fn main(call: &Call, asked: &Asked) -> Option<Exit> {
+    let words = Words::of(&asked.words)?;
+    if let Err((sentence, exit)) = asked.become_user() {
+        os::log::fatal(&call.name, &sentence);
+        return Some(exit);
+    }
+    Some(answer(call, asked, &words))
+}
+
+fn answer(call: &Call, asked: &Asked, words: &Words) -> Exit {
     let mut answer = Answer::default();
+    if asked::is_root() {
+        let text = "root, who may read and do what smtpd may not; -u and -g say otherwise";
+        answer.step("as", text.as_bytes());
+    }
     let mut env = call.env.clone();
     env.set("TCPREMOTEIP", &words.ip);
-    if let Some(path) = &words.rules {
+    let mut may_relay_by_rule = false;
+    if let Some(path) = &asked.rules {
         match apply_rules(path, &mut env, &mut answer) {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Ruled::Allowed { relay }) => may_relay_by_rule = relay,
+            Ok(Ruled::Denied) => {
                 answer.step("reply", b"none: superd drops the connection");
                 answer.print();
                 return Exit::NO;
             }
             Err(error) => return unreadable(&call.name, path, &error),
+        }
+    }
+    if let Some(store) = &asked.relay {
+        if may_relay_by_rule {
+            answer.step("login", b"not asked for, as the rule sets RELAYCLIENT");
+        } else if let Err(sentence) =
+            apply_login(Path::new(store), &words.ip, &mut env, &mut answer)
+        {
+            os::log::fatal(&call.name, &sentence);
+            return Exit::TEMPORARY;
         }
     }
     // Whether there is a checker is not among the words.
@@ -132,7 +153,7 @@ pub fn main(call: &Call, words: &[OsString]) -> Exit {
                 answer.step("MAIL", text.as_bytes());
             }
             let mut log = Log::new(&call.name, Some(&words.ip));
-            explain(&settings, &words, answer, &mut log)
+            explain(&settings, words, answer, &mut log)
         }
         Err(error) => {
             answer.step("settings", error.to_string().as_bytes());
@@ -147,8 +168,19 @@ fn unreadable(name: &str, path: &OsStr, error: &io::Error) -> Exit {
     Exit::TEMPORARY
 }
 
-/// Sets what the rule for the client sets; whether it lets the client in.
-fn apply_rules(path: &OsStr, env: &mut Env, answer: &mut Answer) -> io::Result<bool> {
+/// What the rule for a client says.
+enum Ruled {
+    /// He may connect.
+    Allowed {
+        /// It sets RELAYCLIENT.
+        relay: bool,
+    },
+    /// He may not.
+    Denied,
+}
+
+/// Sets what the rule for the client sets.
+fn apply_rules(path: &OsStr, env: &mut Env, answer: &mut Answer) -> io::Result<Ruled> {
     let cdb = Cdb::open_path(Path::new(path))?;
     let value = |name: &str| env.bytes(name).map(<[u8]>::to_vec);
     let ip = value("TCPREMOTEIP").unwrap_or_default();
@@ -164,13 +196,46 @@ fn apply_rules(path: &OsStr, env: &mut Env, answer: &mut Answer) -> io::Result<b
         None => answer.step("rule", b"none, which allows the connection"),
     }
     if decision.verdict() == Verdict::Deny {
-        return Ok(false);
+        return Ok(Ruled::Denied);
     }
+    let mut relay = false;
     for (name, value) in decision.variables() {
+        relay |= name == RELAYCLIENT.as_bytes();
         answer.step("rule sets", &[name, b"=", value].concat());
         env.set_os(OsStr::from_bytes(name), OsStr::from_bytes(value));
     }
-    Ok(true)
+    Ok(Ruled::Allowed { relay })
+}
+
+/// Sets what superd's `--relay` sets for a client who has logged in lately; an error is a sentence.
+fn apply_login(path: &Path, ip: &[u8], env: &mut Env, answer: &mut Answer) -> Result<(), String> {
+    let variable = |name: &str| env.get(name).map(ToOwned::to_owned);
+    let expiry = relay_store::settings::expiry(variable).map_err(|unfit| unfit.to_string())?;
+    let failed = |error: io::Error| {
+        let reason = os::reason(&error);
+        format!("unable to use {}: {reason}", path.display())
+    };
+    let store = Store::open(path, expiry).map_err(failed)?;
+    let Some(address) = Address::from_text(ip) else {
+        answer.step("login", b"none: that is no address");
+        return Ok(());
+    };
+    let Some(entry) = store.lookup(&address, SystemTime::now()).map_err(failed)? else {
+        answer.step("login", b"none from there lately");
+        return Ok(());
+    };
+    let value = env.bytes("RELAY_CTRL_RELAYCLIENT").unwrap_or_default();
+    let value = value.to_vec();
+    env.set(RELAYCLIENT, &value);
+    let who = match entry.user.as_slice() {
+        b"" => &b"somebody"[..],
+        user => {
+            env.set("RELAY_CTRL_USER", user);
+            user
+        }
+    };
+    answer.step("login", &[who, b" from there lately"].concat());
+    Ok(())
 }
 
 fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log) -> Exit {
@@ -215,7 +280,8 @@ fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log
         }
         Decision::Take(side) => side,
     };
-    if let Some(way) = settings.ways.of(side) {
+    let way = settings.ways.of(side);
+    if let Some(way) = way {
         answer.step("way", way.to_string().as_bytes());
     }
     describe_limits(settings, &mut answer);
@@ -229,7 +295,32 @@ fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log
         );
         return answer.end(&line);
     }
+    if let Some(Way::Hop(hop)) = way {
+        if matches!(hop.place, Place::Tcp { .. }) {
+            let text =
+                "no, only a server on a UNIX socket is; its answer to RCPT would be the client's";
+            answer.step("asked", text.as_bytes());
+        } else if let Err(failure) = ask(hop, settings, &sender, &recipient) {
+            answer.step("asked", failure.reason.as_bytes());
+            return answer.end(&failure.reply);
+        } else {
+            answer.step("asked", b"yes, it takes the recipient");
+        }
+    }
     answer.end(replies::OK)
+}
+
+/// What the next hop says about a recipient; it gets no message.
+fn ask(hop: &Hop, settings: &Settings, sender: &[u8], recipient: &[u8]) -> Result<(), Failure> {
+    let told = |failure: nexthop::Failure| hop::told(&failure);
+    let mut client = asked::connect(hop, &settings.hop).map_err(told)?;
+    let answer = client
+        .mail(sender, &nexthop::MailParameters::default())
+        .and_then(|()| client.rcpt(recipient));
+    if client.reset().is_ok() {
+        client.quit();
+    }
+    answer.map_err(told)
 }
 
 /// An address of the command line, in angle brackets or without.
@@ -340,29 +431,19 @@ fn describe_limits(settings: &Settings, answer: &mut Answer) {
 mod tests {
     use super::*;
 
-    fn read(words: &[&str]) -> Option<Words> {
-        let words: Vec<_> = words.iter().map(OsString::from).collect();
-        Words::of(&words)
-    }
-
     #[test]
-    fn the_words_are_an_address_and_two_of_mail_with_rules_before_them() {
-        let expected = |rules: Option<&str>| Words {
-            rules: rules.map(OsString::from),
+    fn the_words_are_an_address_and_two_of_mail() {
+        let read = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(OsString::from).collect();
+            Words::of(&words)
+        };
+        let expected = Words {
             ip: b"192.0.2.1".to_vec(),
             from: b"a@b".to_vec(),
             to: b"c@d".to_vec(),
         };
-        let plain = read(&["192.0.2.1", "a@b", "c@d"]);
-        assert_eq!(plain, Some(expected(None)));
-        let ruled = read(&["-x", "r.cdb", "192.0.2.1", "a@b", "c@d"]);
-        assert_eq!(ruled, Some(expected(Some("r.cdb"))));
-        for wrong in [
-            &[][..],
-            &["a", "b"],
-            &["-x", "a", "b"],
-            &["a", "b", "c", "d"],
-        ] {
+        assert_eq!(read(&["192.0.2.1", "a@b", "c@d"]), Some(expected));
+        for wrong in [&[][..], &["a", "b"], &["a", "b", "c", "d"]] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
     }

@@ -16,6 +16,7 @@
 //! grammar in `smtp`; [`decide`] is the decision about one recipient; [`session`] is the dialogue and
 //! [`data`] the message in it; [`handoff`] is who takes it.
 
+pub mod asked;
 pub mod check;
 pub mod checker;
 mod client_rules;
@@ -50,6 +51,7 @@ use chain::{Call, Env, Joint};
 use os::Exit;
 use wire::{Conn, Limits, Log};
 
+use crate::asked::Asked;
 use crate::session::{Means, Session};
 use crate::settings::{Settings, SettingsError, World};
 
@@ -57,8 +59,9 @@ use crate::settings::{Settings, SettingsError, World};
 const REFUSAL_TIME: Duration = Duration::from_secs(60);
 
 /// What stands behind the name.
-const USAGE: &str = "[ checkprogram subprogram [ arg ... ] ] | --check [ checkprogram ... ] \
-    | --explain [ -x rules.cdb ] ip from to | --make-cdb list";
+const USAGE: &str = "[ checkprogram subprogram [ arg ... ] ] | --check [ -u user ] [ -g group ] \
+    [ checkprogram ... ] | --explain [ -u user ] [ -g group ] [ -x rules.cdb ] [ --relay dir ] ip from to \
+    | --make-cdb list";
 
 /// The program. Its words are a checkpassword program and what that is to run, for AUTH; or, for
 /// people, one of the options that answer a question and serve nobody.
@@ -66,16 +69,17 @@ pub fn main(mut call: Call) -> Exit {
     if let Some((first, rest)) = call.args.split_first()
         && first.as_bytes().starts_with(b"-")
     {
-        return match first.as_bytes() {
-            b"--check" => check::main(&call, rest),
-            b"--explain" => explain::main(&call, rest),
-            b"--make-cdb" => make_cdb::main(&call, rest),
-            _ => {
-                let name = &call.name;
-                os::log::say(format!("{name}: usage: {name} {USAGE}\n").as_bytes());
-                Exit::PERMANENT
-            }
+        let answer = match first.as_bytes() {
+            b"--check" => Asked::of(rest, false).map(|asked| check::main(&call, &asked)),
+            b"--explain" => Asked::of(rest, true).and_then(|asked| explain::main(&call, &asked)),
+            b"--make-cdb" => Some(make_cdb::main(&call, rest)),
+            _ => None,
         };
+        return answer.unwrap_or_else(|| {
+            let name = &call.name;
+            os::log::say(format!("{name}: usage: {name} {USAGE}\n").as_bytes());
+            Exit::PERMANENT
+        });
     }
     let _ = os::signals::ignore_pipe();
     let _ = os::signals::default_child();

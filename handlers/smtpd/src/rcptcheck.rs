@@ -126,6 +126,11 @@ impl RcptCheck {
         !relay || self.relay_clients
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Asks the program, which finds `env`.
     pub fn ask(&self, question: &Question<'_>, env: &Env) -> Answer {
         let mut env = env.clone();

@@ -153,6 +153,13 @@ impl Plugins {
         }
     }
 
+    /// The files of those that are no commands of the shell.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let files = self.list.iter().map(|(_, line)| line.as_slice());
+        let files = files.filter(|line| !line.starts_with(b":"));
+        files.map(|line| self.home.join(OsStr::from_bytes(line)))
+    }
+
     fn of(text: &[u8], home: &Path) -> Plugins {
         let mut list = Vec::new();
         let mut section = None;
