@@ -67,6 +67,81 @@ fn a_session_survives_the_deletion_of_its_mailbox() {
     );
 }
 
+/// The code that the process at the other end ends with; none after a signal.
+fn end_of(client: &mut crate::support::imap::Imap) -> Option<i32> {
+    client.child().wait().unwrap().code()
+}
+
+#[test]
+fn a_message_that_is_cut_off_while_it_is_sent_ends_the_session_and_nothing_else() {
+    let lines = "a line of a large message\r\n".repeat(400_000);
+    let text = format!("Subject: large\n\n{lines}");
+    ours(
+        |home| {
+            home.put("", 1, &text);
+        },
+        |house| {
+            let mut client = house.session();
+            client.ok("SELECT INBOX");
+            let file = house.home.mail(&house.home.names("")[0]);
+            let tag = client.start("FETCH 1 (BODY.PEEK[])");
+            // It is on its way, and more of it than the connection holds is not.
+            std::thread::sleep(Duration::from_millis(500));
+            let file = fs::File::options().write(true).open(file).unwrap();
+            file.set_len(100_000).unwrap();
+            while let Some(line) = client.try_response(Duration::from_secs(10)) {
+                assert!(!line.starts_with(&tag), "it was not sent");
+            }
+            assert_eq!(end_of(&mut client), Some(0));
+            // What is there now can be had, and a search reads it.
+            let mut client = house.session();
+            client.ok("SELECT INBOX");
+            let reply = client.run("FETCH 1 (BODY.PEEK[])");
+            assert!(reply.is_ok(), "{:?}", reply.status);
+            step(
+                &mut client,
+                "SEARCH BODY \"large message\"",
+                &["SEARCH 1"],
+                "OK ~",
+            );
+        },
+    );
+}
+
+#[test]
+fn a_journal_that_is_cut_off_in_place_stops_no_session() {
+    ours(
+        |home| {
+            for number in 1..=300 {
+                home.put("", number, simple(1));
+            }
+        },
+        |house| {
+            for length in [0, 1, 100, 5000, 12_000] {
+                let mut client = house.session();
+                client.ok("SELECT INBOX");
+                let mut other = house.session();
+                other.ok("SELECT INBOX");
+                let journal = house.home.mail("superd-journal");
+                let file = fs::File::options().write(true).open(&journal).unwrap();
+                file.set_len(length).unwrap();
+                let flags = client.ok("FETCH 1:* (UID FLAGS)");
+                assert_eq!(flags.len(), 300);
+                client.ok("FETCH 300 (BODY.PEEK[])");
+                client.ok("STORE 300 +FLAGS (\\Flagged)");
+                let told = other.run("NOOP");
+                assert!(told.find("300 FETCH").is_some() || length != 0, "{told:?}");
+                client.ok("STORE 300 -FLAGS (\\Flagged)");
+                other.ok("FETCH 1:* (UID FLAGS ENVELOPE)");
+                for session in [&mut client, &mut other] {
+                    session.ok("LOGOUT");
+                    assert_eq!(end_of(session), Some(0));
+                }
+            }
+        },
+    );
+}
+
 #[test]
 fn a_mailbox_keeps_its_validity_when_it_is_renamed_and_gets_another_when_made_again() {
     both(

@@ -10,7 +10,7 @@ use maildir::selection::{Access, Change, Copied, Flags, How, Kind, Open, Selecti
 use wire::Trouble;
 
 use crate::answer::Answer;
-use crate::fetch::{self, Plan};
+use crate::fetch::{self, Cut, Plan};
 use crate::selecting::{missing, write_flags};
 use crate::session::{REPLY_BYTES, Session};
 
@@ -29,6 +29,18 @@ pub(crate) fn split_flags(flags: Vec<Flag>) -> (Flags, Vec<Vec<u8>>) {
         }
     }
     (system, keywords)
+}
+
+/// What ends a FETCH, and the conversation with it.
+enum Stop {
+    Client(Trouble),
+    Message(Cut),
+}
+
+impl From<Cut> for Stop {
+    fn from(cut: Cut) -> Stop {
+        Stop::Message(cut)
+    }
 }
 
 impl Session {
@@ -116,8 +128,16 @@ impl Session {
                 return Ok(());
             }
             waiting = 0;
-            conn.flush()
-        })?;
+            conn.flush().map_err(Stop::Client)
+        });
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(Stop::Client(trouble)) => return Err(trouble),
+            Err(Stop::Message(cut)) => {
+                self.say_fault(&cut.to_string());
+                return Err(Trouble::Io(std::io::Error::other(cut)));
+            }
+        };
         self.counts.fetched += which.len() as u64;
         if !plan.has_flags() {
             for n in seen {

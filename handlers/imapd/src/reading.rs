@@ -128,7 +128,8 @@ fn run<C, T>(
         let made = batch.iter().map(|job| {
             let file = os::file::open_unfollowed(&job.path).ok()?;
             let content = content(&file, reading.need, &mut buffer).ok()?;
-            Some((reading.work)(&job.known, Some(content.bytes())))
+            let result = (reading.work)(&job.known, Some(content.bytes()));
+            (!content.is_cut()).then_some(result)
         });
         if done.send(made.collect()).is_err() {
             return;
@@ -150,7 +151,11 @@ fn look<C, T>(
         Ok(file) => content(file, reading.need, buffer).ok(),
         Err(_) => None,
     };
-    (reading.work)(&known, content.as_ref().map(Content::bytes))
+    let result = (reading.work)(&known, content.as_ref().map(Content::bytes));
+    match content.is_some_and(|content| content.is_cut()) {
+        true => (reading.work)(&known, None),
+        false => result,
+    }
 }
 
 /// The bytes of a file, or of its beginning with the header.

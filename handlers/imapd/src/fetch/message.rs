@@ -34,6 +34,12 @@ pub(crate) enum Content<'a> {
 }
 
 impl Content<'_> {
+    /// Whether somebody has shortened the file while it was read, so that the bytes were not what they
+    /// should have been.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self, Content::Mapped(map) if map.is_cut())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Content::Read(bytes) => bytes,

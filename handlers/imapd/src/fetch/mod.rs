@@ -5,7 +5,7 @@
 //! - a literal has the octets that it says it has, and lines on the wire end in CRLF, however they end
 //!   in the file;
 //! - memory does not depend on the size of a message: small ones are read into a buffer that is used
-//!   again, large ones are mapped;
+//!   again, large ones are mapped (and one that somebody cuts off meanwhile ends the conversation);
 //! - no more is read than is asked for: nothing for flags, the beginning of a file for its header;
 //! - what is said of a message that is gone is what is known without it: its flags, never an empty
 //!   body.
@@ -53,6 +53,22 @@ pub struct Outcome {
     pub faults: Vec<String>,
 }
 
+/// The message with this UID was shortened while it was passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut(pub u32);
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the message with UID {} was cut off while it was sent",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Cut {}
+
 /// How many faults of one command are told.
 pub const FAULTS: usize = 10;
 
@@ -67,8 +83,9 @@ impl Outcome {
 /// Writes a `* n FETCH (...)` reply for each of these messages (indices from 0), in this order and in
 /// pieces of some 32 KiB, to `out`. \Seen is not set here: [`Plan::sets_seen`] says whether to.
 ///
-/// `out` fails when the client is gone; nothing more is read then.
-pub fn run<E>(
+/// `out` fails when the client is gone; nothing more is read then. A message that somebody cuts off while
+/// it is passed on is an error, too: what was announced cannot follow any more.
+pub fn run<E: From<Cut>>(
     selection: &mut Selection,
     which: &[usize],
     plan: &Plan,
@@ -103,7 +120,7 @@ pub fn run<E>(
 }
 
 /// Messages that are read, without threads.
-fn one_by_one<E>(
+fn one_by_one<E: From<Cut>>(
     selection: &mut Selection,
     which: &[usize],
     plan: &Plan,
@@ -123,7 +140,12 @@ fn one_by_one<E>(
             Err(error) => Err(error),
         };
         match read {
-            Ok(content) => message::write(content.bytes(), has_items, n, plan, out)?,
+            Ok(content) => {
+                message::write(content.bytes(), has_items, n, plan, out)?;
+                if content.is_cut() {
+                    return Err(Cut(selection.uid(n)).into());
+                }
+            }
             Err(error) => {
                 if has_items {
                     out.buffer.extend_from_slice(b")\r\n");

@@ -16,7 +16,7 @@ use super::message::{self, Buffer};
 use super::plan::Plan;
 use super::view;
 use super::writer::{Drain, PIECE_BYTES, Passed, Writer};
-use super::{Outcome, one_by_one};
+use super::{Cut, Outcome, one_by_one};
 
 /// How many helpers there are.
 const HELPERS: usize = 2;
@@ -62,7 +62,7 @@ enum Piece {
 }
 
 /// As [`super::run`], for messages that have to be read.
-pub(super) fn run<E>(
+pub(super) fn run<E: From<Cut>>(
     selection: &mut Selection,
     which: &[usize],
     plan: &Plan,
@@ -120,7 +120,7 @@ fn open(selection: &mut Selection, chunk: &[usize], plan: &Plan) -> Batch {
 }
 
 /// Passes on what a helper made of a batch.
-fn take<E>(
+fn take<E: From<Cut>>(
     selection: &mut Selection,
     pieces: &Receiver<Piece>,
     plan: &Plan,

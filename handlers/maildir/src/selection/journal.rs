@@ -2,17 +2,17 @@
 //!
 //! Readers take no lock: a frame of the log counts when its checksum fits. Writers hold the lock of
 //! the mailbox; what is behind the last good frame then belongs to nobody and is cut off. A new
-//! snapshot replaces the file by renaming; nothing that others may have mapped is ever changed.
+//! snapshot replaces the file by renaming. It is read into memory and never mapped: whoever cut a mapped
+//! file off would end all its readers.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use os::map::Map;
-
 use super::op::{BODY_BYTES, FRAME_HEAD, Op, frames, read_frames};
-use super::view::{Bytes, View};
+use super::snapshot::{HEADER_BYTES, Header};
+use super::view::View;
 
 /// Its name in the mailbox.
 pub(super) const FILE: &str = "superd-journal";
@@ -65,10 +65,9 @@ impl Journal {
         if !is_believable {
             return Ok(None);
         }
-        let Some((view, length)) = View::load(Bytes::Mapped(Map::of(&file)?)) else {
+        let Some((view, begin)) = read_snapshot(&file, meta.len())? else {
             return Ok(None);
         };
-        let begin = length as u64;
         let mut journal = Journal {
             identity: identity(&meta),
             file,
@@ -196,6 +195,35 @@ impl Journal {
         let _ = view.adopt(newer, true);
         Ok(journal)
     }
+}
+
+/// What the snapshot at the beginning of a file of so many bytes says, and its length. None if it cannot
+/// be believed.
+///
+/// It is taken over in two pieces, so that of the records nothing stays in memory twice.
+fn read_snapshot(file: &File, length: u64) -> io::Result<Option<(View, u64)>> {
+    let mut head = [0; HEADER_BYTES];
+    match file.read_exact_at(&mut head, 0) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let Some(header) = Header::read(&head) else {
+        return Ok(None);
+    };
+    let (first, second) = (header.first_half(), header.second_half());
+    let end = header.length() as u64;
+    if end > length {
+        return Ok(None);
+    }
+    let mut file = file;
+    file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
+    let read = |count: usize| {
+        let mut bytes = Vec::with_capacity(count);
+        file.take(count as u64).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    };
+    let (records, rest) = (read(first)?, read(second)?);
+    Ok(View::load(header, &records, rest).map(|view| (view, end)))
 }
 
 fn identity(meta: &Metadata) -> (u64, u64) {

@@ -329,7 +329,7 @@ impl Drop for Selection {
 /// A journal that says the same as these bytes, without a log; None if they are none. For tests of
 /// the format.
 pub fn check_journal(bytes: &[u8]) -> Option<Vec<u8>> {
-    let (mut view, length) = View::load(view::Bytes::Read(bytes.to_vec()))?;
+    let (mut view, length) = View::of_bytes(bytes)?;
     let generation = view.summary.generation;
     let log = bytes.get(length..)?;
     op::read_frames(log, generation, length as u64, |ops| view.apply(ops, false));

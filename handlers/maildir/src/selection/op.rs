@@ -173,7 +173,7 @@ impl Op {
 pub(super) fn is_unique(unique: &[u8]) -> bool {
     !unique.is_empty()
         && !unique.starts_with(b".")
-        && !unique.iter().any(|byte| b"/:\0".contains(byte))
+        && memchr::memchr3(b'/', b':', 0, unique).is_none()
 }
 
 /// Whether this can stand behind it.

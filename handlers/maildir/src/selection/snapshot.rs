@@ -23,7 +23,7 @@ const RECORD_MOST: usize = 512;
 /// The bytes of the record of an expunged message.
 const GONE_BYTES: usize = 16;
 
-const HEADER_BYTES: usize = 88 + SEEN_BYTES + 8;
+pub(super) const HEADER_BYTES: usize = 88 + SEEN_BYTES + 8;
 
 /// The most keywords without letters that a mailbox has.
 pub(super) const WORDS: usize = 4096;
@@ -75,17 +75,25 @@ pub(super) struct Snapshot<'b> {
     pub(super) words: Vec<Vec<u8>>,
     records: &'b [u8],
     record_bytes: usize,
-    /// Where in the bytes the records of the expunged are, and how many.
+    /// Where in the second half the records of the expunged are.
     pub(super) history: Range<usize>,
-    /// Where in the bytes the names are.
+    /// Where in the second half the names are.
     pub(super) names: Range<usize>,
-    /// How long it is: the log begins there.
-    pub(super) length: usize,
 }
 
-impl<'b> Snapshot<'b> {
-    /// Reads what `bytes` begin with. None if that is no snapshot that can be believed.
-    pub(super) fn read(bytes: &'b [u8]) -> Option<Snapshot<'b>> {
+/// The header of a snapshot.
+#[derive(Debug)]
+pub(super) struct Header {
+    summary: Summary,
+    record_bytes: usize,
+    /// Where the records, and the parts behind them, begin; and where the last one ends.
+    bounds: [usize; 6],
+    checksum: u32,
+}
+
+impl Header {
+    /// Reads the header that `bytes` begin with. None if that is none that can be believed.
+    pub(super) fn read(bytes: &[u8]) -> Option<Header> {
         let head = bytes.get(..HEADER_BYTES)?;
         let (checked, checksum) = head.split_at(HEADER_BYTES - 4);
         if crc32fast::hash(checked).to_le_bytes() != *checksum {
@@ -112,18 +120,12 @@ impl<'b> Snapshot<'b> {
             length(1)?,
         ];
         let seen = Seen::read(&mut reader)?;
-        let expected = reader.u32()?;
-        let mut ends = [header_bytes; 6];
+        let checksum = reader.u32()?;
+        let mut bounds = [header_bytes; 6];
         for (n, length) in lengths.into_iter().enumerate() {
-            ends[n + 1] = ends[n].checked_add(length)?;
+            bounds[n + 1] = bounds[n].checked_add(length)?;
         }
-        let body = bytes.get(HEADER_BYTES..ends[5])?;
-        if header_bytes != HEADER_BYTES || crc32fast::hash(body) != expected {
-            return None;
-        }
-        let part = |n: usize| bytes.get(ends[n]..ends[n + 1]);
-        let words = read_words(part(3)?)?;
-        Some(Snapshot {
+        (header_bytes == HEADER_BYTES).then_some(Header {
             summary: Summary {
                 generation,
                 validity: Some(validity).filter(|&validity| validity != 0)?,
@@ -132,19 +134,58 @@ impl<'b> Snapshot<'b> {
                 floor,
                 seen,
             },
-            states: read_states(part(2)?, words.len())?,
-            words,
-            records: part(0)?,
             record_bytes,
-            history: ends[1]..ends[2],
-            names: ends[4]..ends[5],
-            length: ends[5],
+            bounds,
+            checksum,
         })
     }
 
-    /// The records, which are checked one by one: None for one that cannot be.
-    pub(super) fn records(&self, bytes: &'b [u8]) -> impl Iterator<Item = Option<Record>> {
-        let names = bytes.get(self.names.clone()).unwrap_or_default();
+    /// How many bytes of records follow it: the first half of the snapshot.
+    pub(super) fn first_half(&self) -> usize {
+        self.bounds[1] - self.bounds[0]
+    }
+
+    /// How many bytes of the other parts there are behind them: the second half.
+    pub(super) fn second_half(&self) -> usize {
+        self.bounds[5] - self.bounds[1]
+    }
+
+    /// How long the whole is: the log begins there.
+    pub(super) fn length(&self) -> usize {
+        self.bounds[5]
+    }
+}
+
+impl<'b> Snapshot<'b> {
+    /// Reads a snapshot of this header: its records, and all that is behind them. None if it cannot be
+    /// believed.
+    pub(super) fn read(header: Header, records: &'b [u8], rest: &[u8]) -> Option<Snapshot<'b>> {
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(records);
+        checksum.update(rest);
+        let is_whole = records.len() == header.first_half() && rest.len() == header.second_half();
+        if !is_whole || checksum.finalize() != header.checksum {
+            return None;
+        }
+        let bounds = header
+            .bounds
+            .map(|bound| bound.saturating_sub(header.bounds[1]));
+        let part = |n: usize| rest.get(bounds[n]..bounds[n + 1]);
+        let words = read_words(part(3)?)?;
+        Some(Snapshot {
+            summary: header.summary,
+            states: read_states(part(2)?, words.len())?,
+            words,
+            records,
+            record_bytes: header.record_bytes,
+            history: bounds[1]..bounds[2],
+            names: bounds[4]..bounds[5],
+        })
+    }
+
+    /// The records, which are checked one by one: None for one that cannot be. `rest` is the second half.
+    pub(super) fn records(&self, rest: &'b [u8]) -> impl Iterator<Item = Option<Record>> {
+        let names = rest.get(self.names.clone()).unwrap_or_default();
         let (next, states) = (self.summary.next, self.states.len());
         let mut last = 0;
         self.records

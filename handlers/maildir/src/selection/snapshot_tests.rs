@@ -42,9 +42,18 @@ fn written(records: &[(Record, &[u8])]) -> Vec<u8> {
     writer.finish(&summary()).concat()
 }
 
+/// A snapshot at the beginning of bytes, and its second half.
+fn read(bytes: &[u8]) -> Option<(Snapshot<'_>, &[u8])> {
+    let header = Header::read(bytes)?;
+    let (first, second) = (header.first_half(), header.second_half());
+    let (records, rest) = bytes[HEADER_BYTES..].split_at_checked(first)?;
+    let rest = &rest[..second.min(rest.len())];
+    Some((Snapshot::read(header, records, rest)?, rest))
+}
+
 fn uids(bytes: &[u8]) -> Option<Vec<u32>> {
-    let snapshot = Snapshot::read(bytes)?;
-    let records = snapshot.records(bytes);
+    let (snapshot, rest) = read(bytes)?;
+    let records = snapshot.records(rest);
     records.map(|record| Some(record?.uid)).collect()
 }
 
@@ -53,20 +62,17 @@ fn a_snapshot_is_written_and_read() {
     let bytes = written(&[(record(1), b"1.a.h"), (record(99), b"2.b.h")]);
     let mut longer = bytes.clone();
     longer.extend_from_slice(b"and a log");
-    let snapshot = Snapshot::read(&longer).expect("a snapshot");
+    let (snapshot, rest) = read(&longer).expect("a snapshot");
     assert_eq!(snapshot.summary, summary());
-    assert_eq!((snapshot.length, snapshot.count()), (bytes.len(), 2));
+    let header = Header::read(&longer).expect("a header");
+    assert_eq!((header.length(), snapshot.count()), (bytes.len(), 2));
     assert_eq!(snapshot.words, [b"later".to_vec()]);
     assert_eq!(snapshot.states.get(0).flags, super::super::Flags::SEEN);
-    let second = snapshot
-        .records(&longer)
-        .nth(1)
-        .expect("two")
-        .expect("good");
+    let second = snapshot.records(rest).nth(1).expect("two").expect("good");
     assert_eq!((second.uid, second.modseq), (99, 99 << 20));
-    let names = &longer[snapshot.names.clone()];
+    let names = &rest[snapshot.names.clone()];
     assert_eq!(&names[second.name_at as usize..], b"2.b.h");
-    let history: Vec<Gone> = read_history(&longer[snapshot.history.clone()]).collect();
+    let history: Vec<Gone> = read_history(&rest[snapshot.history.clone()]).collect();
     assert_eq!((history.len(), history[0].modseq), (1, 5));
 }
 
@@ -74,12 +80,12 @@ fn a_snapshot_is_written_and_read() {
 fn what_was_cut_or_changed_is_no_snapshot() {
     let bytes = written(&[(record(1), b"1.a.h")]);
     for end in 0..bytes.len() {
-        assert!(Snapshot::read(&bytes[..end]).is_none(), "{end}");
+        assert!(read(&bytes[..end]).is_none(), "{end}");
     }
     for at in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
-        assert!(Snapshot::read(&changed).is_none(), "{at}");
+        assert!(read(&changed).is_none(), "{at}");
     }
 }
 

@@ -2,15 +2,15 @@
 //! what the client has been told of it.
 
 use std::collections::HashSet;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-use os::map::Map;
 
 use super::flags::Flags;
 use super::op::{NO_DATE, NO_SIZE, NewOp, Op, is_unique, ranges_of};
 use super::seen::Trust;
-use super::snapshot::{Gone, Record, Snapshot, Summary, WORDS, Writer, are_words, read_history};
+use super::snapshot::{
+    Gone, HEADER_BYTES, Header, Record, Snapshot, Summary, WORDS, Writer, are_words, read_history,
+};
 use super::state::{FIRST_WORD, State, States};
 use super::{Expunged, News};
 use crate::folder::{Place, join};
@@ -69,24 +69,6 @@ impl Message {
     }
 }
 
-/// The bytes of a snapshot.
-#[derive(Debug)]
-pub(super) enum Bytes {
-    Mapped(Map),
-    Read(Vec<u8>),
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Bytes::Mapped(map) => map.as_slice(),
-            Bytes::Read(bytes) => bytes,
-        }
-    }
-}
-
 /// See the head of this file.
 #[derive(Debug)]
 pub(super) struct View {
@@ -97,7 +79,8 @@ pub(super) struct View {
     pub(super) states: States,
     /// The keywords without letters, from [`FIRST_WORD`] on.
     pub(super) words: Vec<Vec<u8>>,
-    base: Bytes,
+    /// The second half of the snapshot, which the other two are places in.
+    base: Vec<u8>,
     names: Range<usize>,
     history: Range<usize>,
     /// Names that are not in the snapshot.
@@ -123,7 +106,7 @@ impl View {
             told: 0,
             states: States::default(),
             words: Vec::new(),
-            base: Bytes::Read(Vec::new()),
+            base: Vec::new(),
             names: 0..0,
             history: 0..0,
             own: Vec::new(),
@@ -137,11 +120,12 @@ impl View {
         }
     }
 
-    /// What a snapshot says, and its length. None if it is none.
-    pub(super) fn load(base: Bytes) -> Option<(View, usize)> {
-        let snapshot = Snapshot::read(&base)?;
+    /// What a snapshot of this header says: its records, and all that is behind them. None if it cannot be
+    /// believed.
+    pub(super) fn load(header: Header, records: &[u8], rest: Vec<u8>) -> Option<View> {
+        let snapshot = Snapshot::read(header, records, &rest)?;
         let mut messages = Vec::with_capacity(snapshot.count());
-        for record in snapshot.records(&base) {
+        for record in snapshot.records(&rest) {
             let record = record?;
             messages.push(Message {
                 modseq: record.modseq,
@@ -157,11 +141,19 @@ impl View {
         let mut view = View::new(snapshot.summary);
         view.may_be_new = snapshot.states.any(Place::New);
         (view.names, view.history) = (snapshot.names.clone(), snapshot.history.clone());
-        let length = snapshot.length;
         (view.states, view.words) = (snapshot.states, snapshot.words);
         view.messages = messages;
-        view.base = base;
-        Some((view, length))
+        view.base = rest;
+        Some(view)
+    }
+
+    /// The same of bytes that begin with a snapshot; and its length.
+    pub(super) fn of_bytes(bytes: &[u8]) -> Option<(View, usize)> {
+        let header = Header::read(bytes)?;
+        let length = header.length();
+        let body = bytes.get(HEADER_BYTES..length)?;
+        let (records, rest) = body.split_at_checked(header.first_half())?;
+        Some((View::load(header, records, rest.to_vec())?, length))
     }
 
     /// The bytes of a snapshot of all that is known, at this time in seconds. None if it does not

@@ -44,7 +44,7 @@ fn view(uids: impl IntoIterator<Item = u32>) -> View {
 fn saved(view: &View, now: u32) -> View {
     let bytes = view.snapshot(9, now).expect("fits").concat();
     let length = bytes.len();
-    let (view, read) = View::load(Bytes::Read(bytes)).expect("a snapshot");
+    let (view, read) = View::of_bytes(&bytes).expect("a snapshot");
     assert_eq!(read, length);
     view
 }

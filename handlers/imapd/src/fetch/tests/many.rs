@@ -8,7 +8,7 @@ use std::time::Duration;
 use imap::command::{FetchItem, Section, SectionText, Shown};
 use maildir::selection::{Access, Open, Selection};
 
-use super::super::{Need, Outcome, Plan, run};
+use super::super::{Cut, Need, Outcome, Plan, run};
 use super::{names, readable, section};
 
 /// A mailbox with these messages, which have been seen, and have UIDs in their order.
@@ -49,7 +49,7 @@ fn fetch(selection: &mut Selection, which: &[usize], items: &[FetchItem]) -> (Ve
     let mut all = Vec::new();
     let outcome = run(selection, which, &Plan::new(items, true), &mut |bytes| {
         all.extend_from_slice(bytes);
-        Ok::<(), ()>(())
+        Ok::<(), Cut>(())
     });
     (all, outcome.expect("taken"))
 }
@@ -164,7 +164,7 @@ fn what_is_gone_is_told_as_far_as_it_is_known_and_missed() {
     let plan = Plan::new(&[FetchItem::Envelope], false);
     let outcome = run(&mut selection, &[1], &plan, &mut |bytes| {
         all.extend_from_slice(bytes);
-        Ok::<(), ()>(())
+        Ok::<(), Cut>(())
     });
     assert_eq!(
         (readable(&all).as_str(), outcome.expect("taken").missed),
@@ -239,7 +239,7 @@ fn a_client_that_is_gone_ends_it() {
             let mut pieces = 0;
             let outcome = run(&mut selection, &which, &Plan::new(items, true), &mut |_| {
                 pieces += 1;
-                if pieces > most { Err("gone") } else { Ok(()) }
+                if pieces > most { Err(Cut(0)) } else { Ok(()) }
             });
             assert!(pieces <= most + 1);
             assert_eq!(outcome.is_err(), pieces == most + 1);
@@ -293,7 +293,7 @@ fn a_message_of_any_size_goes_by_in_pieces() {
             sum += bytes.len() as u64;
             longest = longest.max(bytes.len());
             memory = memory.max(private_memory());
-            Ok::<(), ()>(())
+            Ok::<(), Cut>(())
         })
         .expect("taken");
         let head = String::from_utf8_lossy(&first);
