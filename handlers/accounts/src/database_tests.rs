@@ -312,3 +312,78 @@ fn what_fails_is_a_sentence_and_leaves_the_old_database() {
     assert!(place.database().exists());
     assert!(!with_ending(&place.home.users(), ".tmp").exists());
 }
+
+/// Numbers that look like chance and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).expect("fits") % limit
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+
+    fn name(&mut self) -> String {
+        let parts = self.below(4) + 1;
+        (0..parts)
+            .map(|_| self.pick(&["a", "B", "b", "-", "A", "#"]))
+            .collect()
+    }
+}
+
+#[test]
+fn files_of_chance_have_the_same_answers_with_a_database() {
+    let place = Place::new();
+    let mut dice = Dice(12);
+    for round in 0..60 {
+        let (mut users, mut aliases) = (String::new(), String::new());
+        for number in 0..dice.below(12) {
+            let rest = dice.pick(&[":x:7:7::/v/", ":x:0:7::/v/", ":x:7::/v/", "", ":x:7:7::/v/"]);
+            users += &format!(
+                "{}{rest}{number}:{}",
+                dice.name(),
+                dice.pick(&["\n", "\r\n", "\n\n"])
+            );
+        }
+        for _ in 0..dice.below(9) {
+            let head = dice.pick(&["", "", "", " ", "# "]);
+            let colon = dice.pick(&[":", ":", ":", " :", ""]);
+            let targets = [dice.name(), dice.name()].join(dice.pick(&[", ", ",\n ", " "]));
+            aliases += &format!("{head}{}{colon} {targets}\n", dice.name());
+        }
+        std::fs::write(place.home.users(), &users).expect("written");
+        std::fs::write(place.home.aliases(), &aliases).expect("written");
+        for list in ["users.cdb", "aliases.cdb"] {
+            let _ = std::fs::remove_file(place.home.path().join(list));
+        }
+        let mut names: Vec<String> = (0..20).map(|_| dice.name()).collect();
+        names.push("postmaster".to_owned());
+        let all = || -> Vec<String> {
+            let of = |name: &String| {
+                let login = |extended| {
+                    let found = crate::login_in_users(&place.home, name.as_bytes(), extended);
+                    found.map_err(|error| error.to_string())
+                };
+                format!(
+                    "{} {:?} {:?}",
+                    place.answer(name),
+                    login(false),
+                    login(true)
+                )
+            };
+            names.iter().map(of).collect()
+        };
+        let read = all();
+        place.make_both();
+        assert_eq!(place.in_force(), [Some(true); 2]);
+        for (name, (with, without)) in names.iter().zip(all().iter().zip(&read)) {
+            assert_eq!(with, without, "{round} {name}\n{users}\n{aliases}");
+        }
+    }
+}
