@@ -8,7 +8,8 @@ use std::time::Instant;
 use os::Exit;
 use smtp::address::{self, Fault};
 use wire::command::{self, Next, Verb};
-use wire::{Conn, Line, Log, Trouble};
+use wire::refusals::OTHER_VERB;
+use wire::{Conn, Line, Log, Refusals, Trouble};
 
 use crate::clerk::Desk;
 use crate::record::Standing;
@@ -58,6 +59,7 @@ pub(crate) struct Counts {
     deferred: u64,
     /// Accepted recipients, also of messages that did not come.
     recipients: u64,
+    refusals: Refusals,
     pub(crate) messages: u64,
     pub(crate) delivered: u64,
 }
@@ -78,6 +80,8 @@ pub struct Session<D> {
     pub(crate) ended: Option<&'static str>,
     exit: Exit,
     start: Instant,
+    /// The command that is being answered, as the log names it.
+    verb: &'static str,
 }
 
 impl<D: Desk> Session<D> {
@@ -95,6 +99,7 @@ impl<D: Desk> Session<D> {
             ended: None,
             exit: Exit::NO,
             start: Instant::now(),
+            verb: OTHER_VERB,
         }
     }
 
@@ -111,7 +116,9 @@ impl<D: Desk> Session<D> {
 
     /// Reads and answers one command.
     fn next(&mut self, verbs: &[Verb<Session<D>>], line: &mut Vec<u8>) -> Next {
-        match self.conn.read_line(line, LINE_LIMIT) {
+        let read = self.conn.read_line(line, LINE_LIMIT);
+        self.verb = OTHER_VERB;
+        match read {
             Err(trouble) => {
                 self.trouble = Some(trouble);
                 Next::Close
@@ -121,7 +128,10 @@ impl<D: Desk> Session<D> {
             Ok(Line::Whole) => {
                 let (verb, argument) = command::split(line);
                 match command::find(verbs, verb) {
-                    Some(verb) => (verb.run)(self, argument),
+                    Some(verb) => {
+                        self.verb = verb.word;
+                        (verb.run)(self, argument)
+                    }
                     None => self.bad(replies::UNIMPLEMENTED),
                 }
             }
@@ -145,14 +155,19 @@ impl<D: Desk> Session<D> {
         }
         // The client may be gone; there is nobody else to tell.
         let _ = self.conn.flush();
-        self.log
+        let untold = self.counts.refusals.untold();
+        let mut entry = self
+            .log
             .event("end")
             .field("reason", word.as_bytes())
             .number("messages", self.counts.messages)
             .number("delivered", self.counts.delivered)
             .number("refused", self.counts.refused + self.counts.deferred)
-            .traffic(self.conn.traffic(), self.start)
-            .say();
+            .traffic(self.conn.traffic(), self.start);
+        if untold > 0 {
+            entry = entry.number("unlogged", untold);
+        }
+        entry.say();
     }
 
     fn log_start(&mut self) {
@@ -178,6 +193,7 @@ impl<D: Desk> Session<D> {
 
     /// Refuses a command that nobody should send; too many of them end the session.
     fn bad(&mut self, text: &'static str) -> Next {
+        self.log_refused(self.verb, None, None, text);
         self.reply(text);
         self.counts.bad_commands += 1;
         let limit = self.settings.limits.bad_commands;
@@ -189,7 +205,7 @@ impl<D: Desk> Session<D> {
 
     /// Refuses a recipient; too many of them end the session.
     fn refuse(&mut self, sender: &[u8], to: &[u8], text: &'static str) -> Next {
-        self.log_refused("RCPT", sender, Some(to), text);
+        self.log_refused("RCPT", Some(sender), Some(to), text);
         self.reply(text);
         if text.starts_with('4') {
             return self.count_deferral();
@@ -212,12 +228,22 @@ impl<D: Desk> Session<D> {
         self.close(replies::TOO_MANY_REFUSED, "too many deferrals")
     }
 
-    fn log_refused(&mut self, verb: &str, sender: &[u8], to: Option<&[u8]>, text: &'static str) {
+    fn log_refused(
+        &mut self,
+        verb: &'static str,
+        sender: Option<&[u8]>,
+        to: Option<&[u8]>,
+        text: &'static str,
+    ) {
+        if !self.counts.refusals.may_be_told(verb) {
+            return;
+        }
         let lhlo = self.lhlo.as_deref().unwrap_or_default();
-        let entry = self.log.event("refuse").field("verb", verb.as_bytes());
-        let mut entry = entry.address("from", sender);
-        if let Some(to) = to {
-            entry = entry.address("to", to);
+        let mut entry = self.log.event("refuse").field("verb", verb.as_bytes());
+        for (key, address) in [("from", sender), ("to", to)] {
+            if let Some(address) = address {
+                entry = entry.address(key, address);
+            }
         }
         entry
             .field("lhlo", lhlo)
@@ -271,7 +297,7 @@ impl<D: Desk> Session<D> {
         };
         let databytes = self.settings.limits.databytes;
         if databytes > 0 && size.is_some_and(|size| size > databytes) {
-            self.log_refused("MAIL", &sender, None, replies::TOO_BIG);
+            self.log_refused("MAIL", Some(&sender), None, replies::TOO_BIG);
             self.reply(replies::TOO_BIG);
             return self.count_deferral();
         }

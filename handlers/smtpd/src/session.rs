@@ -24,7 +24,8 @@ use os::Exit;
 use smtp::address::MailParameters;
 use smtp::enhanced::{self, Status};
 use wire::command::{self, Next, Verb};
-use wire::{Conn, Line, Log, Ready, Trouble};
+use wire::refusals::OTHER_VERB;
+use wire::{Conn, Line, Log, Ready, Refusals, Trouble};
 use zeroize::Zeroize;
 
 use crate::data::Receiving;
@@ -44,13 +45,6 @@ pub const AUTH_LINE_LIMIT: usize = wire::sasl::RESPONSE_LIMIT + 64;
 /// After so many temporary refusals of recipients, messages that are declared too large, and commands
 /// that follow a refused one, the session ends.
 const DEFERRAL_LIMIT: u64 = 1000;
-
-/// What the log says for a command that is not known, or whose line cannot be read. The word itself is not told:
-/// it may be a password that was sent in the wrong place.
-const OTHER_VERB: &str = "other";
-
-/// The most refusals of one verb that have a line each in the log; the end of the session says how many had none.
-const TOLD_LIMIT: u64 = 100;
 
 /// So many HELO, EHLO and MAIL that plugins are asked about may come to no message; then the session ends.
 /// Each starts programs, and none is refused.
@@ -181,25 +175,7 @@ pub(crate) struct Counts {
     pub(crate) recipients: u64,
     pub(crate) accepted: u64,
     pub(crate) failed_logins: u64,
-    /// Refusals by verb, and those that have no line in the log.
-    told: Vec<(&'static str, u64)>,
-    untold: u64,
-}
-
-impl Counts {
-    /// Whether a refusal of `verb` is to have its line.
-    fn may_be_told(&mut self, verb: &'static str) -> bool {
-        let at = self.told.iter().position(|(known, _)| *known == verb);
-        let at = at.unwrap_or_else(|| {
-            self.told.push((verb, 0));
-            self.told.len() - 1
-        });
-        let count = &mut self.told[at].1;
-        *count += 1;
-        let may = *count <= TOLD_LIMIT;
-        self.untold += u64::from(!may);
-        may
-    }
+    refusals: Refusals,
 }
 
 /// Reads the settings that an environment makes.
@@ -461,8 +437,9 @@ impl Session {
             .number("accepted", self.counts.accepted)
             .number("refused", self.counts.refused)
             .traffic(self.conn.traffic(), self.began);
-        if self.counts.untold > 0 {
-            entry = entry.number("unlogged", self.counts.untold);
+        let untold = self.counts.refusals.untold();
+        if untold > 0 {
+            entry = entry.number("unlogged", untold);
         }
         entry.say();
     }
@@ -596,7 +573,7 @@ impl Session {
         recipient: Option<&[u8]>,
         text: &str,
     ) {
-        if !self.counts.may_be_told(verb) {
+        if !self.counts.refusals.may_be_told(verb) {
             return;
         }
         let hello = self.hello.name.as_deref().unwrap_or_default();

@@ -7,6 +7,7 @@
 //! - [`command`]: a line taken apart into verb and argument, and the table of verbs;
 //! - [`data`]: the text of a message between DATA and its end mark, as a pure state machine;
 //! - [`log`]: the one grammar of our log lines;
+//! - [`refusals`]: how many lines of them refusals have;
 //! - [`sasl`]: what is said between AUTH and its answer, without the protocol's frame.
 //!
 //! Nothing here knows a protocol's states, and nothing here trusts a byte that it reads: every
@@ -20,8 +21,10 @@ pub mod command;
 pub mod conn;
 pub mod data;
 pub mod log;
+pub mod refusals;
 pub mod sasl;
 
 pub use codec::Codec;
 pub use conn::{Conn, Limits, Line, Ready, Traffic, Trouble};
 pub use log::Log;
+pub use refusals::Refusals;

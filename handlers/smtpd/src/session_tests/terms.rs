@@ -250,7 +250,7 @@ fn refusals_without_end_are_counted_and_do_not_fill_the_log() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.limits.bad_commands = 0;
-    let limit = usize::try_from(TOLD_LIMIT).expect("small");
+    let limit = usize::try_from(wire::refusals::TOLD_LIMIT).expect("small");
     let input = format!("{}{}", "X\r\n".repeat(limit + 7), "DATA\r\n".repeat(limit));
     let said = place.talk_with(settings, input.as_bytes());
     assert_eq!(said.after_banner().len(), 2 * limit + 7);
