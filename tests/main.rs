@@ -97,6 +97,7 @@ mod smtpd_questions;
 mod smtpd_session;
 mod smtpd_xclient;
 mod splogger;
+mod stopped;
 mod superd_environment;
 mod superd_life;
 mod superd_log_lines;

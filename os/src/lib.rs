@@ -5,6 +5,7 @@
 //! these rooms and never through `libc` or `nix` itself.
 
 pub mod args;
+pub mod children;
 pub mod confine;
 pub mod error;
 pub mod exit;

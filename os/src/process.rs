@@ -62,25 +62,6 @@ fn has_ended_by(pid: i32, deadline: std::time::Instant) -> io::Result<bool> {
     crate::fd::wait_readable(fd.as_fd(), deadline)
 }
 
-/// Takes one ended child of any kind without waiting: its pid and status, `None` where no child
-/// has ended or there is none.
-pub fn reap_any() -> io::Result<Option<(i32, Status)>> {
-    let mut status = 0;
-    loop {
-        // SAFETY: `status` is a local that lives through the call.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-        match pid {
-            0 => return Ok(None),
-            1.. => return Ok(Some((pid, Status(status)))),
-            _ => match Errno::last() {
-                Errno::EINTR => {}
-                Errno::ECHILD => return Ok(None),
-                error => return Err(error.into()),
-            },
-        }
-    }
-}
-
 /// Takes the status of the child `pid` if it has ended already.
 pub fn try_wait(pid: i32) -> io::Result<Option<Status>> {
     let mut status = 0;

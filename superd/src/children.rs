@@ -81,6 +81,12 @@ impl Children {
         self.starting > 0
     }
 
+    /// Whose a child is that has not ended; `None` where that cannot be told yet.
+    pub fn is_ours(&self, pid: i32) -> Option<bool> {
+        let known = self.running.contains(&pid);
+        (known || self.starting == 0).then_some(known)
+    }
+
     /// A child was reaped. `None` where it cannot be told yet whose it is.
     pub fn ended(&mut self, pid: i32, status: Status) -> Option<Ended> {
         if self.running.remove(&pid) {
@@ -172,6 +178,18 @@ mod tests {
                 status: DONE,
                 ours: false
             }]
+        );
+    }
+
+    #[test]
+    fn whose_a_child_is_cannot_be_told_during_a_start() {
+        let mut children = Children::default();
+        children.starting();
+        assert_eq!(children.is_ours(7), None);
+        children.started(Some(7));
+        assert_eq!(
+            (children.is_ours(7), children.is_ours(8)),
+            (Some(true), Some(false))
         );
     }
 

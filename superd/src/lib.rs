@@ -24,5 +24,6 @@ pub mod relays;
 pub mod server;
 pub mod spawners;
 pub mod start;
+pub mod stopped;
 
 pub use start::main;

@@ -281,6 +281,11 @@ impl NameDesk {
         self.process.as_ref().map(|process| process.socket.as_fd())
     }
 
+    /// Whether `pid` is a look-up process that has not ended.
+    pub fn is_process(&self, pid: i32) -> bool {
+        self.pids.contains(&pid)
+    }
+
     /// Whether `pid`, which has ended, was a look-up process; the next call for it says no.
     pub fn forget_process(&mut self, pid: i32) -> bool {
         let known = self.pids.len();

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use os::process::{Status, reap_any};
+use os::children::{Change, next_change};
+use os::process::Status;
 use os::signals::{Event, Signals};
 use os::socket::{self, Peer};
 use rules::search::Client;
@@ -29,6 +30,7 @@ use crate::log::Log;
 use crate::names::{Asked, NameDesk};
 use crate::relays::Relays;
 use crate::spawners::{Job, Service, Spawners};
+use crate::stopped::Stopped;
 
 const LISTENER: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -65,6 +67,8 @@ pub struct Server {
     parked: HashMap<u64, Connection>,
     /// Programs and connections that take up a place.
     running: u32,
+    /// Children that are stopped.
+    stopped: Stopped,
     /// For connections without a process: numbers that no process can have.
     numbers: Numbers,
     /// The listener has not yet said "would block" since it last woke us.
@@ -161,6 +165,7 @@ impl Server {
             desk,
             parked: HashMap::new(),
             running: 0,
+            stopped: Stopped::default(),
             numbers: Numbers::above(os::process::GREATEST_PID),
             more: true,
             pause: None,
@@ -206,6 +211,7 @@ impl Server {
                 self.watch_desk();
             }
             self.take_names(given_up);
+            self.end_stopped();
             if let Some(trouble) = self.desk.take_trouble() {
                 self.log
                     .say(Verbosity::Errors, &[&format!("warning: {trouble}")]);
@@ -222,17 +228,18 @@ impl Server {
                 Some(pause) => Some(self.earlier(pause.until, now)),
             };
         }
-        self.desk
-            .next_deadline()
+        self.next_deadline()
             .map(|deadline| deadline.saturating_duration_since(now))
     }
 
     fn earlier(&self, until: Instant, now: Instant) -> Duration {
-        let deadline = self
-            .desk
-            .next_deadline()
-            .map_or(until, |other| until.min(other));
+        let deadline = self.next_deadline().map_or(until, |other| until.min(other));
         deadline.saturating_duration_since(now)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let both = [self.desk.next_deadline(), self.stopped.next_due()];
+        both.into_iter().flatten().min()
     }
 
     fn may_accept(&self) -> bool {
@@ -455,7 +462,19 @@ impl Server {
         while let Some(event) = self.signals.take()? {
             terminate |= event == Event::Terminate;
         }
-        while let Some((pid, status)) = reap_any()? {
+        while let Some((pid, change)) = next_change()? {
+            let status = match change {
+                Change::Stopped => {
+                    self.stopped.stops(pid, Instant::now());
+                    continue;
+                }
+                Change::Continued => {
+                    self.stopped.moves(pid);
+                    continue;
+                }
+                Change::Ended(status) => status,
+            };
+            self.stopped.moves(pid);
             if self.desk.forget_process(pid) {
                 let line = format!(
                     "warning: the look-up process ended with status {}",
@@ -478,6 +497,27 @@ impl Server {
             }
         }
         Ok(terminate)
+    }
+
+    /// Ends those of superd's own children that somebody has stopped for good: each would keep a place.
+    fn end_stopped(&mut self) {
+        let now = Instant::now();
+        for pid in self.stopped.take_due(now) {
+            let ours = if self.spawners.is_forker(pid) || self.desk.is_process(pid) {
+                Some(true)
+            } else {
+                self.spawners.children().is_ours(pid)
+            };
+            match ours {
+                Some(true) => {
+                    let line = format!("warning: process {pid} was stopped, and is ended");
+                    self.log.say(Verbosity::Errors, &[&line]);
+                    let _ = os::process::kill_at_once(pid);
+                }
+                Some(false) => {}
+                None => self.stopped.stops(pid, now),
+            }
+        }
     }
 
     /// Children that ended before their spawner had reported them, and lost connections.

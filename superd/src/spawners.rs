@@ -207,6 +207,11 @@ impl Spawners {
         lock(&self.shared.children)
     }
 
+    /// Whether it is a forker that has not ended.
+    pub fn is_forker(&self, pid: i32) -> bool {
+        lock(&self.shared.forkers).contains(&pid)
+    }
+
     /// Whether a child that has ended was a forker and no program. Asked once: the next child of that
     /// number is another one.
     pub fn take_forker(&self, pid: i32) -> bool {

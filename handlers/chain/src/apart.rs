@@ -10,7 +10,11 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use os::Exit;
+use os::children::STOP_LIMIT;
 use os::identity::Identity;
+
+/// How often a child that sends nothing is looked at.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// How long a child may take to end after its last record.
 const LAST_MOMENTS: Duration = Duration::from_secs(1);
@@ -37,6 +41,33 @@ impl Speaker {
     /// The child `pid`, which nobody has waited for.
     pub fn new(pid: i32) -> Speaker {
         Speaker(pid)
+    }
+
+    /// Waits until `records`, the descriptor on which it sends, has something to read or is at its end, or the
+    /// deadline has come: then `false`. A child that somebody has stopped is no child to wait for: an error of
+    /// `ErrorKind::Other`.
+    pub fn wait_readable(&self, records: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+        let mut stopped = None;
+        loop {
+            let now = Instant::now();
+            let look = match stopped {
+                None => now + LOOK,
+                Some(since) => since + STOP_LIMIT,
+            };
+            if os::fd::wait_readable(records, look.min(deadline))? {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            if !os::children::is_stopped(self.0) {
+                stopped = None;
+            } else if stopped.is_some() {
+                return Err(io::Error::other("it was stopped"));
+            } else {
+                stopped = Some(Instant::now());
+            }
+        }
     }
 
     /// Ends it, whatever it is doing.

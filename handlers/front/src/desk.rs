@@ -161,6 +161,14 @@ impl Desk {
                 self.log_login(log, &name, method, None);
                 return Decision::Over(Exit::OK);
             }
+            Ended::Stopped(reason) => {
+                log.event("fault")
+                    .field("user", &name)
+                    .field("method", method.name().as_bytes())
+                    .field("reason", reason.as_bytes())
+                    .say();
+                return Decision::Over(Exit::TEMPORARY);
+            }
             Ended::No(reason) => (Refusal::Credentials, reason),
             Ended::Temporary(reason) => (Refusal::Temporary, reason),
             Ended::Permanent(reason) => (Refusal::Permanent, reason),

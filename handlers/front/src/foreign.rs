@@ -17,6 +17,9 @@ pub(crate) enum Ended {
     In(Entry),
     /// It was him, and the program has served him.
     Over,
+    /// Somebody has stopped the program, and it was ended. What it had said to the client by then nobody knows,
+    /// so there is nothing more to be said.
+    Stopped(String),
     /// It is not.
     No(String),
     /// It cannot be told now.
@@ -63,8 +66,10 @@ pub(crate) fn run(call: &Call, record: Zeroizing<Vec<u8>>) -> Ended {
         Err(error) => return failed("fork", &error),
     };
     drop(reader);
-    let status = match os::process::wait(pid) {
-        Ok(status) => status,
+    // The user of the session could have stopped it, and would keep the place of this one as well.
+    let status = match os::children::wait_moving(pid) {
+        Ok(Some(status)) => status,
+        Ok(None) => return Ended::Stopped(format!("{name} was stopped, and is ended")),
         Err(error) => return failed("wait", &error),
     };
     match (status.code(), status.signal()) {

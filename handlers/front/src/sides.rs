@@ -238,7 +238,7 @@ fn decide(
     let now = Instant::now();
     let mut deadline = now.checked_add(settings.login + GRACE).unwrap_or(now);
     loop {
-        let message = match receive(records.as_fd(), deadline) {
+        let message = match receive(records.as_fd(), &speaker, deadline) {
             Ok(Some(message)) => message,
             Ok(None) => return gone(speaker, &mut log),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
@@ -325,8 +325,12 @@ fn move_to_tls(
 
 /// The next record, in no more memory than it needs; `None` at the end. One that is longer than any
 /// record comes cut, and is malformed.
-fn receive(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    if !os::fd::wait_readable(fd, deadline)? {
+fn receive(
+    fd: BorrowedFd<'_>,
+    speaker: &Speaker,
+    deadline: Instant,
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    if !speaker.wait_readable(fd, deadline)? {
         return Err(io::ErrorKind::TimedOut.into());
     }
     let length = os::socket::next_message_length(fd)?.min(record::LIMIT + 1);

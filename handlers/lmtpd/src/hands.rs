@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
 use maildir::{Host, Names};
+use os::children::STOP_LIMIT;
 use os::poll::For;
 use os::process::Side;
 use queue::deliver::{self, Place};
@@ -90,6 +91,8 @@ pub struct Hand {
     pipe: PipeReader,
     reader: Reader,
     told: Vec<(usize, Outcome)>,
+    /// Since when it was seen to be stopped, by whom its owner is.
+    stopped: Option<Instant>,
     /// It will tell nothing more: it is done, or why not.
     over: Option<Result<(), String>>,
     /// The numbers of its parts.
@@ -106,6 +109,7 @@ impl Hand {
                 pipe,
                 reader: Reader::default(),
                 told: Vec::new(),
+                stopped: None,
                 over: None,
                 parts: parts.into_iter().map(|(number, _)| number).collect(),
             }),
@@ -128,6 +132,16 @@ impl Hand {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => Some(Err(os::reason(&error).into_owned())),
         };
+    }
+
+    /// Sees whether it is stopped. Its owner could, and would hold up the others of this message and the place of
+    /// the whole session.
+    fn look(&mut self, now: Instant) {
+        let since = os::children::is_stopped(self.pid).then(|| self.stopped.unwrap_or(now));
+        self.stopped = since;
+        if since.is_some_and(|since| now >= since + STOP_LIMIT) {
+            self.over = Some(Err("it was stopped".to_owned()));
+        }
     }
 
     /// All that it told, once it has ended; it is ended where it is not done, or has told everything and does not end. Where
@@ -160,14 +174,19 @@ impl Hand {
 }
 
 /// Waits until one of `hands`, at most `N`, has told something, and parts those that go on from those that are
-/// over; past `by` all are.
+/// over; past `by` all are. It comes back after [`STOP_LIMIT`] at the latest.
 pub fn listen<const N: usize>(mut hands: Vec<Hand>, by: Instant) -> (Vec<Hand>, Vec<Hand>) {
     let mut wanted = [None; N];
     for (place, hand) in wanted.iter_mut().zip(&hands) {
         *place = Some((hand.pipe.as_fd(), For::Reading));
     }
-    let is_late = Instant::now() >= by;
-    match os::poll::wait_any(wanted, Some(by)) {
+    let now = Instant::now();
+    let is_late = now >= by;
+    match os::poll::wait_any(wanted, Some(by.min(now + STOP_LIMIT))) {
+        Ok(ready) if ready.iter().all(|ready| !ready) => {
+            let now = Instant::now();
+            hands.iter_mut().for_each(|hand| hand.look(now));
+        }
         Ok(ready) => {
             for (hand, _) in hands.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
                 hand.hear();

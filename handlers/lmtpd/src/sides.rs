@@ -123,7 +123,7 @@ fn decide(settings: &Settings, mut clerk: Clerk, orders: &OwnedFd, speaker: Spea
     let session = now.checked_add(settings.limits.session + GRACE);
     let session_end = session.unwrap_or(now);
     loop {
-        let answered = match receive(orders.as_fd(), session_end) {
+        let answered = match receive(orders.as_fd(), &speaker, session_end) {
             Ok(None) => {
                 return speaker.gone().unwrap_or_else(|reason| {
                     clerk.fault(&reason);
@@ -145,13 +145,14 @@ fn decide(settings: &Settings, mut clerk: Clerk, orders: &OwnedFd, speaker: Spea
 /// The next record and what came with it; `None` at the end. The error is a sentence.
 fn receive(
     orders: BorrowedFd<'_>,
+    speaker: &Speaker,
     deadline: Instant,
 ) -> Result<Option<(Order, Option<OwnedFd>)>, String> {
     let stuck = |error: &io::Error| {
         let reason = os::reason(error);
         format!("the process that speaks with the client is stuck: {reason}")
     };
-    match os::fd::wait_readable(orders, deadline) {
+    match speaker.wait_readable(orders, deadline) {
         Ok(true) => {}
         Ok(false) => return Err(stuck(&io::ErrorKind::TimedOut.into())),
         Err(error) => return Err(stuck(&error)),
