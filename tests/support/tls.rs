@@ -122,6 +122,22 @@ impl Program {
         })
     }
 
+    /// Waits until this side holds its end of one of the two pipes to the handler no more: `read`, by which
+    /// the handler is told what the client says, or `write`, for its replies.
+    pub fn wait_until_closed(&self, pipe: &str) {
+        let path = self.dir.path().join(pipe);
+        let deadline = Instant::now() + super::DEADLINE;
+        let is_open = || {
+            let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            all.filter_map(|fd| fs::read_link(fd.path()).ok())
+                .any(|open| open == path)
+        };
+        while is_open() {
+            assert!(Instant::now() < deadline, "{pipe} is open");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Waits for the end of the connection; what the handler wrote to descriptor 2.
     pub fn log(self) -> String {
         let log = self.served.recv_timeout(super::DEADLINE);
