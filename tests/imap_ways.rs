@@ -7,7 +7,7 @@
 use std::fs;
 
 use crate::imap_house::simple;
-use crate::post::{HOST, Office, PASSWORD, with_system_users};
+use crate::post::{HOST, Office, PASSWORD, SYSTEM_PASSWORD, with_system_users};
 use crate::support::imap::{Imap, step};
 use crate::support::{Server, as_root, bin, peer};
 
@@ -201,11 +201,32 @@ fn our_server_behind_the_front_of_mailfront() {
 fn a_mailbox_that_cannot_be_opened_is_refused_by_the_tag_of_the_login() {
     let office = office();
     let server = office
-        .serve(&["imapup", HOST, "checkpw", "imapd", "Nowhere"])
+        .serve(&["imapup", HOST, "checkpw", "imapd", "no/where"])
         .start();
     let mut client = Imap::connect(server.address());
     let reply = client.run(&format!("LOGIN joe \"{PASSWORD}\""));
     assert!(reply.status.starts_with("NO [UNAVAILABLE] "), "{reply:?}");
+}
+
+#[test]
+fn who_logs_in_before_any_mail_has_come_finds_an_empty_inbox() {
+    let office = office();
+    std::fs::remove_dir_all(office.maildir("joe")).unwrap();
+    let server = office
+        .serve(&["imapup", HOST, "checkpassword", "imapd", "Maildir"])
+        .start();
+    for made in [true, false] {
+        let mut client = Imap::connect(server.address());
+        let reply = client.run(&format!("LOGIN joe \"{SYSTEM_PASSWORD}\""));
+        assert!(reply.is_ok(), "{reply:?} {:?}", server.log());
+        step(&mut client, "SELECT INBOX", &["0 EXISTS"], "OK ~");
+        step(&mut client, "LOGOUT", &["BYE ~"], "OK ~");
+        let line = "imapd: made ip=127.0.0.1 user=joe reason=\"the user had no Maildir\"";
+        server.wait_for("imapd: end ");
+        let lines = server.log();
+        let count = lines.iter().filter(|said| *said == line).count();
+        assert_eq!(count, 1, "made now: {made} {lines:?}");
+    }
 }
 
 #[test]

@@ -40,8 +40,11 @@ fn uid_0_is_not_served_and_hears_nothing() {
 #[test]
 fn a_maildir_that_cannot_be_served_is_told_and_logged_and_the_login_was_right() {
     type Damage = fn(&Mailbox);
-    let missing: Damage =
-        |mailbox| std::fs::rename(mailbox.path(""), mailbox.home().join("x")).unwrap();
+    // Whoever links here decides what is his.
+    let link: Damage = |mailbox| {
+        std::fs::rename(mailbox.path(""), mailbox.home().join("x")).unwrap();
+        std::os::unix::fs::symlink("nowhere", mailbox.home().join("Maildir")).unwrap();
+    };
     let file: Damage = |mailbox| {
         std::fs::rename(mailbox.path(""), mailbox.home().join("x")).unwrap();
         std::fs::write(mailbox.home().join("Maildir"), "").unwrap();
@@ -50,7 +53,7 @@ fn a_maildir_that_cannot_be_served_is_told_and_logged_and_the_login_was_right() 
     let no_cur: Damage = |mailbox| std::fs::remove_dir(mailbox.path("cur")).unwrap();
     let shut_new: Damage = |mailbox| mailbox.chmod("new", 0o000);
     for (damage, reply, reason) in [
-        (missing, "this user has no $HOME/Maildir", "enter Maildir: "),
+        (link, "this user has no $HOME/Maildir", "enter Maildir: "),
         (file, "this user has no $HOME/Maildir", "enter Maildir: "),
         (locked, "this user has no $HOME/Maildir", "enter Maildir: "),
         (no_cur, "unable to scan $HOME/Maildir", "scan Maildir/cur: "),
@@ -68,6 +71,29 @@ fn a_maildir_that_cannot_be_served_is_told_and_logged_and_the_login_was_right() 
         let fault = format!("pop3d: fault ip=192.0.2.1 user=joe reason=\"unable to {reason}");
         assert!(done.err().starts_with(&fault), "{}", done.err());
     }
+}
+
+#[test]
+fn a_user_without_a_maildir_gets_one_that_is_his_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let mailbox = two();
+    std::fs::rename(mailbox.path(""), mailbox.home().join("x")).unwrap();
+    let done = mailbox.done(&[], "STAT\r\nQUIT\r\n");
+    assert_eq!(done.out(), "+OK \r\n+OK 0 0\r\n+OK \r\n");
+    let made = "pop3d: made ip=192.0.2.1 user=joe reason=\"the user had no Maildir\"\n";
+    assert!(done.err().starts_with(made), "{}", done.err());
+    let owner = std::fs::metadata(mailbox.home()).unwrap().uid();
+    for part in ["", "tmp", "new", "cur"] {
+        let meta = std::fs::symlink_metadata(mailbox.path(part)).unwrap();
+        assert_eq!((meta.mode(), meta.uid()), (0o040_700, owner), "{part}");
+    }
+    let names = std::fs::read_dir(mailbox.home()).unwrap().flatten();
+    let mut names: Vec<_> = names.map(|entry| entry.file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["Maildir", "x"]);
+    // The next one finds it.
+    let done = mailbox.done(&[], "STAT\r\nQUIT\r\n");
+    assert!(!done.err().contains("pop3d: made "), "{}", done.err());
 }
 
 #[test]

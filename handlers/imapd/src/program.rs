@@ -86,6 +86,18 @@ fn refuse(call: &Call, mut conn: Conn, reply: &str) {
     let _ = conn.flush();
 }
 
+/// Looks whether there is a Maildir. The error is a sentence.
+fn open(dir: &Path) -> Result<(), String> {
+    let path = dir.join("cur");
+    match std::fs::read_dir(&path) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let reason = os::reason(&error);
+            Err(format!("unable to open {}: {reason}", path.display()))
+        }
+    }
+}
+
 /// Reads the settings and finds the Maildir. What is wrong with either is in the log afterwards.
 fn prepare(call: &Call, log: &mut Log) -> Result<(Tree, Settings), &'static str> {
     let user = crate::settings::user(&call.env);
@@ -112,14 +124,16 @@ fn prepare(call: &Call, log: &mut Log) -> Result<(Tree, Settings), &'static str>
     }
     let dir = Path::new(dir);
     let maildir = Maildir::at(dir.to_owned());
-    if let Err(error) = std::fs::read_dir(dir.join("cur")) {
-        let path = dir.join("cur");
-        let reason = os::reason(&error);
-        say(
-            "fault",
-            &format!("unable to open {}: {reason}", path.display()),
-        );
-        return Err(NO_MAILDIR);
+    if let Err(reason) = open(dir) {
+        // Only looked for once it has shown that it is not there.
+        let made = maildir::provide(dir).map_err(|error| error.to_string());
+        match made.and_then(|made| if made { Ok(()) } else { Err(reason) }) {
+            Ok(()) => say("made", "the user had no Maildir"),
+            Err(reason) => {
+                say("fault", &reason);
+                return Err(NO_MAILDIR);
+            }
+        }
     }
     let tree = Tree::new(PathBuf::from(dir));
     let now = SystemTime::now();

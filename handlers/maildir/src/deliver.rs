@@ -58,7 +58,7 @@ pub struct Error {
 }
 
 impl Error {
-    fn new(step: Step, path: &Path, source: io::Error) -> Error {
+    pub(crate) fn new(step: Step, path: &Path, source: io::Error) -> Error {
         Error {
             step,
             path: path.to_owned(),

@@ -7,6 +7,7 @@
 //! - [`name`]: unique names, as values;
 //! - [`deliver`]: writing messages so that a kill or a full disk leaves either nothing or all;
 //! - [`quota`]: how much may be in a Maildir, and how much is;
+//! - [`provide()`]: the first Maildir of who logs in before any mail has come;
 //! - [`mailbox`]: reading: a numbered list of messages with exact sizes; [`commit`]: its end;
 //! - [`index`]: the format of the file in which what was found out about messages is kept;
 //! - [`uidlist`] and [`courier`]: what Dovecot and Courier call the messages;
@@ -27,6 +28,7 @@ pub mod index;
 mod lines;
 pub mod mailbox;
 pub mod name;
+mod provide;
 pub mod quota;
 #[cfg(test)]
 mod race_tests;
@@ -46,4 +48,5 @@ pub use commit::Commit;
 pub use deliver::{Delivered, Error, Maildir, Staged, Step, publish_all};
 pub use mailbox::{Mailbox, MailboxError, Options};
 pub use name::{Host, Names};
+pub use provide::provide;
 pub use wire_size::WireSize;

@@ -118,8 +118,23 @@ fn prepare(call: &Call, log: &mut Log) -> Result<(Opened, Settings), &'static st
     for warning in &settings.warnings {
         say("warning", warning);
     }
-    let dir = call.args.first();
-    let opened = open(dir.map(Path::new), &settings).map_err(|Refusal { reason, reply }| {
+    let dir = call.args.first().map(Path::new);
+    let opened = open(dir, &settings).or_else(|refusal| {
+        // Only looked for once it has shown that it is not there.
+        let dir = dir.filter(|_| refusal.reply == replies::NO_MAILDIR);
+        match dir.map(maildir::provide) {
+            Some(Ok(true)) => {
+                say("made", "the user had no Maildir");
+                open(dir, &settings)
+            }
+            Some(Err(error)) => Err(Refusal {
+                reason: error.to_string(),
+                ..refusal
+            }),
+            Some(Ok(false)) | None => Err(refusal),
+        }
+    });
+    let opened = opened.map_err(|Refusal { reason, reply }| {
         say("fault", &reason);
         reply
     })?;
