@@ -13,6 +13,7 @@ use accounts::resolve::LEARN_LIMIT;
 use accounts::{Accounts, ControlError, Home, users};
 use chain::Call;
 use os::Exit;
+use os::names::passwd;
 
 use crate::asked::{self, Asked};
 use crate::dnsbl;
@@ -210,7 +211,33 @@ fn check_files(home: &Home, is_lmtp: bool, report: &mut Report) {
     for path in [home.users(), home.aliases()] {
         check_own_database(&path, report);
     }
+    check_system_users(home, report);
     check_users(home, is_lmtp, report);
+}
+
+/// Tells of names that make nobody count.
+fn check_system_users(home: &Home, report: &mut Report) {
+    let path = home.control("systemusers");
+    // What cannot be read has been told with the settings.
+    let Ok(Some(text)) = control::read(&path) else {
+        return;
+    };
+    for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        let Some(name) = control::entries(line).next() else {
+            continue;
+        };
+        match passwd::user_by_name(name) {
+            Ok(Some(user)) if user.uid == 0 => {
+                let what = "uid 0 gets no mail and does not log in, named or not";
+                report.line(Weight::Warning, &path, at + 1, what);
+            }
+            Ok(None) => {
+                let what = "/etc/passwd has no user of that name";
+                report.line(Weight::Warning, &path, at + 1, what);
+            }
+            Ok(Some(_)) | Err(_) => {}
+        }
+    }
 }
 
 /// Tells of a database of users or aliases that is not used.

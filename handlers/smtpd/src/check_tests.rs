@@ -165,3 +165,14 @@ fn a_database_of_users_or_aliases_that_is_not_used_is_told() {
         "{said}"
     );
 }
+
+#[test]
+fn names_of_programs_that_nobody_has_are_told() {
+    let text = "# ours\nnobody\nno-such-user-here \nroot\n";
+    let file = "control/systemusers";
+    let expected = format!(
+        "{file}:3: warning: /etc/passwd has no user of that name\n\
+         {file}:4: warning: uid 0 gets no mail and does not log in, named or not\n"
+    );
+    assert_eq!(told(&[(file, text)]), (expected, Exit::OK));
+}
