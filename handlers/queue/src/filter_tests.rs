@@ -155,6 +155,8 @@ fn a_filter_reads_the_message_in_the_home_with_a_small_environment() {
         "RECIPIENT=joe-lists@here".to_owned(),
         "SENDER=s@x".to_owned(),
         "SHELL=/bin/sh".to_owned(),
+        // For the log.
+        format!("{}={}", os::session::VARIABLE, os::session::id()),
         "USER=joe".to_owned(),
     ];
     expected.sort();

@@ -218,3 +218,52 @@ fn a_port_where_nobody_listens_is_told() {
     server.connect().expect_err("it closes at once");
     server.done();
 }
+
+#[test]
+fn all_but_the_end_can_be_sent_and_the_verdict_be_waited_for_as_long_as_one_likes() {
+    let server = until(4, b"354 go ahead\r\n", |peer| {
+        assert_eq!(peer.hear(), "text");
+        assert_eq!(peer.hear_all(), b".\r\n");
+    });
+    let mut client = server.connect().expect("it is there");
+    client
+        .mail(b"a@b", &MailParameters::default())
+        .expect("250");
+    client.rcpt(b"c@d").expect("250");
+    client.data().expect("354");
+    client.write(b"text\n").expect("room");
+    client.flush(Duration::from_secs(10)).expect("sent");
+    let start = Instant::now();
+    let limit = Duration::from_millis(100);
+    let failure = client.finish_within(limit).expect_err("silence");
+    assert!(!failure.permanent && failure.reason.ends_with("timed out"));
+    assert!(start.elapsed() >= limit && start.elapsed() < Duration::from_secs(10));
+    drop(client);
+    server.done();
+}
+
+#[test]
+fn a_server_that_gives_up_before_the_end_is_heard_when_all_but_that_is_sent() {
+    let server = until(4, b"354 go ahead\r\n", |peer| {
+        assert_eq!(peer.hear(), "text");
+        peer.say("452 4.3.1 no room\r\n");
+        peer.hear_all()
+    });
+    let mut client = server.connect().expect("it is there");
+    client
+        .mail(b"a@b", &MailParameters::default())
+        .expect("250");
+    client.rcpt(b"c@d").expect("250");
+    client.data().expect("354");
+    client.write(b"text\n").expect("room");
+    // It is not known when it speaks.
+    let failure = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        client.flush(Duration::from_secs(10)).err()
+    });
+    let failure = failure.expect("452");
+    assert_eq!(failure.reply.map(|reply| reply.code), Some(452));
+    assert!(!client.is_usable());
+    drop(client);
+    assert_eq!(server.done(), b"");
+}
