@@ -54,6 +54,7 @@ mod init_script;
 mod lmtpd;
 mod lmtpd_owners;
 mod login_memory;
+mod mail_host;
 mod maildir_index;
 mod maildir_queue;
 mod makefile;
