@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::imap_house::{Home, House, both, message, ours, simple, three};
+use crate::imap_house::{Home, House, Whose, both, message, ours, simple, three};
+use crate::mail::SmallDisk;
 use crate::support::Run;
 use crate::support::imap::{Imap, Piece, fetched, step};
-use crate::support::{bin, is_root};
+use crate::support::{bin, is_root, note_left_out};
 
 fn validity(client: &mut Imap, name: &str) -> u64 {
     let reply = client.run(&format!("STATUS {name} (UIDVALIDITY)"));
@@ -65,6 +66,111 @@ fn a_session_survives_the_deletion_of_its_mailbox() {
             }
         },
     );
+}
+
+#[test]
+fn a_session_hears_that_another_one_has_deleted_or_renamed_its_mailbox() {
+    // As Dovecot does, which says it in other words.
+    for command in ["DELETE box", "RENAME box other"] {
+        for idles in [false, true] {
+            let check = |house: &House| {
+                let mut client = house.session();
+                client.ok("SELECT box");
+                if idles {
+                    client.idle();
+                }
+                let mut other = house.session();
+                other.ok(command);
+                if !idles {
+                    client.start("NOOP");
+                }
+                client.wait_for("BYE ", Duration::from_secs(20));
+                while client.try_response(Duration::from_secs(5)).is_some() {}
+                if house.whose == Whose::Ours {
+                    assert_eq!(end_of(&mut client), Some(0));
+                }
+            };
+            let with_box = |home: &Home| {
+                home.folder(".box");
+                home.put(".box", 1, simple(1));
+            };
+            match command.starts_with("DELETE") && !idles {
+                true => both(with_box, check),
+                // It finds it out later.
+                false => ours(with_box, check),
+            }
+        }
+    }
+}
+
+#[test]
+fn who_renames_or_deletes_the_selected_mailbox_goes_on() {
+    ours(
+        |home| {
+            home.folder(".box");
+            home.folder(".box.below");
+            home.put(".box", 1, simple(1));
+            home.put(".box.below", 1, simple(2));
+        },
+        |house| {
+            let mut client = house.session();
+            client.ok("SELECT box.below");
+            client.ok("RENAME box other");
+            step(
+                &mut client,
+                "FETCH 1 (UID BODY.PEEK[HEADER.FIELDS (X)])",
+                &["1 FETCH ~"],
+                "OK ~",
+            );
+            client.ok("STORE 1 +FLAGS (\\Flagged)");
+            house
+                .home
+                .deliver(".other.below", "1700000000.M1P1.host", simple(3));
+            let told = client.run("NOOP");
+            assert!(told.find("2 EXISTS").is_some(), "{told:?}");
+            client.ok("DELETE other.below");
+            step(&mut client, "FETCH 1 FLAGS", &[], "BAD ~");
+            step(&mut client, "SELECT other", &["1 EXISTS"], "OK ~");
+        },
+    );
+}
+
+#[test]
+fn a_rename_of_inbox_that_fails_on_a_full_disk_can_be_done_again() {
+    if !is_root() {
+        note_left_out("RENAME of INBOX on a full disk", "needs root");
+        return;
+    }
+    let home = Home::new();
+    // Names of a tmpfs are counted, as its files are.
+    let Some(_disk) = SmallDisk::mount(home.path(), "size=4m,nr_inodes=100") else {
+        return;
+    };
+    home.give(home.path());
+    home.folder("");
+    for number in 1..=40 {
+        home.put("", number, simple(1));
+    }
+    let mut client = home.imapd(&[]);
+    step(&mut client, "SELECT INBOX", &["40 EXISTS"], "OK ~");
+    let fillers: Vec<_> = (0..30)
+        .map(|n| {
+            let path = home.mail(&format!("filler{n}"));
+            fs::write(&path, "").unwrap();
+            path
+        })
+        .collect();
+    for _ in 0..2 {
+        let reply = client.run("RENAME INBOX old");
+        assert!(reply.status.starts_with("NO [OVERQUOTA] "), "{reply:?}");
+        assert_eq!(home.names("").len(), 40);
+        assert_eq!(client.ok("LIST \"\" old"), [""; 0]);
+    }
+    for filler in fillers {
+        fs::remove_file(filler).unwrap();
+    }
+    client.ok("RENAME INBOX old");
+    step(&mut client, "SELECT old", &["40 EXISTS"], "OK ~");
 }
 
 /// The code that the process at the other end ends with; none after a signal.

@@ -3,11 +3,10 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::mail::House;
-use crate::support::{Run, is_root, note_left_out, soak};
+use crate::mail::{House, SmallDisk};
+use crate::support::{is_root, note_left_out, soak};
 
 const ENVELOPE: &[u8] = b"Fs@x\0Tjoe@here.test\0Tann@here.test\0\0";
 
@@ -116,30 +115,6 @@ fn over_the_limit_of_file_sizes_nothing_is_left() {
     assert_eq!(code, Some(0), "{log}");
 }
 
-/// A small file system, while this lives.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path) -> Option<SmallDisk> {
-        let done = Run::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=128k,mode=0777", "superd-tests"])
-            .arg(at)
-            .done();
-        if done.code != Some(0) {
-            note_left_out("a full disk", done.err().trim_end());
-            return None;
-        }
-        Some(SmallDisk(at.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let done = Run::new("umount").arg(&self.0).done();
-        assert_eq!(done.code, Some(0), "{}", done.err());
-    }
-}
-
 #[test]
 fn on_a_full_disk_nothing_is_left_and_mail_comes_again_when_there_is_room() {
     if !is_root() {
@@ -147,7 +122,7 @@ fn on_a_full_disk_nothing_is_left_and_mail_comes_again_when_there_is_room() {
         return;
     }
     let house = House::new();
-    let Some(_disk) = SmallDisk::mount(&house.path("ann")) else {
+    let Some(_disk) = SmallDisk::mount(&house.path("ann"), "size=128k") else {
         return;
     };
     house.give(&house.path("ann"));

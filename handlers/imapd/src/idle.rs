@@ -35,10 +35,14 @@ const GATHER: Duration = Duration::from_millis(30);
 const LINE_LIMIT: usize = 1024;
 
 impl Session {
-    pub(crate) fn idle(&mut self) -> Result<Answer, Trouble> {
+    /// None if the selected mailbox is no more.
+    pub(crate) fn idle(&mut self) -> Result<Option<Answer>, Trouble> {
         let watch = self.watch();
         self.out.extend_from_slice(b"+ idling\r\n");
         self.look_around(true, false);
+        if self.lost {
+            return Ok(None);
+        }
         self.pass_on();
         let end = Instant::now() + self.settings.timeout;
         let mut alive = Instant::now() + ALIVE;
@@ -66,6 +70,9 @@ impl Session {
                 Ready::Time => pause = rest,
             }
             self.look_around(true, false);
+            if self.lost {
+                return Ok(None);
+            }
             if !self.out.is_empty() {
                 alive = Instant::now() + ALIVE;
                 self.pass_on();
@@ -73,10 +80,10 @@ impl Session {
         }
         let mut line = Vec::new();
         let is_whole = self.conn.read_line(&mut line, LINE_LIMIT)? == Line::Whole;
-        match is_whole && line.eq_ignore_ascii_case(b"DONE") {
-            true => Ok(Answer::ok("Done idling.")),
-            false => Ok(Answer::bad("DONE was expected.")),
-        }
+        Ok(Some(match is_whole && line.eq_ignore_ascii_case(b"DONE") {
+            true => Answer::ok("Done idling."),
+            false => Answer::bad("DONE was expected."),
+        }))
     }
 
     fn watch(&mut self) -> Option<Watch> {

@@ -95,10 +95,24 @@ impl Session {
                 if let Some((entry, change)) = moved.take() {
                     entry.settle(change);
                 }
+                self.follow(&from, &to);
                 Answer::ok("Renamed.")
             }
             Err(error) => self.tree_fault(&error),
         }
+    }
+
+    /// The selected mailbox stays selected where this session itself has renamed it.
+    fn follow(&mut self, from: &Name, to: &Name) {
+        let name = self.selected_name.as_ref();
+        let Some(Ok(name)) = name.and_then(|name| name.moved(from, to)) else {
+            return;
+        };
+        if let Some(selection) = &mut self.selected {
+            let account = Some(&self.account).filter(|_| self.tree.counts(&name));
+            selection.was_renamed(self.tree.path(&name), account);
+        }
+        self.selected_name = Some(name);
     }
 
     /// What a renaming changes for the quota: what is in Trash does not count. An error if it does then,
@@ -148,7 +162,11 @@ impl Session {
             });
         match moved {
             Ok(()) => Answer::ok("The messages of INBOX were moved there."),
-            Err(error) => self.fault(&error),
+            Err(error) => {
+                // So that the client can try again. What got there stays there.
+                let _ = self.tree.remove_empty(to);
+                self.fault(&error)
+            }
         }
     }
 

@@ -189,7 +189,6 @@ impl Session {
 
     /// Leaves the selected mailbox without expunging.
     pub(crate) fn leave(&mut self) {
-        self.lost = false;
         self.saved.clear();
         if self.selected.take().is_some() && self.qresync {
             // RFC 7162 section 3.2.11.
@@ -199,10 +198,9 @@ impl Session {
     }
 
     pub(crate) fn unselect(&mut self) -> Answer {
-        if self.selected.is_none() && !self.lost {
+        if self.selected.is_none() {
             return self.not_selected();
         }
-        self.lost = false;
         self.saved.clear();
         self.selected = None;
         Answer::ok("Unselected.")
@@ -262,7 +260,7 @@ impl Session {
         match selection.sync() {
             Ok(()) => {}
             Err(error) if error.kind() == Kind::NotFound => {
-                // The client may select another one; nothing of this one can be had any more.
+                // Nothing of it can be had any more.
                 self.selected = None;
                 self.lost = true;
                 return;

@@ -42,7 +42,7 @@ pub struct Session {
     pub(crate) selected: Option<Selection>,
     /// Its name.
     pub(crate) selected_name: Option<Name>,
-    /// A mailbox was selected that is no more.
+    /// The selected mailbox is no more: the session ends.
     pub(crate) lost: bool,
     pub(crate) condstore: bool,
     pub(crate) qresync: bool,
@@ -63,6 +63,8 @@ enum Go {
     On,
     Logout,
     TooManyBad,
+    /// The selected mailbox is no more.
+    Lost,
 }
 
 /// Whether a command may tell that messages are gone: not where numbers are in use (RFC 3501 section
@@ -134,6 +136,7 @@ impl Session {
                 Ok(Go::On) => {}
                 Ok(Go::Logout) => break "logout".to_owned(),
                 Ok(Go::TooManyBad) => break "too many bad commands".to_owned(),
+                Ok(Go::Lost) => break "the selected mailbox was deleted".to_owned(),
                 Err(trouble) => {
                     self.say_bye(&trouble);
                     break trouble.to_string();
@@ -250,7 +253,10 @@ impl Session {
                         mailbox,
                         messages: heads,
                     } => self.append(&mailbox, heads, messages, counts),
-                    Command::Idle => self.idle()?,
+                    Command::Idle => match self.idle()? {
+                        Some(answer) => answer,
+                        None => return self.end_lost(),
+                    },
                     other => self.execute(other)?,
                 };
                 self.look_around(expunges, by_uid);
@@ -263,6 +269,9 @@ impl Session {
             self.out
                 .extend_from_slice(b"* BYE Too many bad commands.\r\n");
         }
+        if self.lost {
+            return self.end_lost();
+        }
         self.pass_on();
         // Written at once after what doubles: by TCP a client that is gone shows only by a reply that it
         // does not take, and what it has sent behind this must not be done then.
@@ -270,6 +279,16 @@ impl Session {
             self.conn.flush()?;
         }
         Ok(go)
+    }
+
+    /// Says goodbye to a client whose mailbox another session deleted or renamed. (RFC 2180 section 3.3. To tell
+    /// it that all messages are expunged would let it forget what may be under another name.)
+    fn end_lost(&mut self) -> Result<Go, Trouble> {
+        self.out
+            .extend_from_slice(b"* BYE The selected mailbox was deleted.\r\n");
+        self.pass_on();
+        self.conn.flush()?;
+        Ok(Go::Lost)
     }
 
     /// A client that keeps modification sequences must not take a later one for what it knows while an
@@ -439,10 +458,7 @@ impl Session {
 
     /// What a command hears that needs a mailbox where none is selected.
     pub(crate) fn not_selected(&self) -> Answer {
-        match self.lost {
-            true => Answer::no("NONEXISTENT", "The selected mailbox was deleted."),
-            false => Answer::bad("No mailbox is selected."),
-        }
+        Answer::bad("No mailbox is selected.")
     }
 
     /// The mailbox of that name on the wire.

@@ -309,6 +309,12 @@ impl Selection {
         self.view.vanished_since(modseq)
     }
 
+    /// Its directory has this name now, and its messages count for this account's quota.
+    pub fn was_renamed(&mut self, dir: PathBuf, account: Option<&Account>) {
+        self.dir = dir;
+        self.account = account.cloned();
+    }
+
     /// The directories in which changes show (inotify(7)).
     pub fn watched(&self) -> Vec<PathBuf> {
         vec![self.dir.join("new"), self.dir.join("cur"), self.dir.clone()]

@@ -74,6 +74,32 @@ impl Tree {
         Ok(())
     }
 
+    /// Removes a mailbox in which there is no message; whether it is gone. It never removes one.
+    ///
+    /// It is looked into under a name at which nobody looks for it, and has its old one again if there is
+    /// something in it.
+    pub fn remove_empty(&self, name: &Name) -> Result<bool, TreeError> {
+        if name.is_inbox() {
+            return Ok(false);
+        }
+        let path = self.path(name);
+        self.note_validities([path.clone()]);
+        let hidden = self.hidden(NEW).map_err(TreeError::io(&self.root))?;
+        fs::rename(&path, &hidden).map_err(TreeError::io(&path))?;
+        let parts = ["new", "cur"].map(|part| hidden.join(part));
+        // What is in it is seen by the system itself.
+        let is_empty = parts.iter().all(|part| fs::remove_dir(part).is_ok());
+        if is_empty {
+            let _ = remove(&hidden);
+            return Ok(true);
+        }
+        for part in &parts {
+            let _ = DirBuilder::new().mode(0o700).create(part);
+        }
+        os::file::rename_noreplace(&hidden, &path).map_err(TreeError::io(&path))?;
+        Ok(false)
+    }
+
     /// Removes what makings and removals left that were killed. Returns how many. What cannot be
     /// removed is left: this is housekeeping.
     pub fn sweep(&self, now: SystemTime) -> usize {

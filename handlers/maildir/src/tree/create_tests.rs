@@ -121,3 +121,22 @@ fn a_mailbox_that_cannot_be_made_leaves_nothing() {
     );
     assert!(!error.is_permission());
 }
+
+#[test]
+fn only_a_mailbox_without_a_message_is_removed_as_empty() {
+    let test = TestTree::with(&["a", "b", "c"]);
+    test.write(".b/cur/1.m.h:2,", "mail");
+    test.write(".c/new/1.m.h", "mail");
+    test.write(".a/tmp/1.m.h", "never a message");
+    let is_gone = |name| test.tree.remove_empty(&name_of(name)).expect("looked into");
+    assert!(is_gone("a") && !is_gone("b") && !is_gone("c"));
+    assert!(!test.tree.remove_empty(&Name::inbox()).expect("looked into"));
+    assert_eq!(test.list(), ["INBOX", "b", "c"]);
+    assert_eq!(test.read(".b/cur/1.m.h:2,"), "mail");
+    assert_eq!(test.read(".c/new/1.m.h"), "mail");
+    for part in ["tmp", "new", "cur"] {
+        assert!(test.path(".b").join(part).is_dir(), "{part}");
+    }
+    assert_eq!(test.entries(), [".b", ".c", "cur", "new", "tmp"]);
+    assert!(test.tree.remove_empty(&name_of("a")).is_err());
+}
