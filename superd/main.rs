@@ -169,6 +169,8 @@ fn main() -> ExitCode {
         os::log::fatal(&name, &format!("unable to start: {reason}"));
         return Exit::TEMPORARY.into();
     }
+    // A log that is over the limit of file sizes is no reason to end. (superd itself looks after that.)
+    let _ = os::signals::ignore_file_size();
     run(&name, words.collect(), &[]).into()
 }
 

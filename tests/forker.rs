@@ -178,12 +178,12 @@ fn report(server: &Server) -> Report {
     Report::read(&client.text())
 }
 
-/// Its variables, but for ports and what popup sets.
+/// Its variables, but for ports and the number of the session, which are of one connection each.
 fn variables(report: &Report) -> BTreeMap<String, String> {
     let all = report.all("env");
     let pairs = all.iter().map(|entry| entry.split_once('=').unwrap());
     pairs
-        .filter(|(name, _)| !["TCPLOCALPORT", "TCPREMOTEPORT"].contains(name))
+        .filter(|(name, _)| !["TCPLOCALPORT", "TCPREMOTEPORT", "SUPERD_SESSION"].contains(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
 }

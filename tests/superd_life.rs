@@ -5,7 +5,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use crate::support::log::{normalise_all, pid_of};
-use crate::support::{Client, Run, Server, Side, as_root, both, ours, signal};
+use crate::support::{
+    Client, DEADLINE, Run, Server, Side, as_root, bin, both, ours, private_dir, signal,
+};
 
 // The order of things
 
@@ -447,4 +449,121 @@ fn a_program_killed_by_hand_frees_its_slot() {
         server.wait_for(&format!("end {pid} status 9"));
         server.wait_for_nth(2, "status: 0/40")
     });
+}
+
+#[test]
+fn a_log_at_the_limit_of_file_sizes_stops_neither_the_service_nor_its_count_of_lost_lines() {
+    let dir = private_dir(0o755);
+    let log = dir.path().join("log");
+    let file = || {
+        let mut options = std::fs::File::options();
+        options.append(true).create(true).open(&log).unwrap()
+    };
+    let server = Server::under_name(bin("superd"))
+        .options(["-vHRl0"])
+        .after("ulimit -f 1")
+        .stderr(file())
+        .start();
+    for _ in 0..20 {
+        // The program has the signal as superd was started with it.
+        let report = server.talk();
+        assert!(!report.contains("ignored 25\n"), "{report}");
+    }
+    let size = std::fs::metadata(&log).unwrap().len();
+    assert!((1..=1024).contains(&size), "{size}");
+    file().set_len(0).unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        server.talk();
+        let text = std::fs::read_to_string(&log).unwrap();
+        let told = text.lines().find(|line| line.ends_with("could not be written"));
+        if let Some(line) = told {
+            assert!(line.starts_with("superd: warning: "), "{line}");
+            let count: u32 = line.split(' ').nth(2).unwrap().parse().unwrap();
+            assert!(count > 20, "{line}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{text}");
+        file().set_len(0).unwrap();
+    }
+}
+
+#[test]
+fn a_file_size_signal_that_was_ignored_at_the_start_stays_ignored() {
+    both(true, |side| {
+        let server = Server::of(side).after("trap '' XFSZ").options(["-HRl0"]).start();
+        server.talk().contains("ignored 25\n")
+    });
+}
+
+#[test]
+fn hup_and_usr1_mean_nothing_and_are_told_once_a_minute() {
+    let server = Server::under_name(bin("superd")).options(["-HRl0"]).start();
+    for name in ["HUP", "USR1", "HUP", "USR1"] {
+        server.signal(name);
+        let report = server.talk();
+        for number in [1, 10] {
+            assert!(!report.contains(&format!("ignored {number}\n")), "{report}");
+            assert!(!report.contains(&format!("blocked {number}\n")), "{report}");
+        }
+    }
+    let lines = |name: &str| {
+        format!("superd: warning: SIG{name} is ignored: it means nothing to this program")
+    };
+    for name in ["HUP", "USR1"] {
+        server.wait_for(&lines(name));
+    }
+    server.talk();
+    let mut expected = vec![lines("HUP"), lines("USR1")];
+    let mut told = server.log();
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn programs_of_ours_are_still_copied_after_a_hup_to_all_of_a_service() {
+    let server = Server::under_name(bin("superd"))
+        .options(["-vHRl0"])
+        .handler(["popup", "h", "checkpw", "pop3d", "Maildir"])
+        .env("SUPERD_LIBEXEC", crate::support::libexec())
+        .start();
+    let name = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let forkers = || {
+        let all = crate::superd_untraceable::family(server.pid()).into_iter();
+        let forkers = all.filter(|&pid| name(pid) == "superd-forker\n");
+        forkers.collect::<Vec<u32>>()
+    };
+    let deadline = Instant::now() + DEADLINE;
+    while forkers().len() < 4 {
+        assert!(Instant::now() < deadline);
+    }
+    for pid in forkers() {
+        signal(pid, "HUP");
+    }
+    server.signal("HUP");
+    assert!(server.connect().line().starts_with("+OK"));
+    let log = server.log();
+    assert!(!log.iter().any(|line| line.contains("forker")), "{log:?}");
+}
+
+#[test]
+fn that_clients_wait_because_of_the_limit_is_said_once_a_minute_and_only_where_one_does() {
+    let server = Server::under_name(bin("superd"))
+        .options(["-HRl0", "-c1"])
+        .shell("echo hello; read line")
+        .start();
+    let mut first = server.connect();
+    assert_eq!(first.line(), "hello");
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(server.log(), Vec::<String>::new());
+    let mut waiting = [server.connect(), server.connect()];
+    let line = "superd: full: 1/1; clients wait";
+    server.wait_for(line);
+    first.say("");
+    for client in &mut waiting {
+        assert_eq!(client.line(), "hello");
+        client.say("");
+    }
+    assert_eq!(server.log(), [line]);
 }

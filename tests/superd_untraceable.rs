@@ -88,7 +88,7 @@ fn nobody_of_the_user_of_u_looks_into_superd_its_forkers_or_a_session() {
         (&["exec", "rblsmtpd", "smtpd"], &["rblsmtpd", "superd"]),
         (
             &["exec", "recordio", "rblsmtpd", "smtpd"],
-            &["recordio", "superd"],
+            &["rblsmtpd", "recordio", "superd"],
         ),
     ] {
         let server = server(&house, words);

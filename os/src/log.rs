@@ -40,7 +40,7 @@ pub enum Said {
     Written,
     /// There was no room at once (or the line is longer than [`LINE_LIMIT`]); nothing is written.
     Full,
-    /// The file takes nothing any more.
+    /// The file takes nothing any more, or has taken a part of it.
     Broken,
 }
 
@@ -114,7 +114,11 @@ impl Sink {
             return Said::Full;
         }
         match &self.way {
-            Way::OwnOpen | Way::File => outcome(nix::unistd::write(&self.file, line)),
+            Way::OwnOpen => outcome(nix::unistd::write(&self.file, line)),
+            Way::File => match nix::unistd::write(&self.file, line) {
+                Ok(count) if count < line.len() => Said::Broken,
+                other => outcome(other),
+            },
             Way::Socket => match crate::socket::send_nowait(self.file.as_fd(), line) {
                 Ok(_) => Said::Written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Said::Full,

@@ -163,14 +163,15 @@ pub(crate) fn has_threads() -> bool {
 }
 
 /// Becomes the program `file` with these words and this environment (`NAME=VALUE` each), with all
-/// signals at their defaults as they are now and SIGPIPE at its own. Returns only the error.
+/// signals as they are now, but for SIGPIPE at its default and SIGXFSZ as it was. Returns only the error.
 pub fn exec(
     file: &std::ffi::CStr,
     words: &[std::ffi::CString],
     environment: &[std::ffi::CString],
 ) -> io::Error {
     // Rust's runtime ignores SIGPIPE, and an ignored signal stays ignored in the program.
-    if let Err(error) = crate::signals::default_pipe() {
+    let restored = crate::signals::default_pipe().and_then(|()| crate::signals::restore_file_size());
+    if let Err(error) = restored {
         return error;
     }
     match nix::unistd::execve(file, words, environment) {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -13,9 +14,14 @@ pub enum Event {
     Child,
     /// The service is to end.
     Terminate,
+    /// A signal that means nothing yet, by its name.
+    Meaningless(&'static str),
 }
 
-/// Child and terminate signals, to be read instead of interrupting anything.
+/// Signals that would end a process and are not to end a service by mistake.
+const MEANINGLESS: [(Signal, &str); 2] = [(Signal::SIGHUP, "SIGHUP"), (Signal::SIGUSR1, "SIGUSR1")];
+
+/// Child and terminate signals, and those without a meaning, to be read instead of interrupting anything.
 ///
 /// The signals are blocked in the calling thread and in every thread that it starts later; the
 /// mask as it was before is kept for the programs. A signalfd costs one read where a handler costs
@@ -30,7 +36,8 @@ impl Signals {
     /// Blocks the signals and opens the descriptor. Call it before the first thread is started.
     ///
     /// SIGTERM that was blocked when this process was started stays without effect, as it would
-    /// under the original.
+    /// under the original; so do SIGHUP and SIGUSR1 that were blocked or ignored. A write over the limit of file
+    /// sizes is the error EFBIG from here on.
     pub fn watch() -> io::Result<Signals> {
         let mut inherited = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut inherited))?;
@@ -39,6 +46,12 @@ impl Signals {
         if !inherited.contains(Signal::SIGTERM) {
             watched.add(Signal::SIGTERM);
         }
+        for (signal, _) in MEANINGLESS {
+            if !inherited.contains(signal) && is_default(signal) {
+                watched.add(signal);
+            }
+        }
+        ignore_file_size()?;
         // An ignored signal is thrown away even while it is blocked: give both a disposition.
         default_disposition(Signal::SIGCHLD)?;
         default_disposition(Signal::SIGTERM)?;
@@ -55,7 +68,11 @@ impl Signals {
         match self.fd.read_signal()? {
             None => Ok(None),
             Some(info) if info.ssi_signo == Signal::SIGTERM as u32 => Ok(Some(Event::Terminate)),
-            Some(_) => Ok(Some(Event::Child)),
+            Some(info) => {
+                let is_it = |known: &&(Signal, _)| known.0 as u32 == info.ssi_signo;
+                let known = MEANINGLESS.iter().find(is_it);
+                Ok(Some(known.map_or(Event::Child, |known| Event::Meaningless(known.1))))
+            }
         }
     }
 
@@ -95,9 +112,45 @@ pub fn default_pipe() -> io::Result<()> {
     default_disposition(Signal::SIGPIPE)
 }
 
-/// Gives SIGXFSZ its default back, for a program that is started with it.
-pub(crate) fn default_file_size() -> io::Result<()> {
-    default_disposition(Signal::SIGXFSZ)
+/// Whether this process has changed SIGXFSZ, which it had found at its default.
+static FILE_SIZE_CHANGED: AtomicBool = AtomicBool::new(false);
+
+/// Gives SIGXFSZ back as it was, for a program that is started with it.
+pub(crate) fn restore_file_size() -> io::Result<()> {
+    if FILE_SIZE_CHANGED.load(Ordering::Relaxed) {
+        default_disposition(Signal::SIGXFSZ)?;
+    }
+    Ok(())
+}
+
+/// Whether a program that is started is to get SIGXFSZ back.
+pub(crate) fn is_file_size_changed() -> bool {
+    FILE_SIZE_CHANGED.load(Ordering::Relaxed)
+}
+
+fn is_default(signal: Signal) -> bool {
+    crate::spawn::is_default(signal as libc::c_int)
+}
+
+/// Ignores the signals that mean nothing to a service yet: for its helpers that start no programs.
+pub fn ignore_meaningless() -> io::Result<()> {
+    MEANINGLESS.iter().try_for_each(|(signal, _)| ignore(*signal))
+}
+
+/// Blocks the signals that mean nothing to a service yet; the mask as it was, for programs.
+pub fn block_meaningless() -> io::Result<Mask> {
+    let mut before = SigSet::empty();
+    let mut set = SigSet::empty();
+    MEANINGLESS.iter().for_each(|(signal, _)| set.add(*signal));
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
+    Ok(Mask(before))
+}
+
+impl Mask {
+    /// Puts the mask in force in this process.
+    pub fn restore(&self) -> io::Result<()> {
+        Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None)?)
+    }
 }
 
 fn default_disposition(signal: Signal) -> io::Result<()> {
@@ -115,9 +168,13 @@ pub fn ignore_pipe() -> io::Result<()> {
 }
 
 /// Ignores SIGXFSZ, so that a write over the limit of file sizes is the error EFBIG and the writer
-/// can clean up. Programs that are started later inherit this, but for those that [`crate::spawn::give`] prepares.
+/// can clean up. Programs that are started later get it back as it was.
 pub fn ignore_file_size() -> io::Result<()> {
-    ignore(Signal::SIGXFSZ)
+    if is_default(Signal::SIGXFSZ) {
+        ignore(Signal::SIGXFSZ)?;
+        FILE_SIZE_CHANGED.store(true, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// Ignores SIGALRM.

@@ -157,7 +157,7 @@ enum Step {
 const CHILD_FAILED: c_int = 111;
 
 impl Spawner {
-    /// `mask` is the signal mask that programs start with. The dispositions of TERM, CHLD and PIPE
+    /// `mask` is the signal mask that programs start with. The dispositions of TERM, CHLD, PIPE and XFSZ
     /// must not be changed while the spawner exists.
     pub fn new(mask: Mask) -> Spawner {
         let mut before = SigSet::empty();
@@ -167,6 +167,7 @@ impl Spawner {
             Some(&SigSet::all()),
             Some(&mut before),
         );
+        let file_size = crate::signals::is_file_size_changed().then_some(libc::SIGXFSZ);
         let default = [libc::SIGCHLD, libc::SIGTERM, libc::SIGPIPE];
         Spawner {
             stack: vec![0u128; STACK_BYTES / size_of::<u128>()].into_boxed_slice(),
@@ -174,6 +175,7 @@ impl Spawner {
             before,
             resets: default
                 .into_iter()
+                .chain(file_size)
                 .filter(|&signal| !is_default(signal))
                 .collect(),
             words: Vec::new(),
@@ -182,7 +184,7 @@ impl Spawner {
     }
 
     /// Starts `program` with descriptors 0 and 1 on `socket`, descriptor 2 and all that is not
-    /// close-on-exec as they are, and TERM, CHLD and PIPE at their defaults.
+    /// close-on-exec as they are, TERM, CHLD and PIPE at their defaults, and XFSZ as it was.
     ///
     /// Returns the child's pid once the program runs, or failed to.
     pub fn spawn(
@@ -311,7 +313,7 @@ fn prepare_descriptors(socket: RawFd) -> bool {
 }
 
 /// Whether `signal` is at its default in this process.
-fn is_default(signal: c_int) -> bool {
+pub(crate) fn is_default(signal: c_int) -> bool {
     // SAFETY: an all-zero sigaction is a valid value of that plain C structure.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: without a new action the call only reads; `action` lives through it.
@@ -345,7 +347,7 @@ pub fn give(
         // The process that waits for the program's start has a pipe whose number must not be one of these.
         let _ = &held;
         // It must die of what other programs die of.
-        crate::signals::default_file_size()?;
+        crate::signals::restore_file_size()?;
         given
             .iter()
             .try_for_each(|(fd, number)| crate::fd::place(fd.as_fd(), *number))

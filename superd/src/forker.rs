@@ -180,6 +180,10 @@ pub fn main(name: &str, mut words: Vec<OsString>, run: Run) -> Exit {
     };
     // What every copy would do for itself.
     os::sibling::know_processor();
+    // Whoever sends one of these to the service does not mean this process.
+    let Ok(mask) = os::signals::block_meaningless() else {
+        return Exit::TEMPORARY;
+    };
     let _ = os::sibling::set_name(PROGRAM);
     let mut buffer = vec![0; VARIABLES_LIMIT];
     loop {
@@ -194,6 +198,7 @@ pub fn main(name: &str, mut words: Vec<OsString>, run: Run) -> Exit {
                 drop(socket);
                 let variables = read_request(&buffer[..count], std::process::id());
                 let end = catch_unwind(AssertUnwindSafe(|| {
+                    mask.restore()?;
                     become_program(&program, connection)?;
                     Ok(run(&program, words, &variables))
                 }));

@@ -2,8 +2,9 @@
 //!
 //! A line is written at once where there is room. Where there is none, it goes into a bounded
 //! buffer that a thread of its own empties, waiting as long as it must. When the buffer is full,
-//! lines are dropped and counted, and the count is told when there is room again. So a log that nobody reads
-//! never stops the service, and a log that is read gets every line in order.
+//! lines are dropped and counted, and the count is told when there is room again; so are lines that a file does
+//! not take, because its disk is full or it has the size of the limit. So a log that nobody reads never stops the
+//! service, and a log that is read gets every line in order.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,8 @@ struct Queue {
     /// That somebody is to be the writing thread: the file is full.
     full: bool,
     dropped: u64,
+    /// Lines that the file refused, since it took the last one.
+    refused: u64,
 }
 
 impl Log {
@@ -172,20 +175,31 @@ impl Shared {
                 self.filled.notify_one();
                 return;
             }
-            // A log that is broken takes everything: it is no reason to stop serving.
-            self.tell_dropped(&mut queue);
+            // A log that is broken is no reason to stop serving.
+            let lines = count_lines(&piece);
+            self.tell_lost(&mut queue, said == Said::Written, lines);
         }
         queue.busy = false;
         self.written.notify_all();
     }
 
-    /// Adds the line about lines that found no room, now that there is some.
-    fn tell_dropped(&self, queue: &mut Queue) {
-        let count = std::mem::take(&mut queue.dropped);
-        if count > 0 {
-            let name = &self.name;
-            let note = format!("{name}: warning: {count} log lines dropped: nobody read them\n");
-            queue.lines.extend_from_slice(note.as_bytes());
+    /// After so many lines were written or refused: adds those about lines that were lost, once there is room for
+    /// them.
+    fn tell_lost(&self, queue: &mut Queue, is_written: bool, lines: u64) {
+        if !is_written {
+            queue.refused += lines;
+            return;
+        }
+        let lost = [
+            (std::mem::take(&mut queue.dropped), "nobody read them"),
+            (std::mem::take(&mut queue.refused), "they could not be written"),
+        ];
+        for (count, why) in lost {
+            if count > 0 {
+                let name = &self.name;
+                let note = format!("{name}: warning: {count} log lines dropped: {why}\n");
+                queue.lines.extend_from_slice(note.as_bytes());
+            }
         }
     }
 
@@ -201,9 +215,9 @@ impl Shared {
             while !queue.lines.is_empty() {
                 let text = std::mem::take(&mut queue.lines);
                 drop(queue);
-                self.write_waiting(&text);
+                let refused = self.write_waiting(&text);
                 queue = self.lock();
-                self.tell_dropped(&mut queue);
+                self.tell_lost(&mut queue, refused == 0, refused);
             }
             queue.full = false;
             queue.busy = false;
@@ -211,14 +225,17 @@ impl Shared {
         }
     }
 
-    /// Waits for room as long as it takes.
-    fn write_waiting(&self, text: &[u8]) {
-        let mut rest = text;
+    /// Waits for room as long as it takes; how many lines were refused all the same.
+    fn write_waiting(&self, text: &[u8]) -> u64 {
+        let (mut rest, mut refused) = (text, 0);
         while !rest.is_empty() {
             let (piece, later) = rest.split_at(whole_lines(rest));
-            let _ = self.sink.write_waiting(piece);
+            if self.sink.write_waiting(piece).is_err() {
+                refused += count_lines(piece);
+            }
             rest = later;
         }
+        refused
     }
 }
 

@@ -67,6 +67,10 @@ pub struct Server {
     parked: HashMap<u64, Connection>,
     /// Programs and connections that take up a place.
     running: u32,
+    /// When it was last said that clients wait because of `-c`.
+    full: Option<Instant>,
+    /// Signals that mean nothing, and when that was said.
+    ignored: HashMap<&'static str, Instant>,
     /// Children that are stopped.
     stopped: Stopped,
     /// For connections without a process: numbers that no process can have.
@@ -165,6 +169,8 @@ impl Server {
             desk,
             parked: HashMap::new(),
             running: 0,
+            full: None,
+            ignored: HashMap::new(),
             stopped: Stopped::default(),
             numbers: Numbers::above(os::process::GREATEST_PID),
             more: true,
@@ -185,6 +191,7 @@ impl Server {
         let mut events = Events::with_capacity(64);
         loop {
             self.accept_some();
+            self.say_full();
             self.log.release();
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -287,6 +294,23 @@ impl Server {
             until: now + length,
             length,
         });
+    }
+
+    /// Says that somebody waits because of `-c`, once a minute at most.
+    fn say_full(&mut self) {
+        let now = Instant::now();
+        let is_news = |last: Instant| now.duration_since(last) > SAME_TROUBLE;
+        if self.running < self.options.limit || !self.more || !self.full.is_none_or(is_news) {
+            return;
+        }
+        // Nobody has come yet where it was the last one who filled the limit.
+        if os::fd::wait_readable(self.listener.socket.as_fd(), now).unwrap_or(false) {
+            self.full = Some(now);
+            let limit = self.options.limit;
+            // Not a warning: a script that waits for the first of those is to find what it found before.
+            let line = format!("full: {}/{limit}; clients wait", self.running);
+            self.log.say(Verbosity::Errors, &[&line]);
+        }
     }
 
     /// Counts a new connection in and sees it to its names.
@@ -460,7 +484,11 @@ impl Server {
     fn take_signals(&mut self) -> io::Result<bool> {
         let mut terminate = false;
         while let Some(event) = self.signals.take()? {
-            terminate |= event == Event::Terminate;
+            match event {
+                Event::Terminate => terminate = true,
+                Event::Meaningless(name) => self.say_ignored(name),
+                Event::Child => {}
+            }
         }
         while let Some((pid, change)) = next_change()? {
             let status = match change {
@@ -497,6 +525,19 @@ impl Server {
             }
         }
         Ok(terminate)
+    }
+
+    /// A signal that means nothing yet; the line about each comes once a minute.
+    fn say_ignored(&mut self, name: &'static str) {
+        let now = Instant::now();
+        let last = self.ignored.insert(name, now);
+        if last.is_some_and(|last| now.duration_since(last) < SAME_TROUBLE) {
+            // The minute is that of the line, not of the signal.
+            self.ignored.extend(last.map(|last| (name, last)));
+            return;
+        }
+        let line = format!("warning: {name} is ignored: it means nothing to this program");
+        self.log.say(Verbosity::Errors, &[&line]);
     }
 
     /// Ends those of superd's own children that somebody has stopped for good: each would keep a place.

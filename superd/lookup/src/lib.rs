@@ -70,6 +70,8 @@ pub fn main(name: &str, args: Vec<OsString>) -> Exit {
         );
         return Exit::PERMANENT;
     }
+    // Whoever sends one of these to the service does not mean this process.
+    let _ = os::signals::ignore_meaningless();
     let socket = match take_socket() {
         Ok(socket) => socket,
         Err(Unusable::NoSocket) => {
