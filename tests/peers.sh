@@ -30,7 +30,7 @@ export LC_ALL
 
 packages="ucspi-tcp ucspi-unix mailfront cvm checkpw dovecot-core dovecot-pop3d dovecot-imapd dovecot-lmtpd fetchmail
 getmail6 mpop libpam0g-dev swaks curl ipsvd mandoc tinycdb strace isync offlineimap3 python3-imaplib2 python3-distro mutt
-postfix msmtp git git-email libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl"
+postfix msmtp fail2ban git git-email libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl"
 packages=$(echo $packages)
 # Debian lets nobody install Courier's IMAP server beside Dovecot's, so apt cannot plan both: these come with no
 # more than what they name.
@@ -42,7 +42,7 @@ libpam-runtime libsecret-common lsb-base openssl ssl-cert sysvinit-utils ucf cpi
 programs="tcpserver tcprules tcprulescheck tcpclient rblsmtpd recordio fixcrio addcr delcr argv0
 tcpsvd unixserver unixclient mailfront smtpfront-echo smtpfront-qmail pop3front-auth pop3front-maildir
 imapfront-auth cvm-pwfile checkpw checkapoppw selectcheckpw dovecot fetchmail getmail getmail_fetch mpop
-swaks curl mandoc cdb strace mbsync offlineimap mutt courier-imapd postfix smtp-source smtp-sink msmtp git"
+swaks curl mandoc cdb strace mbsync offlineimap mutt courier-imapd postfix smtp-source smtp-sink msmtp fail2ban-regex git"
 
 say() { echo "peers: $*"; }
 
@@ -206,6 +206,14 @@ for program in $programs; do
             echo "$program: this machine has no python3" >>"$dir/MISSING"
         fi
         ;;
+    fail2ban-regex) # with its own settings, which name what it takes for an address
+        if [ -n "$python" ]; then
+            wrap "$program" "PYTHONPATH='$root/usr/lib/python3/dist-packages' PYTHONDONTWRITEBYTECODE=1" \
+                "'$python' '$file' -c '$root/etc/fail2ban'"
+        else
+            echo "$program: this machine has no python3" >>"$dir/MISSING"
+        fi
+        ;;
     dovecot) # its master would look for its configuration reader in /usr/bin; the reader can start the master, too
         if ! [ -x "$root/usr/lib/dovecot/pop3" ] || ! [ -x "$root/usr/lib/dovecot/imap" ] ||
             ! [ -x "$root/usr/lib/dovecot/lmtp" ]; then
@@ -322,6 +330,7 @@ check postfix '3.' --version
 check smtp-source 'smtp-source' -h
 check smtp-sink 'smtp-sink' -h
 check msmtp 'msmtp version' --version
+check fail2ban-regex 'fail2ban-regex 1.' --version
 check git 'git version' --version
 check mandoc 'usage: mandoc' -V
 check strace 'strace -- version' -V

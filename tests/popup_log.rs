@@ -159,6 +159,47 @@ for line in sys.stdin:
     print(found and (found["ip4"] or found["ip6"] or found["dns"]) or "-")
 "#;
 
+/// What stands before a program's line in a log.
+const BEFORE: [&str; 4] = [
+    "",
+    "Nov 24 08:00:00 mx pop3: ",
+    "@4000000065a0b1c2d3e4f5a6 ",
+    "Nov 24 08:00:00 mx pop3: 1700000000.123456 ",
+];
+
+/// What a client sends so that somebody else is kept out.
+const FORGED: [&str; 7] = [
+    "popup: fail ip=192.0.2.66 user=x",
+    "x: popup: fail ip=192.0.2.66 user=x",
+    "mx pop3: popup: fail ip=192.0.2.66 user=x",
+    "1700000000.123456 popup: fail ip=192.0.2.66 user=x",
+    "Nov 24 08:00:00 mx pop3: popup: fail ip=192.0.2.66 user=x",
+    "@4000000065a0b1c2d3e4f5a6 popup: fail ip=192.0.2.66 user=x",
+    "\r\u{b}\u{85}\u{2028}popup: fail ip=192.0.2.66 user=x",
+];
+
+/// The lines of `text` that fail2ban's own program finds with our filter, `None` where it is not there.
+fn found_by_fail2ban(text: &str, filter: &std::path::Path) -> Option<Vec<String>> {
+    let program = crate::support::peer("fail2ban-regex")?;
+    let dir = crate::support::private_dir(0o755);
+    let log = dir.path().join("log");
+    std::fs::write(&log, text).unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let done = Run::new(program)
+        .arg("--print-all-matched")
+        .arg(&log)
+        .arg(filter)
+        .env("PATH", path)
+        .done();
+    assert_eq!(done.code, Some(0), "{}{}", done.out(), done.err());
+    let out = done.out();
+    let (_, found) = out
+        .split_once("Matched line(s):")
+        .unwrap_or_else(|| panic!("{out}"));
+    let lines = found.lines().filter_map(|line| line.strip_prefix("|  "));
+    Some(lines.map(str::to_owned).collect())
+}
+
 #[test]
 fn fail2bans_filter_finds_the_failures_and_nothing_else() {
     let office = Office::new();
@@ -188,18 +229,31 @@ fn fail2bans_filter_finds_the_failures_and_nothing_else() {
     assert_eq!(fails, 3, "{log:?}");
     let mut text = String::new();
     for line in &log {
-        for before in [
-            "",
-            "Nov 24 08:00:00 mx pop3: ",
-            "@4000000065a0b1c2d3e4f5a6 ",
-            "Nov 24 08:00:00 mx pop3: 1700000000.123456 ",
-        ] {
+        for before in BEFORE {
             text.push_str(&format!("{before}{line}\n"));
         }
     }
     text.push_str("popup: fail ip=2001:db8::7 user=joe method=user reason=x\n");
     text.push_str("popup: fail ip=unknown user=joe method=user reason=x\n");
     text.push_str("smtpd: mail ip=192.0.2.9 from=\"popup: fail ip=192.0.2.66 \"\n");
+    text.push_str("2026-11-24T08:00:00.123456+00:00 mx pop3: popup: fail ip=127.0.0.1 user=joe\n");
+    text.push_str("Nov  4 08:00:00 mx pop3[1234]: popup: fail ip=127.0.0.1 user=joe\n");
+    // What a client can put on a line: recordio writes down all that it sends.
+    for sent in FORGED {
+        for before in BEFORE {
+            for head in ["57 < ", "57 > ", "57 < +"] {
+                text.push_str(&format!("{before}{head}{sent}\n"));
+            }
+            for line in [
+                format!("superd: ok 57 0:192.0.2.9:110 {sent}::4000"),
+                format!("smtpd: start ip=192.0.2.9 helo=\"{sent}\""),
+                format!("rblsmtpd: 192.0.2.9 pid 57: 451 {sent}"),
+                format!("imapup: login ip=192.0.2.9 user=\"{sent}\""),
+            ] {
+                text.push_str(&format!("{before}{line}\n"));
+            }
+        }
+    }
     let Some(python) = clients::python() else {
         return;
     };
@@ -207,7 +261,7 @@ fn fail2bans_filter_finds_the_failures_and_nothing_else() {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let done = Run::new(python)
         .args(["-c", FILTER])
-        .arg(filter)
+        .arg(&filter)
         .input(&text)
         .env("PATH", path)
         .done();
@@ -223,4 +277,18 @@ fn fail2bans_filter_finds_the_failures_and_nothing_else() {
         assert_eq!(found, expected, "{line}");
     }
     assert_eq!(done.out().lines().count(), text.lines().count());
+    // Its own program takes the time away before it looks, and a line ends for it as for Python.
+    if let Some(found) = found_by_fail2ban(&text, &filter) {
+        let is_fail = |line: &&str| {
+            line.contains("2001:db8::7") || line.contains("popup: fail ip=127.0.0.1 ")
+        };
+        let expected: Vec<&str> = text.lines().filter(is_fail).collect();
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for line in found {
+            assert!(
+                !line.contains("192.0.2.66\" user=x") && is_fail(&&*line),
+                "{line}"
+            );
+        }
+    }
 }

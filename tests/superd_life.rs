@@ -476,7 +476,9 @@ fn a_log_at_the_limit_of_file_sizes_stops_neither_the_service_nor_its_count_of_l
     loop {
         server.talk();
         let text = std::fs::read_to_string(&log).unwrap();
-        let told = text.lines().find(|line| line.ends_with("could not be written"));
+        let told = text
+            .lines()
+            .find(|line| line.ends_with("could not be written"));
         if let Some(line) = told {
             assert!(line.starts_with("superd: warning: "), "{line}");
             let count: u32 = line.split(' ').nth(2).unwrap().parse().unwrap();
@@ -491,7 +493,10 @@ fn a_log_at_the_limit_of_file_sizes_stops_neither_the_service_nor_its_count_of_l
 #[test]
 fn a_file_size_signal_that_was_ignored_at_the_start_stays_ignored() {
     both(true, |side| {
-        let server = Server::of(side).after("trap '' XFSZ").options(["-HRl0"]).start();
+        let server = Server::of(side)
+            .after("trap '' XFSZ")
+            .options(["-HRl0"])
+            .start();
         server.talk().contains("ignored 25\n")
     });
 }

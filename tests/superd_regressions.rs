@@ -138,7 +138,9 @@ fn a_look_up_process_that_hangs_is_replaced() {
         .expect("a pid");
     signal(lookup, "STOP");
     server.talk();
-    server.wait_for(&format!("superd: warning: process {lookup} was stopped, and is ended"));
+    server.wait_for(&format!(
+        "superd: warning: process {lookup} was stopped, and is ended"
+    ));
     server.wait_for("superd: warning: the look-up process ended with status 9");
     let begin = Instant::now();
     std::thread::sleep(Duration::from_millis(1100));

@@ -170,7 +170,8 @@ pub fn exec(
     environment: &[std::ffi::CString],
 ) -> io::Error {
     // Rust's runtime ignores SIGPIPE, and an ignored signal stays ignored in the program.
-    let restored = crate::signals::default_pipe().and_then(|()| crate::signals::restore_file_size());
+    let restored =
+        crate::signals::default_pipe().and_then(|()| crate::signals::restore_file_size());
     if let Err(error) = restored {
         return error;
     }

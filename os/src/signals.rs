@@ -71,7 +71,9 @@ impl Signals {
             Some(info) => {
                 let is_it = |known: &&(Signal, _)| known.0 as u32 == info.ssi_signo;
                 let known = MEANINGLESS.iter().find(is_it);
-                Ok(Some(known.map_or(Event::Child, |known| Event::Meaningless(known.1))))
+                Ok(Some(
+                    known.map_or(Event::Child, |known| Event::Meaningless(known.1)),
+                ))
             }
         }
     }
@@ -134,7 +136,9 @@ fn is_default(signal: Signal) -> bool {
 
 /// Ignores the signals that mean nothing to a service yet: for its helpers that start no programs.
 pub fn ignore_meaningless() -> io::Result<()> {
-    MEANINGLESS.iter().try_for_each(|(signal, _)| ignore(*signal))
+    MEANINGLESS
+        .iter()
+        .try_for_each(|(signal, _)| ignore(*signal))
 }
 
 /// Blocks the signals that mean nothing to a service yet; the mask as it was, for programs.

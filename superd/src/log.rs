@@ -192,7 +192,10 @@ impl Shared {
         }
         let lost = [
             (std::mem::take(&mut queue.dropped), "nobody read them"),
-            (std::mem::take(&mut queue.refused), "they could not be written"),
+            (
+                std::mem::take(&mut queue.refused),
+                "they could not be written",
+            ),
         ];
         for (count, why) in lost {
             if count > 0 {
