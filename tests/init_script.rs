@@ -445,6 +445,7 @@ const TOLD_BY_OTHERS: &[&str] = &[
     "AUTH",
     "AUTHENTICATED",
     "IMAPLOGINTAG",
+    "MAILDIRQUOTA",
     "RELAY_CTRL_DIR_FD",
     "RELAY_CTRL_USER",
     "SERVICE",
