@@ -90,6 +90,22 @@ fn an_alias_of_a_thousand_targets_is_one_pass_over_the_users_and_the_next_messag
 }
 
 #[test]
+fn ever_new_extensions_of_a_user_are_one_pass() {
+    let house = large_house();
+    rest();
+    let rcpts: String = (0..500)
+        .map(|number| format!("RCPT TO:<user7-{number}@here.test>\r\n"))
+        .collect();
+    let input = format!("MAIL FROM:<s@x>\r\n{rcpts}QUIT\r\n");
+    let Some((read, replies)) = bytes_read(&house, &input, &["users", "aliases"]) else {
+        return;
+    };
+    assert_eq!(replies.matches("250 ok\r\n").count(), 501, "{replies}");
+    assert!(read[0] <= size(&house.path("home/users")), "{read:?}");
+    assert!(read[1] <= size(&house.path("home/aliases")), "{read:?}");
+}
+
+#[test]
 fn with_databases_the_files_are_not_read_at_all_and_of_the_databases_a_little() {
     let house = large_house();
     for list in ["users", "aliases"] {

@@ -12,6 +12,7 @@ use crate::database::{Database, Record, corrupt};
 use crate::lines;
 use crate::names::{Book, Fact};
 use crate::resolve::LOCAL_PART_LIMIT;
+use crate::stems::Stems;
 
 /// The most targets of one alias.
 pub const TARGET_LIMIT: usize = 1000;
@@ -69,15 +70,21 @@ impl Fact for Alias {
 impl Book for Aliases {
     type Fact = Alias;
 
+    const EXTENDS: bool = false;
+
     fn scan(
         &self,
         text: impl BufRead,
         names: &BTreeSet<Vec<u8>>,
+        stems: &Stems,
     ) -> io::Result<HashMap<Vec<u8>, Alias>> {
         let found = RefCell::new(HashMap::new());
         entries(
             text,
-            |name| names.contains(name) && !found.borrow().contains_key(name),
+            |name| {
+                stems.see(name);
+                names.contains(name) && !found.borrow().contains_key(name)
+            },
             |name, alias| {
                 found.borrow_mut().insert(name, alias);
                 found.borrow().len() < names.len()
@@ -148,7 +155,7 @@ impl Alias {
 /// The first alias called `name`, in any case, in the text of a file.
 pub fn find_in(text: impl BufRead, name: &[u8]) -> io::Result<Option<Alias>> {
     let name = name.to_ascii_lowercase();
-    let mut found = Aliases.scan(text, &BTreeSet::from([name.clone()]))?;
+    let mut found = Aliases.scan(text, &BTreeSet::from([name.clone()]), &Stems::default())?;
     Ok(found.remove(&name))
 }
 

@@ -25,6 +25,7 @@ mod lines;
 mod names;
 pub mod resolve;
 mod sources;
+mod stems;
 pub mod system;
 mod userlist;
 pub mod users;

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use crate::database::Database;
 use crate::identity::Identity;
+use crate::stems::{Stems, stem};
 
 /// How many bytes of answers about one file are kept from one question to the next.
 pub(crate) const KEPT_BYTES: usize = 512 * 1024;
@@ -31,11 +32,16 @@ pub(crate) trait Book {
     /// What it says about a name.
     type Fact: Fact;
 
-    /// Goes through the text once; what it says about each of `names` that it knows.
+    /// Whether what is said about `joe` is said about `joe-x` as well, if nothing is said about that.
+    const EXTENDS: bool;
+
+    /// Goes through the text once; what it says about each of `names` that it knows. All entries that have one
+    /// of the `stems` are shown to them.
     fn scan(
         &self,
         text: impl io::BufRead,
         names: &BTreeSet<Vec<u8>>,
+        stems: &Stems,
     ) -> io::Result<HashMap<Vec<u8>, Self::Fact>>;
 
     /// The same of one name in a database. Any error means that the database is not to be used.
@@ -57,6 +63,8 @@ pub(crate) struct Names<B: Book> {
     /// Whether a change since then will be seen.
     settled: bool,
     known: HashMap<Vec<u8>, Option<B::Fact>>,
+    /// Stems that no entry has.
+    barren: BTreeSet<Vec<u8>>,
     bytes: usize,
     database: Option<Database>,
 }
@@ -69,6 +77,7 @@ impl<B: Book> Names<B> {
             identity: None,
             settled: false,
             known: HashMap::new(),
+            barren: BTreeSet::new(),
             bytes: 0,
             database: None,
         }
@@ -94,27 +103,41 @@ impl<B: Book> Names<B> {
 
     fn forget(&mut self) {
         self.known = HashMap::new();
+        self.barren = BTreeSet::new();
         self.bytes = 0;
     }
 
     /// What is said about `name`; it is read if it is not known yet.
     pub(crate) fn get(&mut self, name: &[u8]) -> io::Result<Option<B::Fact>> {
-        if let Some(fact) = self.known.get(name) {
-            return Ok(fact.clone());
+        if let Some(fact) = self.fact(name) {
+            return Ok(fact.cloned());
         }
         self.learn(std::iter::once(name))?;
-        Ok(self.known.get(name).cloned().flatten())
+        Ok(self.fact(name).flatten().cloned())
+    }
+
+    /// What is known to be said about `name`.
+    fn fact(&self, name: &[u8]) -> Option<Option<&B::Fact>> {
+        if let Some(fact) = self.known.get(name) {
+            return Some(fact.as_ref());
+        }
+        let stem = stem(name).filter(|stem| self.barren.contains(*stem))?;
+        if B::EXTENDS {
+            let base = stem.get(..stem.len() - 1)?;
+            return self.known.get(base).map(Option::as_ref);
+        }
+        Some(None)
     }
 
     /// Whether it is known what is said about `name`, and that is something.
     pub(crate) fn knows(&self, name: &[u8]) -> bool {
-        matches!(self.known.get(name), Some(Some(_)))
+        matches!(self.fact(name), Some(Some(_)))
     }
 
     /// Reads what is said about all of `names`, going through the file at most once.
     pub(crate) fn learn<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) -> io::Result<()> {
-        let missing: BTreeSet<Vec<u8>> = names
-            .filter(|&name| !self.known.contains_key(name))
+        let mut missing: BTreeSet<Vec<u8>> = names
+            .filter(|&name| self.fact(name).is_none())
             .map(<[u8]>::to_vec)
             .collect();
         if missing.is_empty() {
@@ -137,12 +160,22 @@ impl<B: Book> Names<B> {
         };
         let before = Identity::of(&file.metadata()?);
         let text = BufReader::with_capacity(READ_BYTES, &file);
-        let found = self.book.scan(text, &missing)?;
+        let stems = Stems::of(missing.iter().map(Vec::as_slice));
+        if B::EXTENDS {
+            let bases = missing.iter().filter_map(|name| stem(name)?.split_last());
+            let bases: Vec<Vec<u8>> = bases.map(|(_, base)| base.to_vec()).collect();
+            missing.extend(bases);
+        }
+        let found = self.book.scan(text, &missing, &stems)?;
         // Whoever writes into the file meanwhile leaves his trace behind.
         let after = Identity::of(&file.metadata()?);
         let settled = before == after && after.is_at_rest(SystemTime::now());
         self.now_is(Some(before), settled);
         self.keep(missing, found);
+        for stem in stems.unseen() {
+            self.bytes += stem.len() + size_of::<Vec<u8>>();
+            self.barren.insert(stem);
+        }
         Ok(())
     }
 

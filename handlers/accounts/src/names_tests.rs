@@ -16,15 +16,19 @@ impl Fact for () {
 impl Book for Words {
     type Fact = ();
 
+    const EXTENDS: bool = false;
+
     fn scan(
         &self,
         mut text: impl io::BufRead,
         names: &BTreeSet<Vec<u8>>,
+        stems: &Stems,
     ) -> io::Result<HashMap<Vec<u8>, ()>> {
         self.0.set(self.0.get() + 1);
         let mut all = Vec::new();
         text.read_to_end(&mut all)?;
         let words = all.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
+        words.clone().for_each(|word| stems.see(&word));
         Ok(words
             .filter(|word| names.contains(word))
             .map(|word| (word, ()))
@@ -125,4 +129,23 @@ fn what_is_kept_is_bounded() {
     }
     assert!(most > KEPT_BYTES && most < KEPT_BYTES + 500 * 400, "{most}");
     assert!(names.known.len() < 5000);
+}
+
+#[test]
+fn ever_new_extensions_of_a_name_are_one_pass_where_no_entry_has_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("words");
+    rested(&path, "joe\nann-list\n");
+    let (mut names, passes) = words(&path);
+    for number in 0..500 {
+        names.refresh();
+        assert!(!has(&mut names, format!("joe-{number}").as_bytes()));
+    }
+    assert_eq!(passes.get(), 1);
+    // Of ann some extensions are entries, so each is looked for.
+    assert!(!has(&mut names, b"ann-1") && has(&mut names, b"ann-list"));
+    assert_eq!(passes.get(), 3);
+    rested(&path, "joe-7\n");
+    names.refresh();
+    assert!(!has(&mut names, b"joe-8") && has(&mut names, b"joe-7"));
 }

@@ -17,6 +17,7 @@ use crate::control::{ControlError, Why};
 use crate::database::Database;
 use crate::home::Home;
 use crate::names::{Book, Fact};
+use crate::stems::Stems;
 
 /// The lowest number of people where nothing says which it is.
 const UID_MIN: u32 = 1000;
@@ -115,15 +116,21 @@ impl Fact for User {
 impl Book for SystemUsers {
     type Fact = User;
 
+    const EXTENDS: bool = false;
+
     fn scan(
         &self,
         text: impl BufRead,
         names: &BTreeSet<Vec<u8>>,
+        stems: &Stems,
     ) -> io::Result<HashMap<Vec<u8>, User>> {
         let mut found: HashMap<Vec<u8>, User> = HashMap::new();
         passwd::each_user(
             text,
-            |name| names.contains(name),
+            |name| {
+                stems.see(name);
+                names.contains(name)
+            },
             |user| {
                 found.entry(user.name.clone()).or_insert(user);
                 found.len() < names.len()

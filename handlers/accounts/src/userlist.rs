@@ -9,6 +9,7 @@ use crate::database::{Database, Record, corrupt};
 use crate::lines;
 use crate::names::{Book, Fact};
 use crate::resolve::LOCAL_PART_LIMIT;
+use crate::stems::Stems;
 use crate::users::{self, Line, LineError, name_of, read_line};
 
 /// The file, to be asked about local parts in lower case: the answer is the line of the longest name
@@ -29,12 +30,15 @@ impl Fact for Line {
 impl Book for Users {
     type Fact = Line;
 
+    const EXTENDS: bool = true;
+
     fn scan(
         &self,
         text: impl BufRead,
         names: &BTreeSet<Vec<u8>>,
+        stems: &Stems,
     ) -> io::Result<HashMap<Vec<u8>, Line>> {
-        let mut search = Search::new(names);
+        let mut search = Search::new(names, stems);
         lines::read(text, |line| {
             search.see(&line);
             search.whole < names.len()
@@ -66,6 +70,7 @@ const FEW: usize = 2;
 /// A pass over the lines for some names.
 struct Search<'n> {
     names: &'n BTreeSet<Vec<u8>>,
+    stems: &'n Stems,
     /// The first [`FEW`] of them.
     few: Vec<&'n Vec<u8>>,
     /// With which bytes a name can begin that matters.
@@ -78,13 +83,14 @@ struct Search<'n> {
 }
 
 impl<'n> Search<'n> {
-    fn new(names: &'n BTreeSet<Vec<u8>>) -> Search<'n> {
+    fn new(names: &'n BTreeSet<Vec<u8>>, stems: &'n Stems) -> Search<'n> {
         let mut firsts = [false; 256];
         for first in names.iter().filter_map(|name| name.first()) {
             firsts[usize::from(*first)] = true;
         }
         Search {
             names,
+            stems,
             few: names.iter().take(FEW).collect(),
             firsts,
             found: BTreeMap::new(),
@@ -101,6 +107,9 @@ impl<'n> Search<'n> {
         let name = name_of(line.text);
         if name.is_empty() || name.len() > LOCAL_PART_LIMIT {
             return;
+        }
+        if !self.stems.is_empty() {
+            self.stems.see(&name.to_ascii_lowercase());
         }
         if self.names.len() <= FEW {
             for at in 0..self.few.len() {

@@ -9,7 +9,9 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn find(text: &str, local: &str) -> Option<Line> {
     let local = local.to_ascii_lowercase().into_bytes();
     let names = BTreeSet::from([local.clone()]);
-    let mut found = Users.scan(text.as_bytes(), &names).expect("readable");
+    let mut found = Users
+        .scan(text.as_bytes(), &names, &Stems::default())
+        .expect("readable");
     found.remove(&local)
 }
 
@@ -104,7 +106,9 @@ fn many_names_in_one_pass_have_the_answers_of_each_alone() {
         "#a-x",
     ];
     let all: BTreeSet<Vec<u8>> = names.map(|name| name.as_bytes().to_vec()).into();
-    let together = Users.scan(text.as_bytes(), &all).expect("readable");
+    let together = Users
+        .scan(text.as_bytes(), &all, &Stems::default())
+        .expect("readable");
     for name in names {
         let alone = find(&text, name).map(|line| line.number);
         let found = together.get(name.as_bytes()).map(|line| line.number);
@@ -112,4 +116,38 @@ fn many_names_in_one_pass_have_the_answers_of_each_alone() {
     }
     assert_eq!(together[&b"a-b-c-d"[..]].number, 3);
     assert_eq!(together[&b"a-bc"[..]].number, 2);
+}
+
+#[test]
+fn what_is_known_of_one_extension_gives_no_wrong_answer_about_another() {
+    use crate::names::Names;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("users");
+    let parts = ["a", "B", "-", "b", "A-", "--"];
+    let mut dice: u64 = 7;
+    let mut name = || {
+        let mut name = String::new();
+        for _ in 0..4 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            name += parts[usize::try_from(dice >> 40).expect("fits") % parts.len()];
+        }
+        name
+    };
+    for _ in 0..300 {
+        let text: String = (0..8)
+            .map(|_| format!("{}:x:7:7::/v::\n", name()))
+            .collect();
+        std::fs::write(&path, &text).expect("written");
+        let mut names = Names::new(Users, path.clone());
+        for _ in 0..40 {
+            let local = name().to_ascii_lowercase();
+            let found = names.get(local.as_bytes()).expect("readable");
+            let alone = find(&text, &local);
+            assert_eq!(
+                found.map(|line| line.number),
+                alone.map(|line| line.number),
+                "{local}\n{text}"
+            );
+        }
+    }
 }
