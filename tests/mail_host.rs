@@ -343,6 +343,46 @@ fn the_readmes_lines_make_a_host_that_delivers_and_each_of_its_rows_does() {
 }
 
 #[test]
+fn check_tells_what_a_host_forgets_whose_users_are_the_systems() {
+    const WHAT: &str = "smtpd --check on a bare system";
+    if !can_be_bare(WHAT) {
+        return;
+    }
+    let bare = Bare::new();
+    let done = bare.run(
+        "make install\nuseradd --create-home joe\nuseradd --system --user-group qmaild\n\
+         mkdir -p /etc/superd/control\necho here.test > /etc/superd/control/me\n\
+         echo :allow | superd-rules /etc/cdb /etc/tmp\nsmtpd=$(superd --libexec)/smtpd\n\
+         $smtpd --check -u qmaild\n\
+         $smtpd --explain -u qmaild -x /etc/cdb 192.0.2.1 x@far.test joe@here.test\n\
+         echo '@@ named'\necho joe > /etc/superd/control/admin\n$smtpd --check -u qmaild\necho '@@ way'\n\
+         echo /bin/true > /etc/superd/control/localqueue\n$smtpd --check -u qmaild\n",
+    );
+    let told = format!("{}\n{}", done.out(), done.err());
+    let told = told.as_str();
+    let (before, after) = told.split_once("@@ named\n").expect(told);
+    for line in [
+        "/etc/superd/control/admin: warning: nobody is named here, so mail for postmaster has to wait: \
+         every host must have that address",
+        "/etc/superd/control/admin: warning: nobody is named here, so mail for abuse has to wait: \
+         every host must have that address",
+        "/etc/superd/control/localqueue: warning: without it maildir-queue delivers as uid 999, to \
+         nobody else's mailbox: for the users of the system lmtpd runs, and this file names its socket (lmtpd(8))",
+        "fault: uid 999 delivers to no mailbox of uid 1000: after the message the reply is 451",
+    ] {
+        assert!(
+            before.lines().any(|printed| printed == line),
+            "{line}: {told}"
+        );
+    }
+    let (named, way) = after.split_once("@@ way\n").expect(told);
+    assert!(named.contains("way of local mail: maildir-queue"), "{told}");
+    assert!(!named.contains("is named here"), "{told}");
+    assert!(way.contains("way of local mail: /bin/true"), "{told}");
+    assert!(!way.contains("warning: without it"), "{told}");
+}
+
+#[test]
 fn blocks_and_lines_of_a_page_are_told_apart() {
     let page = "a\n```sh\ntrue\n```\n\n```output\nb ... c\n```\n";
     let block = |kind: &str, line, text: &str| Block {

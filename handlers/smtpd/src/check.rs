@@ -10,7 +10,7 @@ use std::path::Path;
 
 use accounts::control::{self, Why};
 use accounts::resolve::LEARN_LIMIT;
-use accounts::{Accounts, ControlError, Home, users};
+use accounts::{AccountError, Accounts, ControlError, Home, Source, users};
 use chain::Call;
 use os::Exit;
 use os::names::passwd;
@@ -429,7 +429,24 @@ fn check_users(home: &Home, is_lmtp: bool, report: &mut Report) {
 fn check_settings(settings: &Settings, home: &Home, report: &mut Report) {
     check_hosts(settings, home, report);
     ways::check(settings, home, report);
+    check_owners(settings, home, report);
     check_aliases(settings, home, report);
+}
+
+/// Tells of users of the system whose mail is taken at RCPT and then has to wait: maildir-queue is asked, as a user
+/// who is none of them.
+fn check_owners(settings: &Settings, home: &Home, report: &mut Report) {
+    let uid = os::identity::effective_uid();
+    let of_system = Source::of(home).is_ok_and(|sources| sources.contains(&Source::System));
+    if settings.ways.accounts().is_none() || !of_system || uid == 0 {
+        return;
+    }
+    let what = format!(
+        "without it maildir-queue delivers as uid {uid}, to nobody else's mailbox: for the users of the system \
+         lmtpd runs, and this file names its socket (lmtpd(8))"
+    );
+    let place = home.control("localqueue").display().to_string();
+    report.tell(Weight::Warning, &place, &what);
 }
 
 fn check_hosts(settings: &Settings, home: &Home, report: &mut Report) {
@@ -466,13 +483,12 @@ fn check_hosts(settings: &Settings, home: &Home, report: &mut Report) {
     }
 }
 
-/// Expands each alias as RCPT would, here or in lmtpd.
+/// Expands each alias as RCPT would, here or in lmtpd, and the names that every host must have.
 fn check_aliases(settings: &Settings, home: &Home, report: &mut Report) {
     let path = home.aliases();
     let is_lmtp = ways::is_lmtp(settings);
     let text = match read_all(&path) {
-        Ok(Some(text)) => text,
-        Ok(None) => return,
+        Ok(text) => text.unwrap_or_default(),
         Err(error) => {
             if is_lmtp {
                 report.not_looked_at(&path.display().to_string(), &error.to_string());
@@ -498,6 +514,15 @@ fn check_aliases(settings: &Settings, home: &Home, report: &mut Report) {
         }
         None => return,
     };
+    for name in [&b"postmaster"[..], b"abuse"] {
+        if let Err(AccountError::NoAdmin { path, .. }) = accounts.resolve(name) {
+            let what = format!(
+                "nobody is named here, so mail for {} has to wait: every host must have that address",
+                name.escape_ascii()
+            );
+            report.tell(Weight::Warning, &path.display().to_string(), &what);
+        }
+    }
     let mut names: Vec<(usize, &[u8])> = Vec::new();
     for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let first = line.first().copied().unwrap_or(b'#');

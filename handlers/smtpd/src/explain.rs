@@ -405,6 +405,13 @@ fn describe_mailboxes(settings: &Settings, recipient: &[u8], answer: &mut Answer
                 let uid = mailbox.uid;
                 let text = [mailbox.user.as_slice(), b" ", &path].concat();
                 answer.step(&format!("mailbox of uid {uid}"), &text);
+                let own = os::identity::effective_uid();
+                if own != uid && own != 0 {
+                    let what = format!(
+                        "uid {own} delivers to no mailbox of uid {uid}: after the message the reply is 451"
+                    );
+                    answer.step("fault", what.as_bytes());
+                }
             }
         }
         Err(error) => answer.step("mailbox", error.to_string().as_bytes()),
