@@ -572,3 +572,48 @@ fn that_clients_wait_because_of_the_limit_is_said_once_a_minute_and_only_where_o
     }
     assert_eq!(server.log(), [line]);
 }
+
+#[test]
+fn no_program_of_ours_dies_of_a_log_at_the_limit_of_file_sizes() {
+    let dir = private_dir(0o755);
+    let log = dir.path().join("log");
+    for words in [
+        "popup",
+        "popup h checkpw pop3d Maildir",
+        "imapup h checkpw imapd Maildir",
+        "pop3d /nowhere",
+        "imapd /nowhere",
+        "smtpd",
+        "lmtpd",
+        "lmtpd too much",
+        "rblsmtpd -z",
+        "recordio",
+        "authd",
+        "authd checkpw",
+        "checkpw",
+        "check-via /nowhere true",
+        "relay-ctrl-allow",
+        "splogger a b c d e",
+        "superd",
+        "superd 192.0.2.1 1 true",
+    ] {
+        std::fs::write(&log, "x".repeat(512)).unwrap();
+        let text = format!(
+            "ulimit -f 1; \"$LIBEXEC\"/{words} 2>>{}; echo \" ended with $?\"",
+            log.display()
+        );
+        let mut libexec = crate::support::libexec();
+        if words.starts_with("superd") {
+            libexec = bin("superd").parent().unwrap().to_owned();
+        }
+        let done = Run::new("/bin/sh")
+            .args(["-c", &text])
+            .env("LIBEXEC", libexec)
+            .env("RBLSMTPD", "-not you")
+            .input("QUIT\r\n")
+            .done();
+        // 128 and the number of SIGXFSZ.
+        let out = done.out();
+        assert!(out.contains(" ended with ") && !out.contains("ended with 153"), "{words}: {out}");
+    }
+}
