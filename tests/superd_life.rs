@@ -614,6 +614,9 @@ fn no_program_of_ours_dies_of_a_log_at_the_limit_of_file_sizes() {
             .done();
         // 128 and the number of SIGXFSZ.
         let out = done.out();
-        assert!(out.contains(" ended with ") && !out.contains("ended with 153"), "{words}: {out}");
+        assert!(
+            out.contains(" ended with ") && !out.contains("ended with 153"),
+            "{words}: {out}"
+        );
     }
 }
