@@ -16,16 +16,19 @@ const HOST: &str = r"(?P<host>(?:::f{4,6}:)?(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F:]
 /// The failregex of the filter, with its variables put in.
 fn regex() -> String {
     let text = std::fs::read_to_string(FILTER).unwrap();
-    let value = |name: &str| {
-        text.lines()
-            .filter_map(|line| line.split_once('='))
-            .find(|(key, _)| key.trim() == name)
-            .map(|(_, value)| value.trim().to_owned())
-            .unwrap()
-    };
-    value("failregex")
-        .replace("%(_program)s", &value("_program"))
-        .replace("<HOST>", HOST)
+    let settings = text.lines().filter(|line| !line.starts_with('#'));
+    let settings = settings.filter_map(|line| line.split_once('='));
+    let settings: Vec<(&str, &str)> = settings
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .collect();
+    let failregex = settings.iter().find(|(name, _)| *name == "failregex");
+    let (_, failregex) = failregex.expect("the filter");
+    let whole = settings
+        .iter()
+        .fold((*failregex).to_owned(), |text, (name, value)| {
+            text.replace(&format!("%({name})s"), value)
+        });
+    whole.replace("<HOST>", HOST)
 }
 
 /// The addresses that the filter finds in `lines`; `None` where there is no Python to ask.
