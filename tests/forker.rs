@@ -228,13 +228,12 @@ fn what_a_program_is_given_is_the_same_as_if_it_were_executed() {
     };
     let (copied, executed) = (facts(&[]), facts(&["--exec"]));
     assert_eq!(copied, executed);
-    // The last is the checker's record; higher ones are what whoever runs the tests has left open.
-    assert_eq!(copied.1[..4], [0, 1, 2, 3]);
-    assert!(
-        copied.1.get(4).is_none_or(|&number| number > 9),
-        "{:?}",
-        copied.1
-    );
+    // The checker's record is 3; all others are what whoever runs the tests has left open.
+    let before = Report::read(&Run::new(&probe).done().out()).all("fd");
+    let number = |fact: &String| fact.split(' ').next().unwrap().parse().unwrap();
+    let mut expected: BTreeSet<u32> = before.iter().map(number).collect();
+    expected.insert(3);
+    assert_eq!(copied.1, Vec::from_iter(expected));
     let value = |name: &str| copied.0.get(name).map(String::as_str);
     assert_eq!(value("TEXT"), Some("a=b c"));
     assert_eq!(value("EMPTY"), Some(""));

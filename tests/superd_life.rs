@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::log::{normalise_all, pid_of};
 use crate::support::{
-    Client, DEADLINE, Run, Server, Side, as_root, bin, both, ours, private_dir, signal,
+    Client, DEADLINE, Run, Server, Side, as_root, bin, both, ours, private_dir, probe, signal,
 };
 
 // The order of things
@@ -101,7 +101,12 @@ fn term_ends_the_server_also_where_it_was_started_with_term_ignored() {
 #[test]
 fn int_ends_the_server_by_the_signal() {
     both(Some(2), |side| {
-        let mut server = Server::of(side).options(["-HRl0"]).start();
+        // Whoever runs the tests in the background has it ignored.
+        let launcher = [probe().to_str().unwrap(), "--default", "2", "--"];
+        let mut server = Server::of(side)
+            .launcher(launcher)
+            .options(["-HRl0"])
+            .start();
         server.signal("INT");
         server.wait().signal()
     });
@@ -533,17 +538,7 @@ fn programs_of_ours_are_still_copied_after_a_hup_to_all_of_a_service() {
         .handler(["popup", "h", "checkpw", "pop3d", "Maildir"])
         .env("SUPERD_LIBEXEC", crate::support::libexec())
         .start();
-    let name = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let forkers = || {
-        let all = crate::superd_untraceable::family(server.pid()).into_iter();
-        let forkers = all.filter(|&pid| name(pid) == "superd-forker\n");
-        forkers.collect::<Vec<u32>>()
-    };
-    let deadline = Instant::now() + DEADLINE;
-    while forkers().len() < 4 {
-        assert!(Instant::now() < deadline);
-    }
-    for pid in forkers() {
+    for pid in crate::superd_untraceable::forkers(&server) {
         signal(pid, "HUP");
     }
     server.signal("HUP");

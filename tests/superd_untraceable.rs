@@ -1,8 +1,10 @@
 //! What a process of the same user may look into: nothing of ours that serves a connection.
 
+use std::time::{Duration, Instant};
+
 use crate::mail::House;
 use crate::support::place::attack;
-use crate::support::{Client, Run, Server, is_root, libexec};
+use crate::support::{Client, DEADLINE, Run, Server, is_root, libexec};
 
 /// All processes below `pid`, and itself.
 pub fn family(pid: u32) -> Vec<u32> {
@@ -61,6 +63,20 @@ fn server(house: &House, words: &[&str]) -> Server {
     }
 }
 
+/// The forkers of a server, once all of them wait.
+pub fn forkers(server: &Server) -> Vec<u32> {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let mut all = family(server.pid());
+        all.retain(|&pid| name(pid) == "superd-forker");
+        if all.len() == 4 {
+            return all;
+        }
+        assert!(Instant::now() < deadline, "{all:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn greeted(server: &Server) -> Client {
     let mut client = server.connect();
     assert!(!client.line().is_empty());
@@ -92,6 +108,10 @@ fn nobody_of_the_user_of_u_looks_into_superd_its_forkers_or_a_session() {
         ),
     ] {
         let server = server(&house, words);
+        // It tells its port before they are what they are to be.
+        if expected.contains(&"superd-forker") {
+            forkers(&server);
+        }
         let _client = greeted(&server);
         let mut seen: Vec<String> = Vec::new();
         for pid in family(server.pid()) {

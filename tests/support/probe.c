@@ -14,6 +14,9 @@
  *
  * probe --block SIGNAL... -- program args: blocks the signals by number, then becomes the program:
  * a shell can ignore a signal for its children but not block one.
+ *
+ * probe --default SIGNAL... -- program args: gives the signals their defaults back in the same way; what a
+ * shell was started with ignored (everything behind nohup and &) it cannot.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -111,6 +114,14 @@ static void option(const char *label, int level, int name)
 
 int main(int argc, char **argv)
 {
+	if (argc > 3 && strcmp(argv[1], "--default") == 0) {
+		int word = 2;
+
+		for (; word < argc && strcmp(argv[word], "--") != 0; word++)
+			signal(atoi(argv[word]), SIG_DFL);
+		execvp(argv[word + 1], argv + word + 1);
+		return 111;
+	}
 	if (argc > 3 && strcmp(argv[1], "--block") == 0) {
 		sigset_t mask;
 		int word = 2;
