@@ -184,3 +184,27 @@ fn the_look_up_process_reaches_no_reader_and_has_a_user_of_its_own_where_one_is_
         cannot_reach(reads[0], looks[0]);
     }
 }
+
+#[test]
+fn smtpd_that_was_started_as_root_signals_no_reader_but_what_it_has_started() {
+    if !may_take_over("smtpd that was taken over") {
+        return;
+    }
+    let office = Office::new();
+    let words = ["popup", HOST, "checkpw", "pop3d", "Maildir"];
+    let post = office.serve(&words).start();
+    let _reading = greeted(&post);
+    let reader = readers(&post, 1)[0];
+    let server = office.serve(&["smtpd"]).start();
+    let _sending = greeted(&server);
+    let smtpd = readers(&server, 1)[0];
+    assert_eq!(uid(smtpd), uid(reader), "they are of one user");
+    let pid = reader.to_string();
+    assert_eq!(call(smtpd, &["62", &pid, "0"]), REFUSED);
+    assert_eq!(call(smtpd, &["234", &pid, &pid, "0"]), REFUSED);
+    // Plugins and queue programs it can end.
+    assert_eq!(call(smtpd, &["62", &smtpd.to_string(), "0"]), "0");
+    // sendmail and qmail-queue may be setuid.
+    let status = std::fs::read_to_string(format!("/proc/{smtpd}/status")).unwrap();
+    assert!(status.contains("NoNewPrivs:\t0"), "{status}");
+}

@@ -115,6 +115,11 @@ fn stop_being_root(env: &Env, log: &mut Log) -> Result<(), String> {
         return Ok(());
     }
     let who = os::identity::unprivileged(env.bytes("SUPERD_UNPRIV"))?;
+    // Others are that user, too, and read the network for popup and imapup.
+    os::confine::signal_only_own().map_err(|error| {
+        let reason = os::reason(&error);
+        format!("unable to give up the signals of others: {reason}")
+    })?;
     os::identity::become_user(who).map_err(|error| error.to_string())?;
     let (uid, gid) = (who.uid, who.gid);
     warn(

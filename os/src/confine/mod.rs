@@ -13,6 +13,7 @@
 mod filter;
 
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Gives up every way to more privileges and to other processes: their memory, their signals, their
 /// priorities and limits. Where the kernel has no filters ([`is_available`]) signals and priorities stay.
@@ -43,6 +44,63 @@ pub fn keep_to_itself() -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+/// Gives up signals and debugging of all processes but those that this one will start, which give the same up. For
+/// root that is about to become somebody else, and is to keep what setuid programs need: with that privilege Landlock
+/// (Linux 6.12 or later) asks for no `no_new_privs`. False where the kernel has no such scope, or root is too weak
+/// for it.
+pub fn signal_only_own() -> io::Result<bool> {
+    let scopes = RulesetAttributes {
+        handled_access_fs: 0,
+        handled_access_net: 0,
+        scoped: SCOPE_SIGNAL,
+    };
+    let size = size_of::<RulesetAttributes>();
+    // SAFETY: the pointer leads to a structure of `size` bytes, which the kernel copies before the call returns.
+    let made = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const scopes,
+            size,
+            0,
+        )
+    };
+    let made = match i32::try_from(made) {
+        Ok(number) if number >= 0 => number,
+        _ => return absent(io::Error::last_os_error()),
+    };
+    // SAFETY: the number is that of a descriptor that the call before has opened, and nobody else knows of it.
+    let ruleset = unsafe { OwnedFd::from_raw_fd(made) };
+    // SAFETY: the call takes two numbers, and the descriptor is open while it runs.
+    let failed = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
+    if failed == 0 {
+        Ok(true)
+    } else {
+        absent(io::Error::last_os_error())
+    }
+}
+
+/// What `landlock_create_ruleset` is told (landlock(7)), as of its sixth version.
+#[repr(C)]
+struct RulesetAttributes {
+    handled_access_fs: u64,
+    handled_access_net: u64,
+    scoped: u64,
+}
+
+/// LANDLOCK_SCOPE_SIGNAL.
+const SCOPE_SIGNAL: u64 = 1 << 1;
+
+/// Whether an error of Landlock says that it is not to be had: not in this kernel, not switched on, not with scopes, not
+/// for this process.
+fn absent(error: io::Error) -> io::Result<bool> {
+    match error.raw_os_error() {
+        Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::E2BIG | libc::EINVAL | libc::EPERM) => {
+            Ok(false)
+        }
+        _ => Err(error),
     }
 }
 
