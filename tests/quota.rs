@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::mail::{House, files};
+use crate::post::{HOST, Office, PASSWORD, Pop3};
 use crate::support::imap::{Imap, Piece, Reply};
 use crate::support::{bin, is_root, run};
 
@@ -468,4 +470,89 @@ fn all_programs_at_once_leave_the_sum_that_a_count_finds() {
     });
     assert_in_step(house);
     assert!(held(house).1 <= 60);
+}
+
+/// An office whose joe is of the users file, with what his line says of a quota, and never had mail.
+fn office_with(quota: &str) -> Office {
+    let office = Office::new();
+    let home = office.path("joe");
+    let line = format!(
+        "joe:x:{}:{}::{}:/bin/sh:Maildir:{quota}\n",
+        office.uid,
+        office.gid,
+        home.display()
+    );
+    fs::write(office.path("home/users"), line).unwrap();
+    fs::write(office.path("home/control/accounts"), "users\n").unwrap();
+    let secret = office.path("home/users.secret");
+    fs::write(&secret, format!("joe:{{PLAIN}}{PASSWORD}\n")).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    office
+}
+
+/// How many messages joe can add by IMAP behind this checker, of four; the environment of superd has `env`, too.
+fn room(office: &Office, checker: &str, env: &[(&str, &str)]) -> usize {
+    let mut server = office.serve(&["imapup", HOST, checker, "imapd", "Maildir"]);
+    for (name, value) in env {
+        server = server.env(name, value);
+    }
+    let server = server.start();
+    let mut client = Imap::connect(server.address());
+    let reply = client.login("joe", PASSWORD);
+    assert!(reply.starts_with("OK "), "{checker}: {reply}");
+    for count in 0..4 {
+        let reply = client.append("INBOX", MESSAGE);
+        if !reply.is_ok() {
+            assert_full(&reply);
+            return count;
+        }
+    }
+    4
+}
+
+#[test]
+fn who_never_had_a_delivery_is_kept_to_the_quota_of_his_account_after_a_login() {
+    let by_path = bin("checkpassword").display().to_string();
+    for checker in ["checkpassword", "checkpw", by_path.as_str()] {
+        let office = office_with("2C");
+        assert_eq!(room(&office, checker, &[]), 2, "{checker}");
+        let size = fs::read_to_string(office.maildir("joe").join("maildirsize")).unwrap();
+        assert!(size.starts_with("2C\n"), "{checker}: {size}");
+    }
+}
+
+#[test]
+fn the_quota_of_the_account_comes_before_the_default_and_that_before_one_of_the_environment() {
+    let (env, none): (&[_], &[_]) = (&[("MAILDIRQUOTA", "1C")], &[]);
+    for (account, default, env, most) in [
+        ("3C", "2C\n", env, 3),
+        ("NOQUOTA", "2C\n", env, 4),
+        ("", "2C\n", env, 2),
+        ("", "2C\n", none, 2),
+        ("", "", env, 1),
+        ("", "", none, 4),
+        // Nobody is kept from his mail by a typing error.
+        ("", "two\n", none, 4),
+    ] {
+        let office = office_with(account);
+        if !default.is_empty() {
+            fs::write(office.path("home/control/quota"), default).unwrap();
+        }
+        let found = room(&office, "checkpassword", env);
+        assert_eq!(found, most, "{account:?} {default:?} {env:?}");
+    }
+}
+
+#[test]
+fn what_pop3_removes_makes_room_under_the_quota_of_the_account() {
+    let office = office_with("2C");
+    assert_eq!(room(&office, "checkpassword", &[]), 2);
+    let server = office.pop3("checkpassword").start();
+    let mut client = server.connect();
+    client.line();
+    assert!(client.login("joe", PASSWORD).starts_with("+OK"));
+    assert!(client.ask("DELE 1").starts_with("+OK"));
+    assert!(client.ask("QUIT").starts_with("+OK"));
+    client.rest();
+    assert_eq!(room(&office, "checkpassword", &[]), 1);
 }

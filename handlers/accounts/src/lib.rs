@@ -34,6 +34,6 @@ pub use control::ControlError;
 pub use error::AccountError;
 pub use home::Home;
 pub use resolve::{Accounts, Filter, Found, Mailbox, login_in_users};
-pub use sources::Source;
+pub use sources::{Source, default_quota};
 pub use system::People;
 pub use users::{Account, Quota};

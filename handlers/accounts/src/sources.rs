@@ -41,8 +41,8 @@ impl Source {
     }
 }
 
-/// The quota of who has none of his own.
-pub(crate) fn default_quota(home: &Home) -> Result<Option<Quota>, ControlError> {
+/// The quota of who has none of his own, by `control/quota`.
+pub fn default_quota(home: &Home) -> Result<Option<Quota>, ControlError> {
     let Some(line) = home.line("quota")? else {
         return Ok(None);
     };

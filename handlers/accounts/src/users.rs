@@ -82,6 +82,18 @@ impl Quota {
     }
 }
 
+/// As it is written in the file.
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.bytes, self.messages) {
+            (Some(bytes), Some(messages)) => write!(f, "{bytes}S,{messages}C"),
+            (Some(bytes), None) => write!(f, "{bytes}S"),
+            (None, Some(messages)) => write!(f, "{messages}C"),
+            (None, None) => f.write_str("NOQUOTA"),
+        }
+    }
+}
+
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineError {

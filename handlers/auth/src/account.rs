@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use accounts::users::DEFAULT_MAILBOX;
-use accounts::{Home, People, Source};
+use accounts::{Home, People, Quota, Source};
 use chain::Env;
 use os::names::passwd::{self, User};
 
@@ -25,6 +25,9 @@ const QUESTIONS: usize = 4;
 
 /// Whose groups a process gets: `primary` leaves it the account's own one alone, as the originals do.
 pub const GROUPS: &str = "CHECKPASSWORD_GROUPS";
+
+/// How much the Maildir may hold, for the programs behind the checker; by the name that Courier gave it.
+pub(crate) const QUOTA: &str = "MAILDIRQUOTA";
 
 /// An account that somebody wants to log in to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct Account {
     pub shell: Vec<u8>,
     /// The Maildir, relative to the home.
     pub mailbox: PathBuf,
+    /// How much may be in it; `None` where its file does not say.
+    pub quota: Option<Quota>,
     /// Where it was found.
     pub origin: Origin,
     /// What the login has behind the name and a hyphen.
@@ -199,6 +204,7 @@ fn in_users(home: &Home, login: &[u8], extended: bool) -> Result<Account, NotFou
         home: account.home,
         shell: account.shell,
         mailbox: account.mailbox,
+        quota: account.quota,
         origin: Origin::Users,
         extension: Vec::new(),
     })
@@ -274,19 +280,35 @@ fn of_system(user: User, origin: Origin) -> Account {
         home: user.home,
         shell: user.shell,
         mailbox: PathBuf::from(DEFAULT_MAILBOX),
+        quota: None,
         origin,
         extension: Vec::new(),
     }
 }
 
 impl Account {
+    /// The quota that deliveries keep to, as [`QUOTA`] has it. An extension has none: what a program makes of it
+    /// may be another Maildir.
+    fn quota_variable(&self, home: &Home) -> Option<Vec<u8>> {
+        if !self.extension.is_empty() {
+            return None;
+        }
+        // With a control file that cannot be read deliveries wait, and say why; nobody is kept from his mail.
+        let default = || accounts::default_quota(home).ok().flatten();
+        let quota = self.quota.or_else(default)?;
+        Some(quota.to_string().into_bytes())
+    }
+
     /// What lets a process become the user, after the account has proved to be his. The groups are
-    /// his own, unless `env` says [`GROUPS`]`=primary`. The error is a sentence, and temporary.
+    /// his own, unless `env` says [`GROUPS`]`=primary`. The quota that deliveries to him keep to is added to
+    /// `variables`. The error is a sentence, and temporary.
     pub fn into_entry(
         self,
         env: &Env,
-        variables: Vec<(&'static str, Vec<u8>)>,
+        mut variables: Vec<(&'static str, Vec<u8>)>,
     ) -> Result<Entry, String> {
+        let home = Home::find(|name| env.get(name).map(Into::into));
+        variables.extend(self.quota_variable(&home).map(|quota| (QUOTA, quota)));
         let groups = match self.origin {
             _ if env.bytes(GROUPS) == Some(b"primary") => Vec::new(),
             Origin::Users => Vec::new(),

@@ -215,6 +215,7 @@ fn own(env: &Env) -> Result<Account, Failure> {
         home,
         shell,
         mailbox: DEFAULT_MAILBOX.into(),
+        quota: None,
         origin: Origin::Passwd(None),
         extension: Vec::new(),
     })

@@ -11,6 +11,7 @@ fn account(home: &Path, extension: &[u8]) -> Account {
         home: home.to_owned(),
         shell: Vec::new(),
         mailbox: PathBuf::from("Maildir"),
+        quota: None,
         origin: Origin::Users,
         extension: extension.to_vec(),
     }

@@ -40,7 +40,7 @@ const TIME: Duration = Duration::from_secs(60);
 const SERVICE: &str = "SERVICE";
 
 /// Variables that a checker may set for the next program, besides USER, HOME and SHELL.
-const VARIABLES: [&str; 1] = ["EXT"];
+const VARIABLES: [&str; 2] = ["EXT", crate::account::QUOTA];
 
 /// What ends a yes, so that one that was cut between two fields is not another one.
 const END: &[u8] = b"end";

@@ -80,7 +80,7 @@ fn yes() -> Answer {
         user: b"joe".to_vec(),
         home: b"/home/joe".to_vec(),
         shell: Vec::new(),
-        variables: vec![("EXT", b"a=b".to_vec())],
+        variables: vec![("EXT", b"a=b".to_vec()), ("MAILDIRQUOTA", b"5C".to_vec())],
     }
 }
 
@@ -120,7 +120,11 @@ fn reasons_and_ids_stay_on_the_other_side() {
             home: "/home/joe".into(),
             shell: Vec::new(),
         }),
-        variables: vec![("EXT", b"a=b".to_vec()), ("OTHER", b"x".to_vec())],
+        variables: vec![
+            ("MAILDIRQUOTA", b"5C".to_vec()),
+            ("EXT", b"a=b".to_vec()),
+            ("OTHER", b"x".to_vec()),
+        ],
     };
     assert_eq!(Answer::of(&Verdict::Yes(entry)), yes());
 }
