@@ -23,11 +23,15 @@ MAN_LINKS = checkapoppw:checkpw selectcheckpw:checkpw
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+RUST_HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# Root, who installs what somebody else has built, may have no rustc on PATH. Then what has been built tells for what.
+built = $(notdir $(patsubst %/release/$(1),%,$(firstword $(wildcard $(TARGET_DIR)/$(2)*/release/$(1)))))
+HOST := $(or $(RUST_HOST),$(call built,superd-nss,nss/),$(call built,superd))
 # A static program of musl starts five times as fast as one of glibc, so musl it is where its target
 # is installed. Nothing depends on which it is.
 MUSL := $(subst -gnu,-musl,$(HOST))
-TARGET ?= $(if $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/$(MUSL)/lib),$(MUSL),$(HOST))
+RUST_TARGET = $(if $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/$(MUSL)/lib),$(MUSL),$(HOST))
+TARGET ?= $(if $(RUST_HOST),$(RUST_TARGET),$(call built,superd))
 # Static, and not position-independent: both are start-up time of every program that superd runs.
 export RUSTFLAGS := -C target-feature=+crt-static -C relocation-model=static $(RUSTFLAGS)
 # Examples in the documentation are compiled by rustdoc, which does not look at RUSTFLAGS.
@@ -109,7 +113,7 @@ tools:
 	@test -n "$(HOST)" || { echo "rustc -vV does not tell the host's target" >&2; exit 1; }
 
 install:
-	@test -x $(SUPERD) || { echo "$(SUPERD) is not built: run make first" >&2; exit 1; }
+	@test -x $(SUPERD) || { echo "$(if $(TARGET),$(SUPERD),superd) is not built: run make first" >&2; exit 1; }
 	@echo "installing below $(DESTDIR)$(PREFIX)"
 	@mkdir -p $(SBIN) $(BIN) $(LIBEXEC)
 	@# By way of a new file and a rename: a running superd cannot be overwritten, and need not be stopped.

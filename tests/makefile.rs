@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Done, Run, note_left_out, private_dir, script};
+use crate::support::{Done, Run, bin, note_left_out, private_dir, script};
 
 /// What `make tools` says where cargo and rustc answer -V with these lines. An empty one is a program that fails.
 fn tools(cargo: &str, rustc: &str) -> Option<Done> {
@@ -49,5 +49,49 @@ fn make_says_which_rust_it_needs_and_where_debian_has_it() {
             return;
         };
         assert_eq!((done.code, done.err().as_str()), (Some(0), ""), "{cargo}");
+    }
+}
+
+#[test]
+fn who_has_no_rustc_installs_what_somebody_else_has_built() {
+    if !Path::new("/usr/bin/make").exists() {
+        note_left_out("make install without Rust", "no /usr/bin/make");
+        return;
+    }
+    let dir = private_dir(0o755);
+    let target = dir.path().join("target");
+    let install = || {
+        Run::new("/usr/bin/make")
+            .args(["-s", "-C", env!("CARGO_MANIFEST_DIR"), "install"])
+            .arg(format!("DESTDIR={}", dir.path().display()))
+            .env("CARGO_TARGET_DIR", &target)
+            .env("PATH", "/usr/bin:/bin")
+            .done()
+    };
+    if Path::new("/usr/bin/rustc").exists() {
+        note_left_out("make install without Rust", "rustc is in /usr/bin");
+        return;
+    }
+    let done = install();
+    assert_eq!(done.code, Some(2), "{}", done.err());
+    assert!(
+        done.err()
+            .starts_with("superd is not built: run make first\n"),
+        "{}",
+        done.err()
+    );
+
+    for (part, name) in [
+        ("a-linux-musl", "superd"),
+        ("nss/a-linux-gnu", "superd-nss"),
+    ] {
+        let release = target.join(part).join("release");
+        std::fs::create_dir_all(&release).unwrap();
+        std::fs::copy(bin("superd"), release.join(name)).unwrap();
+    }
+    let done = install();
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    for name in ["sbin/superd", "libexec/superd/superd-nss"] {
+        assert!(dir.path().join("usr/local").join(name).exists(), "{name}");
     }
 }
