@@ -556,6 +556,30 @@ fn a_port_that_is_taken_is_told_with_its_number_and_setting() {
 }
 
 #[test]
+fn an_address_that_the_host_does_not_have_is_told() {
+    let installed = Installation::new();
+    // TEST-NET-2 of RFC 5737.
+    installed.set("SMTP_HOST=198.51.100.99\n");
+    let done = installed.script("start");
+    assert_eq!(done.code, Some(1));
+    let told = format!(
+        "smtp: superd: fatal: unable to bind: address not available\n\
+         smtp: that is port {} of 198.51.100.99; \"ip address\" shows which addresses this host has\n",
+        installed.port
+    );
+    assert!(done.err().ends_with(&told), "{}", done.err());
+}
+
+#[test]
+fn where_there_is_no_folder_for_locks_none_is_made_and_nothing_said() {
+    let installed = Installation::new();
+    installed.set("LOCK=/nowhere/lock/superd\n");
+    let done = installed.script("start");
+    assert_eq!((done.code, done.err().as_str()), (Some(0), ""));
+    assert_eq!(installed.script("stop").code, Some(0));
+}
+
+#[test]
 fn what_the_services_share_can_be_reached_whatever_the_umask() {
     let installed = Installation::new();
     installed.set(&format!(
