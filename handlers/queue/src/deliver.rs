@@ -113,6 +113,12 @@ pub fn prepare(
         check_mailbox(place.uid, &mailbox.home, mailbox.uid, &mailbox.maildir)?;
     }
     check_quotas(place, sender, &targets, message)?;
+    // Here and not when all is done: what goes wrong in it, and be it a panic, must not deny what was delivered.
+    if std::process::id().is_multiple_of(SWEEP_EVERY) {
+        for target in &targets {
+            Maildir::at(target.mailbox.maildir.clone()).sweep((place.clock)());
+        }
+    }
     let mut copies = Vec::with_capacity(targets.len());
     for target in targets {
         check_time(place.deadline)?;
@@ -165,11 +171,6 @@ impl Prepared {
         let delivered = maildir::publish_all(staged, &mut place.names, place.clock)?;
         for (entry, more) in noted {
             entry.settle(Change::more(more));
-        }
-        if std::process::id().is_multiple_of(SWEEP_EVERY) {
-            for target in &targets {
-                Maildir::at(target.mailbox.maildir.clone()).sweep((place.clock)());
-            }
         }
         let pairs = targets.into_iter().zip(delivered);
         done.extend(pairs.map(|(target, message)| Delivery {
