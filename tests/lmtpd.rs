@@ -14,7 +14,7 @@ use crate::pop3_privilege::{Process, connection, eventually, holders};
 use crate::post::{JOE, Office, POST_GROUP, with_system_users};
 use crate::support::run::PATH;
 use crate::support::{
-    Client, Done, Run, Server, bin, is_root, libexec, peer, script, signal, soak,
+    Client, Done, Run, Server, bin, is_null, is_root, libexec, peer, script, signal, soak,
 };
 
 const DOMAIN: &str = "here.test";
@@ -357,7 +357,7 @@ fn nobody_who_reads_the_network_is_root_and_root_cannot_even_see_the_connection(
             let expected = open == connection
                 || open.starts_with("socket:[")
                 || open.starts_with("pipe:[")
-                || open == "/dev/null";
+                || is_null(&open);
             assert!(expected, "descriptor {number} is open on {open}");
         }
     }
@@ -407,7 +407,7 @@ fn who_delivers_is_the_user_with_his_groups_and_no_way_back() {
     assert!(status.contains("CapPrm:\t0000000000000000"), "{status}");
     for (number, open) in hand.descriptors() {
         // The log, the pipe to root, the message, and what is his.
-        let expected = open == "/dev/null"
+        let expected = is_null(&open)
             || open.starts_with("pipe:[")
             || open.starts_with("/memfd:message")
             || Path::new(&open).starts_with(office.path("joe"));

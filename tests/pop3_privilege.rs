@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::post::{HOST, JOE, Office, PASSWORD, POST_GROUP, Pop3, with_system_users};
-use crate::support::{Client, DEADLINE, Server};
+use crate::support::{Client, DEADLINE, Server, is_null};
 
 /// A process as /proc shows it.
 #[derive(Debug, PartialEq, Eq)]
@@ -242,7 +242,7 @@ fn after_login_the_session_is_the_user_with_his_groups_and_nothing_else() {
                 || inherited
                     .iter()
                     .any(|(_, theirs)| *theirs == open && open.starts_with("pipe:"))
-                || open == "/dev/null"
+                || is_null(&open)
                 || Path::new(&open).starts_with(office.path("joe"));
             assert!(expected, "descriptor {number} is open on {open}");
         }

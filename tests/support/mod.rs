@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 pub use client::Client;
-pub use place::{bin, libexec, peer, private_dir, probe, script};
+pub use place::{bin, is_null, libexec, peer, private_dir, probe, script};
 pub use run::{Done, Run};
 pub use server::Server;
 pub use sides::{Side, both, ours};

@@ -189,3 +189,9 @@ fn built(name: &str) -> PathBuf {
     assert_eq!(done.code, Some(0), "cc: {}", done.err());
     program
 }
+
+/// Whether a descriptor that /proc shows as `open` is on the null device. Its file may have been made anew since
+/// whoever runs the tests has opened it.
+pub fn is_null(open: &str) -> bool {
+    open.strip_suffix(" (deleted)").unwrap_or(open) == "/dev/null"
+}
