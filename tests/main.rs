@@ -83,6 +83,7 @@ mod relay_others;
 mod relay_shell;
 mod session_ids;
 mod smtp_both_ways;
+mod smtp_broken;
 mod smtp_clients;
 mod smtp_faults;
 mod smtp_story;

@@ -65,7 +65,16 @@ impl<D: Desk> Session<D> {
                 (0..mail.recipients).for_each(|_| self.reply(reply));
                 Next::Continue
             }
-            End::Whole(Ok(text), _) => self.deliver(&id, mail, text),
+            End::Whole(Ok(text), _) => {
+                // By TCP the answers to the message before show a client that is gone: whoever hears no reply
+                // sends the message again, and everybody would have it twice.
+                if let Err(trouble) = self.conn.reach() {
+                    self.log_refusal("broken", &id, mail, 0, None);
+                    self.trouble = Some(trouble);
+                    return Next::Close;
+                }
+                self.deliver(&id, mail, text)
+            }
         }
     }
 
@@ -142,6 +151,8 @@ impl<D: Desk> Session<D> {
                 None => self.reply(replies::NO_ANSWER),
             }
         }
+        // Nothing that comes next holds these back.
+        let _ = self.conn.flush();
         match lost {
             None => Next::Continue,
             Some(reason) => self.lost(&reason),

@@ -140,10 +140,7 @@ impl Session {
             }
             End::BareLf => self.cut_off(&receiving, replies::STRAY_NEWLINE, "bare LF"),
             End::Endless => self.cut_off(&receiving, &receiving.refusal(), "endless message"),
-            End::Whole => {
-                self.settle(receiving);
-                Next::Continue
-            }
+            End::Whole => self.settle(receiving),
         }
     }
 
@@ -178,8 +175,9 @@ impl Session {
             receiving.chunks.finish(&mut stored);
             let is_spoiled = receiving.chunks.is_spoiled();
             receiving.take(&stored, 0, is_spoiled, &self.settings);
-            self.settle(receiving);
-        } else if receiving.taken.is_err() {
+            return self.settle(receiving);
+        }
+        if receiving.taken.is_err() {
             let reply = receiving.refusal();
             self.log_message(
                 "refuse",
@@ -378,7 +376,14 @@ impl Session {
     }
 
     /// Commits or refuses a message that has come to its end.
-    fn settle(&mut self, receiving: Receiving) {
+    fn settle(&mut self, receiving: Receiving) -> Next {
+        // The answers to what came before, such as to chunks before the last. By TCP they also show a client
+        // that is gone: whoever hears no reply sends the message again, and would have it twice.
+        if let Err(trouble) = self.conn.reach() {
+            self.log_message("broken", Some(&receiving.id), &receiving.mail, 0, None);
+            self.trouble = Some(trouble);
+            return Next::Close;
+        }
         let Receiving {
             mail,
             id,
@@ -389,8 +394,6 @@ impl Session {
         let committed = match taken {
             Err(reply) => Err(reply),
             Ok(handoff) => {
-                // Such as the answers to chunks before the last.
-                let _ = self.conn.flush();
                 let envelope = Envelope {
                     sender: &mail.sender,
                     recipients: &mail.recipients,
@@ -417,6 +420,7 @@ impl Session {
         }
         // Nothing that comes next holds this back: who does not hear it sends again.
         let _ = self.conn.flush();
+        Next::Continue
     }
 
     fn cut_off(&mut self, receiving: &Receiving, reply: &str, why: &'static str) -> Next {

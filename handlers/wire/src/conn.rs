@@ -353,6 +353,16 @@ impl Conn {
         os::fd::is_broken(self.output.as_fd())
     }
 
+    /// Writes the replies, and sees whether the client can still get the next one: what is done for one that
+    /// cannot is done again, for it asks again. A client that has only stopped sending can.
+    pub fn reach(&mut self) -> Result<(), Trouble> {
+        self.flush()?;
+        if self.is_broken() {
+            return Err(Trouble::Closed);
+        }
+        Ok(())
+    }
+
     /// Reads the next line into `line`, without its LF and without one CR before that.
     ///
     /// `limit` is for the line without its end. A bare LF ends a line: people speak these
