@@ -3,8 +3,8 @@
 //! and what is decided about fits the record to the parent.
 #![no_main]
 
-use front::dialogue::{Answer, Dialogue, Input, Refusal, Step, Terms, Tls};
-use front::record;
+use login::dialogue::{Answer, Dialogue, Input, Refusal, Step, Terms, Tls};
+use login::record;
 use imapup::cursor::Cursor;
 use imapup::literal::Literal;
 use imapup::session::{LITERAL_LIMIT, Session};

@@ -4,7 +4,7 @@
 #![no_main]
 
 use chain::{Env, tls};
-use front::record;
+use login::record;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|message: &[u8]| {

@@ -3,8 +3,8 @@
 //! parent.
 #![no_main]
 
-use front::dialogue::{Answer, Dialogue, Input, Refusal, Step, Terms, Tls};
-use front::record;
+use login::dialogue::{Answer, Dialogue, Input, Refusal, Step, Terms, Tls};
+use login::record;
 use libfuzzer_sys::fuzz_target;
 use popup::session::Session;
 

@@ -29,6 +29,6 @@ fuzz_target!(|line: &[u8]| {
     assert_eq!(route == Route::Local, local);
     assert!(route != Route::Remote);
     address::replace_own_literal(&mut recipient, None, b"here.test");
-    let line = queue::trace::return_path(&recipient);
+    let line = delivery::trace::return_path(&recipient);
     assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
 });

@@ -3,7 +3,7 @@
 //!
 //! A command is one text, in which each literal stands behind its announcement and a CR LF, as it was sent.
 
-use front::record::NOTE_LIMIT;
+use login::record::NOTE_LIMIT;
 use zeroize::Zeroizing;
 
 use crate::literal::Literal;

@@ -19,8 +19,8 @@ pub mod session;
 mod verb;
 
 use chain::Call;
-use front::Protocol;
-use front::dialogue::Refusal;
+use login::Protocol;
+use login::dialogue::Refusal;
 use os::Exit;
 
 /// IMAP as a front needs it.
@@ -47,7 +47,7 @@ pub const HIDE_VARIABLE: &str = "IMAPD_HIDE";
 
 /// The program: `imapup host checkprog prog args`.
 pub fn main(call: Call) -> Exit {
-    front::serve(call, &IMAP)
+    login::serve(call, &IMAP)
 }
 
 /// The answer to a login that was right, where there is no going on; then the connection is closed.

@@ -1,6 +1,6 @@
 //! What can be done now, and how it is announced.
 
-use front::dialogue::{Terms, Tls};
+use login::dialogue::{Terms, Tls};
 use wire::sasl::Mechanism;
 
 /// Whether passwords are taken on this link by this checker.

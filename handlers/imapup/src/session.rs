@@ -4,7 +4,7 @@
 //! thrown away, nothing of it is ever taken for another command.
 
 use auth::Secret;
-use front::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
+use login::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
 use wire::Trouble;
 use wire::conn::FLOOD_LIMIT;
 use wire::sasl::{self, Credentials, Exchange, Fault, Mechanism, Turn};

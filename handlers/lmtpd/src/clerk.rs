@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use accounts::{Accounts, Home, Source};
+use delivery::deliver::{self, Target};
+use delivery::failure::{Code, Failure};
+use delivery::spool::Spool;
 use os::names::passwd;
-use queue::deliver::{self, Target};
-use queue::failure::{Code, Failure};
-use queue::spool::Spool;
 use wire::Log;
 
 use crate::hands::{self, Hand, Job};

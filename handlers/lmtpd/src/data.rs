@@ -6,7 +6,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use queue::spool::{self, Spool};
+use delivery::spool::{self, Spool};
 use smtp::received::{Hops, Received};
 use wire::Trouble;
 use wire::command::Next;

@@ -10,13 +10,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
+use delivery::deliver::{self, Place};
+use delivery::failure::{Code, Failure};
+use delivery::spool::Spool;
 use maildir::{Host, Names};
 use os::children::STOP_LIMIT;
 use os::poll::For;
 use os::process::Side;
-use queue::deliver::{self, Place};
-use queue::failure::{Code, Failure};
-use queue::spool::Spool;
 
 use crate::outcome::{self, Outcome, Reader};
 use crate::plan::{Owner, Part};

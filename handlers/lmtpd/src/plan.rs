@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use queue::deliver::Target;
+use delivery::deliver::Target;
 
 use crate::record::Verdict;
 

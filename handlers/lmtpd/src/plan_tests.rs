@@ -14,7 +14,7 @@ fn targets(recipients: &[&str]) -> Vec<Vec<Target>> {
     let accounts = Accounts::open(&home, vec![b"h".to_vec()]).expect("opened");
     let of = |name: &&str| {
         let address = format!("{name}@h").into_bytes();
-        queue::deliver::targets(&accounts, &[address]).expect("known")
+        delivery::deliver::targets(&accounts, &[address]).expect("known")
     };
     recipients.iter().map(of).collect()
 }

@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use delivery::spool::Spool;
 use os::log::Said as Wrote;
-use queue::spool::Spool;
 use wire::Limits;
 use wire::data::BareLf;
 

@@ -7,10 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use chain::apart::{self, Speaker};
+use delivery::spool::Spool;
 use os::Exit;
 use os::identity::Identity;
 use os::process::Side;
-use queue::spool::Spool;
 use wire::{Conn, Limits, Log};
 
 use crate::clerk::{Clerk, Desk};

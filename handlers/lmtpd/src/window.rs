@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use queue::spool::Spool;
+use delivery::spool::Spool;
 
 use crate::clerk::{DELIVERY_TIME, Desk};
 use crate::record::{Order, Standing, VERDICT_LIMIT, Verdict};

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use auth::verdict::UserIdentity;
 use auth::{Attempt, Entry, Offers, Proof, Verdict};
 use chain::{Call, Env, Joint, Kind};
-use front::{Judge, Protocol};
+use login::{Judge, Protocol};
 use os::Exit;
 use wire::{Conn, Limits, Line};
 
@@ -183,7 +183,7 @@ pub fn serve(name: &str, protocol: &Protocol) -> std::process::ExitCode {
     {
         let _ = os::fd::place(file.as_fd(), 9);
     }
-    let exit = front::serve_with(call, protocol, find);
+    let exit = login::serve_with(call, protocol, find);
     let _ = std::io::stdout().flush();
     exit.into()
 }

@@ -11,8 +11,8 @@ pub mod replies;
 pub mod session;
 
 use chain::Call;
-use front::Protocol;
-use front::dialogue::Refusal;
+use login::Protocol;
+use login::dialogue::Refusal;
 use os::Exit;
 
 /// POP3 as a front needs it.
@@ -36,5 +36,5 @@ pub const UTF8_VARIABLE: &str = "POP3_UTF8";
 
 /// The program: `popup host checkprog prog args`.
 pub fn main(call: Call) -> Exit {
-    front::serve(call, &POP3)
+    login::serve(call, &POP3)
 }

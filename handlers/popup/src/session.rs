@@ -4,7 +4,7 @@
 //! after any number of spaces, the rest of the line as it is.
 
 use auth::Secret;
-use front::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
+use login::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
 use wire::command;
 use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
 

@@ -139,7 +139,7 @@ fn local(settings: &Settings, recipient: &[u8], size: u64) -> Decision {
             if mailboxes
                 .iter()
                 // What cannot be told here the delivery decides.
-                .any(|one| queue::deliver::is_full(one, size).unwrap_or(false)) =>
+                .any(|one| delivery::deliver::is_full(one, size).unwrap_or(false)) =>
         {
             Refusal::plain(replies::FULL)
         }

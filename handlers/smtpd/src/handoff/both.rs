@@ -130,7 +130,7 @@ mod tests {
     fn a_client_is_answered_before_it_gives_up_and_a_server_before_it_is_tired_of_waiting() {
         let sum = PREPARE_TIME + REMOTE_TIME + LOCAL_TIME;
         assert!(sum < Duration::from_secs(10 * 60));
-        assert!(PREPARE_TIME + REMOTE_TIME < queue::hold::HOLD_TIME);
+        assert!(PREPARE_TIME + REMOTE_TIME < delivery::hold::HOLD_TIME);
         assert!(REMOTE_TIME < Duration::from_secs(5 * 60));
     }
 }

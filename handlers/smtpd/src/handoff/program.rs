@@ -5,7 +5,7 @@
 //! (notqmail) or 4 (older patches), for exit code 82 or 88. A program that stops reading does not
 //! stop us: the client is read to its dot, then the exit code tells what happened.
 //!
-//! Our maildir-queue can wait before its last step ([`queue::hold`]): it says on descriptor 5 that every
+//! Our maildir-queue can wait before its last step ([`delivery::hold`]): it says on descriptor 5 that every
 //! copy is on the disk, and one more byte behind the envelope lets it go on.
 
 use std::borrow::Cow;
@@ -14,8 +14,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use chain::child::{Child, Command, Program};
+use delivery::hold;
 use os::process::Status;
-use queue::hold;
 
 use super::{Failure, Place};
 use crate::replies::queue as texts;

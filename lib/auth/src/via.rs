@@ -310,7 +310,7 @@ impl Via {
 }
 
 /// All that comes from `fd`, or one byte more than `limit`.
-pub(crate) fn read_record(
+pub fn read_record(
     fd: BorrowedFd<'_>,
     limit: usize,
     deadline: Instant,

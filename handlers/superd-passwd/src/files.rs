@@ -8,9 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use auth::users_secret;
 use zeroize::Zeroizing;
-
-use crate::users_secret;
 
 /// The largest `users.secret` that is edited: a hundred bytes for each of a few hundred thousand users.
 const FILE_LIMIT: u64 = 64 << 20;

@@ -7,18 +7,16 @@
 //! - [`checker`]: the checkers of ours, one by its name; `system` and `own_file` decide for them, with
 //!   [`account`] (who is it), [`users_secret`] and [`password_file`] (where the secret is),
 //!   [`stored`], [`hash`] and [`digest`] (is it the same);
-//! - [`program`]: the checkers as programs;
-//! - [`delay`]: when a refusal is told;
-//! - [`authd`] and [`via`]: a checker that asks another process;
-//! - [`nss`]: what only the system's own libraries know;
-//! - [`passwd_program`]: setting a password.
+//! - [`bound`] and [`delay`]: how long a check may take, and when a refusal is told;
+//! - [`via`]: a checker that asks authd;
+//! - [`nss`]: what only the system's own libraries know.
 //!
 //! A checker decides about an [`Attempt`] and may be asked again and again; only a
 //! [`Verdict::Yes`] holds an [`Entry`], and only that lets a process become the user.
 
 pub mod account;
 pub mod attempt;
-pub mod authd;
+pub mod bound;
 pub mod challenge;
 pub mod checker;
 pub mod delay;
@@ -26,10 +24,7 @@ pub mod digest;
 pub mod hash;
 pub mod nss;
 mod own_file;
-mod passwd_files;
-pub mod passwd_program;
 pub mod password_file;
-pub mod program;
 pub mod secret;
 pub mod stored;
 mod system;
@@ -39,6 +34,5 @@ pub mod via;
 
 pub use attempt::{Attempt, Method, Proof, RecordError};
 pub use checker::{Checker, Offers};
-pub use program::main;
 pub use secret::Secret;
 pub use verdict::{Entry, EntryError, Verdict};

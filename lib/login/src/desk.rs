@@ -94,7 +94,7 @@ impl Desk {
             tls,
             failures: 0,
             unit: DELAY_UNIT,
-            bound: auth::program::bound,
+            bound: auth::bound::begin,
         }
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::hash::{ADMIN, Compared, verify};
+use auth::hash::{ADMIN, Compared, verify};
 
 fn parsed(words: &[&str]) -> Result<Options, Failure> {
     parse(words.iter().map(OsString::from).collect())

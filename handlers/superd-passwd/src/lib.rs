@@ -4,6 +4,8 @@
 //! for it; and that in `users.secret`, by whoever may write that file. The new password is typed
 //! twice, or is the one line that comes from a pipe.
 
+mod files;
+
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -12,6 +14,10 @@ use std::time::{Duration, Instant};
 
 use accounts::Home;
 use accounts::users::DEFAULT_MAILBOX;
+use auth::account::{self, Account, NotFound, Origin};
+use auth::hash::{self, Method};
+use auth::stored::Stored;
+use auth::{password_file, users_secret};
 use chain::Env;
 use os::Exit;
 use os::args::{Getopt, Opt};
@@ -19,11 +25,6 @@ use os::identity::{self, Identity};
 use os::names::passwd;
 use os::terminal::Hidden;
 use zeroize::Zeroizing;
-
-use crate::account::{self, Account, NotFound, Origin};
-use crate::hash::{self, Method};
-use crate::stored::Stored;
-use crate::{passwd_files, password_file, users_secret};
 
 const USAGE: &str = "superd-passwd: usage: superd-passwd [ -s scheme ] [ -m maildir ] [ user ] | \
                      superd-passwd -u [ -s scheme ] user\n";
@@ -98,7 +99,7 @@ fn run(name: &str, args: Vec<OsString>, env: &mut Env) -> Result<(), Failure> {
         check_name(&user)?;
         let value = value_of_secret(&new_password()?, options.scheme)?;
         let path = home.users_secret();
-        passwd_files::set_secret(&path, &user, &value)
+        files::set_secret(&path, &user, &value)
             .map_err(|error| Failure::Trouble(error.to_string()))?;
         // A typing error would show itself only when somebody cannot log in.
         if let Ok(None) = accounts::login_in_users(&home, &user, false) {
@@ -118,7 +119,7 @@ fn run(name: &str, args: Vec<OsString>, env: &mut Env) -> Result<(), Failure> {
     let path = account.home.join(place);
     refuse_without_mailbox(&path)?;
     let line = line_of_password_file(&new_password()?, options.scheme)?;
-    passwd_files::replace(&path, &line).map_err(|error| Failure::Trouble(error.to_string()))
+    files::replace(&path, &line).map_err(|error| Failure::Trouble(error.to_string()))
 }
 
 fn parse(args: Vec<OsString>) -> Result<Options, Failure> {
@@ -372,5 +373,4 @@ fn check(password: &[u8]) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-#[path = "passwd_program_tests.rs"]
 mod tests;

@@ -15,14 +15,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
+use auth::via::{self, Answer, QUESTION_LIMIT, Question};
+use auth::{Checker, Verdict, bound, delay};
 use chain::{Call, Env};
 use os::Exit;
 use os::names::passwd;
 use os::socket::Credentials;
 use wire::Log;
-
-use crate::via::{self, Answer, QUESTION_LIMIT, Question};
-use crate::{Checker, Verdict, delay, program};
 
 /// How long who asks may take to write its record, and to take the answer.
 const TIME: Duration = Duration::from_secs(10);
@@ -173,7 +172,7 @@ fn run(
     let question = Question::parse(&record);
     let question = question.map_err(|error| format!("unable to read the question: {error}"))?;
     let start = Instant::now();
-    let bound = program::bound().map_err(|error| failed("set an alarm", &error))?;
+    let bound = bound::begin().map_err(|error| failed("set an alarm", &error))?;
     let answer = decide(name, checker, &question, peer, env);
     drop(bound);
     drop(record);
@@ -241,5 +240,4 @@ fn client(text: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "authd_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! The programs: a chain that goes on only for who is let in.
+//! checkpassword, checkpw, checkapoppw, selectcheckpw and check-via: a chain that goes on only for who is let in.
 //!
 //! `checkpassword prog args...` reads a login from descriptor 3, and becomes `prog` as the user. Exit codes
 //! are those of the interface: 1 for whom it does not let in, 2 for a call that makes no sense, 111 for
@@ -12,13 +12,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
+use auth::attempt::{Method, RECORD_LIMIT};
+use auth::{Attempt, Checker, EntryError, RecordError, Verdict};
 use chain::{Call, Env};
 use os::Exit;
 use wire::Log;
 use zeroize::Zeroizing;
-
-use crate::attempt::{Method, RECORD_LIMIT};
-use crate::{Attempt, Checker, EntryError, RecordError, Verdict};
 
 /// The descriptor of the interface.
 const DESCRIPTOR: i32 = 3;
@@ -83,7 +82,7 @@ fn admit(mut call: Call) -> Result<Call, Refused> {
         user: Some(attempt.login.clone()),
         why,
     };
-    let bound = bound().map_err(|error| {
+    let bound = auth::bound::begin().map_err(|error| {
         let why = format!("unable to set an alarm: {}", os::reason(&error));
         refused(Exit::TEMPORARY, why)
     })?;
@@ -127,16 +126,6 @@ fn method(name: &str, env: &Env) -> Result<Method, &'static str> {
         ),
         (_, None) => Ok(Method::Password),
     }
-}
-
-/// The longest that a check and becoming the user may take, in seconds.
-pub const CHECK_LIMIT: u32 = 120;
-
-/// Ends this process by SIGALRM after [`CHECK_LIMIT`], unless what is returned is dropped before: a
-/// home may be on a file system that hangs, and nothing can be told about a file there before it is
-/// opened.
-pub fn bound() -> io::Result<os::process::Alarm> {
-    os::process::alarm(CHECK_LIMIT)
 }
 
 /// What descriptor 3 gives; it is closed afterwards.

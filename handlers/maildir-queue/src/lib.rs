@@ -14,17 +14,7 @@
 //! With `--hold` it stops before the last step ([`hold`]): so that smtpd can hand the message on to
 //! another server, too, and both have it or neither.
 //!
-//! The rooms: [`envelope`] and [`trace`] are pure; [`spool`] keeps the message until the envelope
-//! says where it goes; [`deliver`] is the order of things; [`filter`] asks programs of users;
-//! [`hold`] waits for the word; [`failure`] is the exit codes, and the texts for clients.
-
-pub mod deliver;
-pub mod envelope;
-pub mod failure;
-pub mod filter;
-pub mod hold;
-pub mod spool;
-pub mod trace;
+//! What it does with a message is the crate `delivery`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -33,15 +23,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use accounts::{Accounts, Home};
 use chain::{Call, Env};
+use delivery::deliver::{self, Delivery, Place};
+use delivery::envelope::{Envelope, Reader};
+use delivery::failure::{self, Code, Failure};
+use delivery::hold::{self, Hold};
+use delivery::spool::{self, Spool};
 use maildir::{Host, Names};
 use os::Exit;
 use wire::Log;
-
-use crate::deliver::{Delivery, Place};
-use crate::envelope::{Envelope, Reader};
-use crate::failure::{Code, Failure};
-use crate::hold::Hold;
-use crate::spool::Spool;
 
 /// How long the message may take; as long as qmail-queue. The sender has shorter limits.
 const MESSAGE_TIME: Duration = Duration::from_secs(24 * 60 * 60);
