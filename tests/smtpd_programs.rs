@@ -186,6 +186,26 @@ fn a_wrong_login_is_answered_late_and_a_checker_in_trouble_is_no_refusal() {
 }
 
 #[test]
+fn a_checker_in_trouble_is_answered_as_late_and_as_often_as_a_no() {
+    let house = House::new();
+    let checker = checker(&house);
+    let server = server(&house, &[&checker, "/bin/true"]).start();
+    let mut client = server.connect();
+    client.expect("220 ");
+    let begin = Instant::now();
+    for _ in 0..5 {
+        client.say(&format!("AUTH PLAIN {}", plain("joe", "111")));
+        client.expect("454 ");
+    }
+    client.expect("421 ");
+    assert!(
+        begin.elapsed() >= Duration::from_secs(14),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[test]
 fn how_long_the_checker_took_does_not_show_in_the_time_of_a_no() {
     let house = House::new();
     let checker = house.path("checker");

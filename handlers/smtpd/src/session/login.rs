@@ -72,7 +72,7 @@ impl Session {
             Ok(challenge) => challenge,
             Err(error) => {
                 let reason = format!("unable to make a challenge: {}", os::reason(&error));
-                return self.cannot_tell(&reason);
+                return self.cannot_tell(&reason, Instant::now());
             }
         };
         let initial = (!initial.is_empty()).then_some(initial);
@@ -102,7 +102,7 @@ impl Session {
         match answer {
             Answer::Accepted { user } => self.log_in(user, mechanism),
             Answer::Refused(why) => self.not_him(&login, mechanism, &why, asked),
-            Answer::Trouble(reason) => self.cannot_tell(&reason),
+            Answer::Trouble(reason) => self.cannot_tell(&reason, asked),
         }
     }
 
@@ -189,18 +189,24 @@ impl Session {
             .field("method", mechanism.name().as_bytes())
             .field("reason", why.as_bytes())
             .say();
+        self.not_in(replies::AUTH_FAILED, asked)
+    }
+
+    /// A check that could not be made waits and counts as one that failed: some names alone have trouble (a home
+    /// that is not there), and whoever guesses names would learn them at full speed.
+    fn cannot_tell(&mut self, reason: &str, asked: Instant) -> Next {
+        self.log_fault(reason);
+        self.not_in(replies::AUTH_TROUBLE, asked)
+    }
+
+    /// Nobody has logged in: the reply, when its time has come, and the end of a session with too many of them.
+    fn not_in(&mut self, reply: &str, asked: Instant) -> Next {
         std::thread::sleep(auth::delay::rest(FAILURE_DELAY, asked.elapsed()));
-        self.reply(replies::AUTH_FAILED);
+        self.reply(reply);
         self.counts.failed_logins += 1;
         if self.counts.failed_logins < FAILURE_LIMIT {
             return Next::Continue;
         }
         self.close(replies::TOO_MANY_AUTHS, "too many failed logins")
-    }
-
-    fn cannot_tell(&mut self, reason: &str) -> Next {
-        self.log_fault(reason);
-        self.reply(replies::AUTH_TROUBLE);
-        self.count_deferral()
     }
 }
