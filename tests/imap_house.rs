@@ -198,6 +198,21 @@ impl Home {
         command.spawn().unwrap()
     }
 
+    /// imapd over this Maildir as [`Home::imapd`] starts it, on two pipes.
+    pub fn imapd_run(&self) -> run::Run {
+        let mut command = if is_root() {
+            let (uid, gid) = (self.uid.to_string(), self.gid.to_string());
+            let words = ["--reuid", &uid, "--regid", &gid, "--clear-groups", "--"];
+            run::Run::new("setpriv").args(words).arg(bin("imapd"))
+        } else {
+            run::Run::new(bin("imapd"))
+        };
+        for (name, value) in self.env() {
+            command = command.env(name, value);
+        }
+        command.arg("Maildir").dir(self.path())
+    }
+
     /// Starts Dovecot for this home.
     pub fn dovecot(&self) -> Option<Dovecot> {
         let user = (USER, PASSWORD, self.uid, self.gid, self.path());

@@ -116,3 +116,4 @@ mod superd_soak;
 mod superd_start;
 mod superd_unix;
 mod superd_untraceable;
+mod transcripts;

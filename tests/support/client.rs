@@ -69,6 +69,11 @@ impl Client {
         self.send(format!("{line}\r\n"));
     }
 
+    /// [`Client::send`] to a server that may have gone.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
     /// Sends a line with CR LF; `None` where the server has gone.
     pub fn try_say(&mut self, line: &str) -> Option<()> {
         let stream = self.stream.get_mut();
@@ -100,6 +105,15 @@ impl Client {
             }
             let line = line.strip_prefix(b".").unwrap_or(line);
             lines.push(String::from_utf8_lossy(line).into_owned());
+        }
+    }
+
+    /// Reads one line to the byte, with its end. Empty at the end of the connection, of which a reset is one.
+    pub fn raw_line(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match self.stream.read_until(b'\n', &mut bytes) {
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
+            _ => Ok(bytes),
         }
     }
 
