@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use chain::{Call, Joint, Kind};
+use chain::{Applet, Call, Kind};
 use os::Exit;
 
 /// A program, as `main` calls it.
@@ -49,30 +49,62 @@ const PROGRAMS: &[(&str, Program)] = &[
 
 /// The programs that may follow another one in a chain: named there without a slash, they are called and
 /// not executed.
-const JOINTS: &[Joint] = &[
-    joint("smtpd", Kind::Ends, smtpd::main),
-    joint("maildir-queue", Kind::Ends, maildir_queue::main),
-    joint("popup", Kind::Ends, popup::main),
-    joint("pop3d", Kind::Ends, pop3d::main),
-    joint("imapup", Kind::Ends, imapup::main),
-    joint("imapd", Kind::Ends, imapd::main),
-    joint("checkpassword", Kind::Passes(0), checkpassword::main),
-    joint("checkpw", Kind::Passes(0), checkpassword::main),
-    joint("checkapoppw", Kind::Passes(0), checkpassword::main),
-    joint("selectcheckpw", Kind::Passes(0), checkpassword::main),
-    joint("check-via", Kind::Passes(1), checkpassword::main),
-    Joint {
+const APPLETS: &[Applet] = &[
+    applet("smtpd", Kind::Last, smtpd::main),
+    applet("maildir-queue", Kind::Last, maildir_queue::main),
+    applet("popup", Kind::Last, popup::main),
+    applet("pop3d", Kind::Last, pop3d::main),
+    applet("imapup", Kind::Last, imapup::main),
+    applet("imapd", Kind::Last, imapd::main),
+    applet(
+        "checkpassword",
+        Kind::RunsNext { own_words: 0 },
+        checkpassword::main,
+    ),
+    applet(
+        "checkpw",
+        Kind::RunsNext { own_words: 0 },
+        checkpassword::main,
+    ),
+    applet(
+        "checkapoppw",
+        Kind::RunsNext { own_words: 0 },
+        checkpassword::main,
+    ),
+    applet(
+        "selectcheckpw",
+        Kind::RunsNext { own_words: 0 },
+        checkpassword::main,
+    ),
+    applet(
+        "check-via",
+        Kind::RunsNext { own_words: 1 },
+        checkpassword::main,
+    ),
+    Applet {
         before_entry: Some(relay::allow::before_entry),
-        ..joint("relay-ctrl-allow", Kind::Passes(0), relay::allow::main)
+        ..applet(
+            "relay-ctrl-allow",
+            Kind::RunsNext { own_words: 0 },
+            relay::allow::main,
+        )
     },
-    joint("relay-ctrl-check", Kind::Passes(0), relay::check::main),
-    joint("relay-ctrl-chdir", Kind::Passes(0), relay::chdir::main),
-    joint("recordio", Kind::Passes(0), recordio::main),
-    joint("rblsmtpd", Kind::Passes(0), rblsmtpd::main),
+    applet(
+        "relay-ctrl-check",
+        Kind::RunsNext { own_words: 0 },
+        relay::check::main,
+    ),
+    applet(
+        "relay-ctrl-chdir",
+        Kind::RunsNext { own_words: 0 },
+        relay::chdir::main,
+    ),
+    applet("recordio", Kind::RunsNext { own_words: 0 }, recordio::main),
+    applet("rblsmtpd", Kind::RunsNext { own_words: 0 }, rblsmtpd::main),
 ];
 
-const fn joint(name: &'static str, kind: Kind, run: fn(Call) -> Exit) -> Joint {
-    Joint {
+const fn applet(name: &'static str, kind: Kind, run: fn(Call) -> Exit) -> Applet {
+    Applet {
         name,
         kind,
         run,
@@ -135,7 +167,7 @@ fn run(name: &str, args: Vec<OsString>, variables: &[(&OsStr, OsString)]) -> Exi
         Chained(run) => {
             // Before anything forks: all that come of this process are of one session.
             os::session::id();
-            let mut call = Call::of_process(name, args, JOINTS);
+            let mut call = Call::of_process(name, args, APPLETS);
             for (name, value) in variables {
                 call.env.set_os(name, value);
             }

@@ -242,7 +242,7 @@ mod tests {
                 args: args.iter().map(OsString::from).collect(),
                 env: Env::default(),
                 ahead: Vec::new(),
-                joints: &[],
+                applets: &[],
             };
             let refused = admit(call).expect_err("no program");
             assert_eq!(refused.exit, MISUSED, "{name}");

@@ -68,7 +68,7 @@ impl Place {
             args: vec![self.dir().into_os_string()],
             env,
             ahead: ahead.to_vec(),
-            joints: &[],
+            applets: &[],
         }
     }
 
@@ -419,7 +419,7 @@ fn uid_0_is_not_served() {
         args: vec!["Maildir".into()],
         env: chain::Env::default(),
         ahead: Vec::new(),
-        joints: &[],
+        applets: &[],
     };
     assert_eq!(main(call), Exit::NO);
 }

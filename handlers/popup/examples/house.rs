@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 
 use auth::verdict::UserIdentity;
 use auth::{Attempt, Entry, Offers, Proof, Verdict};
-use chain::{Call, Env, Joint, Kind};
+use chain::{Applet, Call, Env, Kind};
 use login::{Judge, Protocol};
 use os::Exit;
 use wire::{Conn, Limits, Line};
 
-const JOINTS: &[Joint] = &[Joint {
+const APPLETS: &[Applet] = &[Applet {
     name: "mail",
-    kind: Kind::Ends,
+    kind: Kind::Last,
     run: mail,
     before_entry: None,
 }];
@@ -166,7 +166,7 @@ fn main() -> std::process::ExitCode {
 /// The program of that name.
 pub fn serve(name: &str, protocol: &Protocol) -> std::process::ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let mut call = Call::of_process(name, words, JOINTS);
+    let mut call = Call::of_process(name, words, APPLETS);
     // A TLS program: one socket for each of the three descriptors, in this order.
     if let Some(path) = call.env.get("TLS_PROGRAM").map(ToOwned::to_owned) {
         for name in ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"] {

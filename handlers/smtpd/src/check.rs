@@ -92,7 +92,7 @@ pub fn main(call: &Call, asked: &Asked) -> Exit {
         env: &call.env,
         host_name: os::process::host_name,
         program: &|name| os::programs::resolve(name, call.env.get("PATH")),
-        joints: call.joints,
+        applets: call.applets,
         words: &asked.words,
     };
     let home = Home::find(|name| call.env.get(name).map(ToOwned::to_owned));

@@ -143,7 +143,7 @@ fn answer(call: &Call, asked: &Asked, words: &Words) -> Exit {
         env: &env,
         host_name: os::process::host_name,
         program: &|name| os::programs::resolve(name, env.get("PATH")),
-        joints: call.joints,
+        applets: call.applets,
         words: &[],
     };
     match Settings::read(&world) {

@@ -47,7 +47,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use chain::tls::Door;
-use chain::{Call, Env, Joint};
+use chain::{Applet, Call, Env};
 use os::Exit;
 use wire::{Conn, Limits, Log};
 
@@ -144,21 +144,21 @@ fn cannot_serve(reason: &str, log: &mut Log) -> Exit {
 
 fn begin(call: &mut Call) -> Result<(Settings, Option<Door>), SettingsError> {
     let door = Door::take(&mut call.env).map_err(SettingsError::Offer)?;
-    let settings = settings(&call.env, call.joints, &call.args)?;
+    let settings = settings(&call.env, call.applets, &call.args)?;
     Ok((settings, door))
 }
 
 /// The settings that this environment makes; `words` are those of the command line.
 fn settings(
     env: &Env,
-    joints: &'static [Joint],
+    applets: &'static [Applet],
     words: &[OsString],
 ) -> Result<Settings, SettingsError> {
     Settings::read(&World {
         env,
         host_name: os::process::host_name,
         program: &|name| os::programs::resolve(name, env.get("PATH")),
-        joints,
+        applets,
         words,
     })
 }
@@ -169,10 +169,10 @@ fn serve(settings: Settings, call: Call, door: Option<Door>, mut log: Log) -> Ex
         read: settings.limits.timeout,
         session_end: now + settings.limits.session,
     };
-    let (joints, words) = (call.joints, call.args);
+    let (applets, words) = (call.applets, call.args);
     let means = Means {
         env: call.env,
-        settings: Box::new(move |env| crate::settings(env, joints, &words)),
+        settings: Box::new(move |env| crate::settings(env, applets, &words)),
         door,
     };
     match Conn::standard(limits) {

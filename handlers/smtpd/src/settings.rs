@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use accounts::control::digits;
 use accounts::{ControlError, Home};
-use chain::{Env, Joint};
+use chain::{Applet, Env};
 use wire::data::BareLf;
 
 use crate::checker::SmtpAuth;
@@ -167,7 +167,7 @@ pub struct World<'w> {
     /// The path of one of our programs.
     pub program: &'w dyn Fn(&OsStr) -> Option<PathBuf>,
     /// The programs that can be called.
-    pub joints: &'static [Joint],
+    pub applets: &'static [Applet],
     /// The words of the command line: a checkpassword program and what it is to run.
     pub words: &'w [OsString],
 }

@@ -50,7 +50,7 @@ impl Place {
                 assert_eq!(name, "maildir-queue");
                 self.ours.clone()
             },
-            joints: &[],
+            applets: &[],
             words: &[],
         })
     }

@@ -52,7 +52,7 @@ impl fmt::Display for Way {
 pub fn shown(program: &Program) -> String {
     match program {
         Program::File(path) => path.display().to_string(),
-        Program::Ours(joint) => joint.name.to_owned(),
+        Program::Ours(applet) => applet.name.to_owned(),
     }
 }
 
@@ -193,8 +193,8 @@ fn from_file(home: &Home, name: &str) -> Result<Option<Way>, SettingsError> {
 /// The embedded queue program: ours, called in a copy of this process, or its file.
 fn maildir_queue(world: &World<'_>) -> Result<Program, SettingsError> {
     const NAME: &str = "maildir-queue";
-    if let Some(joint) = world.joints.iter().find(|joint| joint.name == NAME) {
-        return Ok(Program::Ours(joint));
+    if let Some(applet) = world.applets.iter().find(|applet| applet.name == NAME) {
+        return Ok(Program::Ours(applet));
     }
     let file = (world.program)(OsStr::new(NAME)).ok_or(SettingsError::NoQueue)?;
     Ok(Program::File(file))

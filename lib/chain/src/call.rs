@@ -9,21 +9,22 @@ use os::Exit;
 
 use crate::Env;
 
-/// A program of ours that can be a part of a joined chain.
+/// A program of this executable that can follow another one in a chain: it is called, not executed.
 #[derive(Clone, Copy, Debug)]
-pub struct Joint {
-    /// The name by which it is ours.
+pub struct Applet {
+    /// The word of a chain that means it.
     pub name: &'static str,
-    /// Where in a chain it stands.
+    /// Whether its words end the chain or name the next program.
     pub kind: Kind,
     /// The program.
     pub run: fn(Call) -> Exit,
-    /// All of it, where it has to be done before a checker becomes the user.
+    /// What is done in its place after a login was checked and before the process becomes the user: for a program that
+    /// needs the checker's privileges.
     pub before_entry: Option<BeforeEntry>,
 }
 
-/// What a program does for somebody who has proved who he is, before anybody becomes him. An error is
-/// a sentence, and ends the login.
+/// What an applet does after a login was checked and before the process becomes the user. An error is a sentence, and
+/// ends the login.
 pub type BeforeEntry = fn(&mut Env, Login<'_>) -> Result<(), String>;
 
 /// Who has proved who he is.
@@ -35,13 +36,16 @@ pub struct Login<'a> {
     pub how: &'a [u8],
 }
 
-/// Where in a chain a program stands.
+/// Whether the words of an applet end a chain or name the next program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Its words are its own; it is the last one.
-    Ends,
-    /// After this many words of its own, the words of the next program follow.
-    Passes(usize),
+    /// All words that follow are its own: it is the last program of a chain.
+    Last,
+    /// It does its part and becomes the next program.
+    RunsNext {
+        /// How many words of its own come before those of the next program.
+        own_words: usize,
+    },
 }
 
 /// What a program of a chain is started with.
@@ -55,8 +59,8 @@ pub struct Call {
     pub env: Env,
     /// What was read ahead from descriptor 0, and comes before what is still to be read there.
     pub ahead: Vec<u8>,
-    /// The programs that can be called where a chain goes on.
-    pub joints: &'static [Joint],
+    /// The programs that are called and not executed where the chain goes on.
+    pub applets: &'static [Applet],
 }
 
 /// Why a chain cannot go on.
@@ -108,19 +112,19 @@ fn shown(name: &OsStr) -> impl fmt::Display + '_ {
 
 impl Call {
     /// A program that is started by itself, with the environment of the process.
-    pub fn of_process(name: &str, args: Vec<OsString>, joints: &'static [Joint]) -> Call {
+    pub fn of_process(name: &str, args: Vec<OsString>, applets: &'static [Applet]) -> Call {
         Call {
             name: name.to_owned(),
             args,
             env: Env::of_process(),
             ahead: Vec::new(),
-            joints,
+            applets,
         }
     }
 
-    /// The program of ours that `word` means: a bare name that is in the list.
-    pub fn joint(&self, word: &OsStr) -> Option<&'static Joint> {
-        self.joints.iter().find(|joint| joint.name == word)
+    /// The applet that `word` names; a word with a slash names none.
+    pub fn applet(&self, word: &OsStr) -> Option<&'static Applet> {
+        self.applets.iter().find(|applet| applet.name == word)
     }
 
     /// Whether every program of a chain of `words` is ours, to its end: then bytes may be read
@@ -129,9 +133,11 @@ impl Call {
         let mut words = words;
         // Each round takes at least one word.
         while let Some((first, rest)) = words.split_first() {
-            match self.joint(first).map(|joint| joint.kind) {
-                Some(Kind::Ends) => return true,
-                Some(Kind::Passes(own)) if own < rest.len() => words = &rest[own..],
+            match self.applet(first).map(|applet| applet.kind) {
+                Some(Kind::Last) => return true,
+                Some(Kind::RunsNext { own_words }) if own_words < rest.len() => {
+                    words = &rest[own_words..];
+                }
                 _ => return false,
             }
         }
@@ -141,16 +147,17 @@ impl Call {
     /// Does what the next programs have to do before their user is become, and takes them out of the
     /// chain. Called by whoever has checked a login, with the privileges that it has.
     pub fn before_entry(&mut self, login: Login<'_>) -> Result<(), String> {
-        while let Some(joint) = self.args.first().and_then(|word| self.joint(word)) {
-            let (Some(act), Kind::Passes(own)) = (joint.before_entry, joint.kind) else {
+        while let Some(applet) = self.args.first().and_then(|word| self.applet(word)) {
+            let (Some(act), Kind::RunsNext { own_words }) = (applet.before_entry, applet.kind)
+            else {
                 return Ok(());
             };
             // Without a program behind it, it has something to say of its own.
-            if self.args.len() <= own + 1 {
+            if self.args.len() <= own_words + 1 {
                 return Ok(());
             }
             act(&mut self.env, login)?;
-            self.args.drain(..=own);
+            self.args.drain(..=own_words);
         }
         Ok(())
     }
@@ -162,11 +169,11 @@ impl Call {
             return Err(CannotRun::Missing);
         }
         let next = self.args.remove(0);
-        if let Some(joint) = self.joint(&next) {
-            self.name = joint.name.to_owned();
+        if let Some(applet) = self.applet(&next) {
+            self.name = applet.name.to_owned();
             // As after an exec; only what ps shows.
-            let _ = os::sibling::set_name(joint.name);
-            return Ok((joint.run)(self));
+            let _ = os::sibling::set_name(applet.name);
+            return Ok((applet.run)(self));
         }
         if !self.ahead.is_empty() {
             return Err(CannotRun::ReadAhead(next));
@@ -224,22 +231,22 @@ mod tests {
         call.finish()
     }
 
-    const JOINTS: &[Joint] = &[
-        Joint {
+    const APPLETS: &[Applet] = &[
+        Applet {
             name: "end",
-            kind: Kind::Ends,
+            kind: Kind::Last,
             run: told,
             before_entry: None,
         },
-        Joint {
+        Applet {
             name: "pass",
-            kind: Kind::Passes(1),
+            kind: Kind::RunsNext { own_words: 1 },
             run: passed,
             before_entry: None,
         },
-        Joint {
+        Applet {
             name: "record",
-            kind: Kind::Passes(0),
+            kind: Kind::RunsNext { own_words: 0 },
             run: passed,
             before_entry: Some(|env, login| {
                 env.set("WHO", login.user);
@@ -257,7 +264,7 @@ mod tests {
             args: words.iter().map(OsString::from).collect(),
             env: Env::default(),
             ahead: b"more".to_vec(),
-            joints: JOINTS,
+            applets: APPLETS,
         }
     }
 

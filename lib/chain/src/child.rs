@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use os::poll::For;
 use os::process::{Side, Status};
 
-use crate::{Call, Env, Joint};
+use crate::{Applet, Call, Env};
 
 /// The exit code of a child that could not become its program, as qmail's programs have it.
 const CANNOT_BEGIN: u8 = 120;
@@ -40,7 +40,7 @@ pub enum Program {
     /// A file; a relative path is below the folder that it is run in.
     File(PathBuf),
     /// A program of ours.
-    Ours(&'static Joint),
+    Ours(&'static Applet),
 }
 
 /// How it is run.
@@ -71,10 +71,10 @@ impl Command<'_> {
     pub fn start(&self) -> io::Result<Child> {
         let pid = match self.program {
             Program::File(path) => self.execute(path)?,
-            Program::Ours(joint) => match os::process::fork()? {
+            Program::Ours(applet) => match os::process::fork()? {
                 Side::Parent(pid) => pid,
                 Side::Child => {
-                    let run = std::panic::AssertUnwindSafe(|| self.become_ours(joint));
+                    let run = std::panic::AssertUnwindSafe(|| self.become_ours(applet));
                     os::process::end_now(std::panic::catch_unwind(run).unwrap_or(101));
                 }
             },
@@ -102,10 +102,10 @@ impl Command<'_> {
     }
 
     /// Becomes a program of ours in a process of its own; the exit code.
-    fn become_ours(&self, joint: &'static Joint) -> u8 {
+    fn become_ours(&self, applet: &'static Applet) -> u8 {
         let _ = os::process::lead_group();
         // As after an exec; only what ps shows.
-        let _ = os::sibling::set_name(joint.name);
+        let _ = os::sibling::set_name(applet.name);
         if self.folder.is_dir() && std::env::set_current_dir(self.folder).is_err() {
             return CANNOT_BEGIN;
         }
@@ -114,13 +114,13 @@ impl Command<'_> {
             return CANNOT_BEGIN;
         }
         let call = Call {
-            name: joint.name.to_owned(),
+            name: applet.name.to_owned(),
             args: self.words.to_vec(),
             env: self.env.clone(),
             ahead: Vec::new(),
-            joints: &[],
+            applets: &[],
         };
-        (joint.run)(call).0
+        (applet.run)(call).0
     }
 }
 

@@ -18,5 +18,5 @@ pub mod child;
 mod env;
 pub mod tls;
 
-pub use call::{BeforeEntry, Call, CannotRun, Joint, Kind, Login};
+pub use call::{Applet, BeforeEntry, Call, CannotRun, Kind, Login};
 pub use env::Env;

@@ -73,7 +73,7 @@ fn place(tries: u32, require_tls: bool) -> Place {
         args: Vec::new(),
         env: Env::default(),
         ahead: Vec::new(),
-        joints: &[],
+        applets: &[],
     };
     let settings = Settings {
         tries,

@@ -110,7 +110,7 @@ fn become_checker(call: &Call, reader: PipeReader) -> ! {
         args,
         env: call.env.clone(),
         ahead: Vec::new(),
-        joints: call.joints,
+        applets: call.applets,
     };
     let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call.go_on()));
     os::process::end_now(match end {

@@ -246,7 +246,7 @@ mod tests {
             args: words.iter().map(OsString::from).collect(),
             env: Env::default(),
             ahead: Vec::new(),
-            joints: &[],
+            applets: &[],
         };
         let host = OsString::from("h");
         let ready = Ready::of(

@@ -76,7 +76,7 @@ fn parent_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
         args: Vec::new(),
         env: Env::default(),
         ahead: Vec::new(),
-        joints: &[],
+        applets: &[],
     };
     let judge = Never::default();
     let way = Way::Ours(Box::new(judge.clone()));

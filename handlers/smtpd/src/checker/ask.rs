@@ -10,7 +10,7 @@ use std::time::Instant;
 use auth::attempt::{Method, RECORD_LIMIT};
 use auth::{Attempt, Checker, Verdict};
 use chain::child::{Command, Program};
-use chain::{Call, Env, Joint, Kind};
+use chain::{Applet, Call, Env, Kind};
 use os::Exit;
 use os::process::Status;
 use zeroize::Zeroizing;
@@ -35,9 +35,9 @@ fn record_pipe(record: Zeroizing<Vec<u8>>) -> io::Result<io::PipeReader> {
 }
 
 /// What a checker of ours is run as.
-const ASKED: Joint = Joint {
+const ASKED: Applet = Applet {
     name: "smtpd-auth",
-    kind: Kind::Ends,
+    kind: Kind::Last,
     run: answer,
     before_entry: None,
 };
