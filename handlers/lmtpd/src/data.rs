@@ -12,8 +12,8 @@ use wire::Trouble;
 use wire::command::Next;
 use wire::data::{Step, Unstuff};
 
-use crate::clerk::Desk;
-use crate::record::Verdict;
+use crate::local_delivery::Delivery;
+use crate::record::RecipientStatus;
 use crate::replies;
 use crate::session::{Mail, Session};
 
@@ -30,7 +30,7 @@ enum End {
 /// The message, or the reply that refuses it.
 type Taken = Result<Spool, &'static str>;
 
-impl<D: Desk> Session<D> {
+impl<D: Delivery> Session<D> {
     /// Takes the message of a transaction that is ready for it.
     pub(crate) fn receive(&mut self, mail: &Mail) -> Next {
         self.counts.messages += 1;
@@ -136,18 +136,18 @@ impl<D: Desk> Session<D> {
 
     /// Hands the message over, and says what became of it to each recipient.
     fn deliver(&mut self, id: &str, mail: &Mail, text: Spool) -> Next {
-        let (verdicts, lost) = match self.desk.deliver(id, text) {
-            Ok(verdicts) if verdicts.len() == mail.recipients => (verdicts, None),
+        let (statuses, lost) = match self.delivery.deliver(id, text) {
+            Ok(statuses) if statuses.len() == mail.recipients => (statuses, None),
             Ok(_) => (Vec::new(), Some("verdicts are missing".to_owned())),
             Err(reason) => (Vec::new(), Some(reason)),
         };
         for number in 0..mail.recipients {
-            match verdicts.get(number) {
-                Some(Verdict::Delivered) => {
+            match statuses.get(number) {
+                Some(RecipientStatus::Delivered) => {
                     self.counts.delivered += 1;
                     self.reply(&format!("{} {id}", replies::RECIPIENT_OK));
                 }
-                Some(Verdict::Refused(reply)) => self.reply(reply),
+                Some(RecipientStatus::Refused(reply)) => self.reply(reply),
                 None => self.reply(replies::NO_ANSWER),
             }
         }

@@ -14,7 +14,7 @@
 
 use std::path::PathBuf;
 
-use crate::record::Verdict;
+use crate::record::RecipientStatus;
 
 /// The most bytes of a text.
 pub const TEXT_LIMIT: usize = 8 * 1024;
@@ -38,7 +38,7 @@ pub enum Outcome {
     /// None of them is.
     Refused {
         /// What the client is told.
-        verdict: Verdict,
+        status: RecipientStatus,
         /// What the log is told.
         reason: Vec<u8>,
     },
@@ -53,10 +53,10 @@ pub fn write(part: usize, outcome: &Outcome) -> Vec<u8> {
             (kind, *size, path.as_os_str().as_bytes().to_vec())
         }
         Outcome::Delivered => (b'd', 0, Vec::new()),
-        Outcome::Refused { verdict, reason } => {
-            let reply = match verdict {
-                Verdict::Refused(reply) => reply.as_bytes(),
-                Verdict::Delivered => b"",
+        Outcome::Refused { status, reason } => {
+            let reply = match status {
+                RecipientStatus::Refused(reply) => reply.as_bytes(),
+                RecipientStatus::Delivered => b"",
             };
             (b'r', 0, [reply, b"\0", reason].concat())
         }
@@ -122,9 +122,9 @@ fn outcome(kind: u8, size: u64, text: &[u8]) -> Option<Outcome> {
         b'd' => Some(Outcome::Delivered),
         b'r' => {
             let end = text.iter().position(|&byte| byte == 0)?;
-            let verdict = Verdict::parse(&[b"n", &text[..end]].concat())?;
+            let status = RecipientStatus::parse(&[b"n", &text[..end]].concat())?;
             Some(Outcome::Refused {
-                verdict,
+                status,
                 reason: text[end + 1..].to_vec(),
             })
         }
@@ -138,7 +138,7 @@ mod tests {
 
     fn outcomes() -> Vec<(usize, Outcome)> {
         let refused = Outcome::Refused {
-            verdict: Verdict::refused(false, "4.2.0", "no"),
+            status: RecipientStatus::refused(false, "4.2.0", "no"),
             reason: b"unable to create /x: no".to_vec(),
         };
         let copy = Outcome::Copy {

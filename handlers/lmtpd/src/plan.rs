@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use delivery::deliver::Target;
 
-use crate::record::Verdict;
+use crate::record::RecipientStatus;
 
 /// Who makes copies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,27 +101,27 @@ impl Plan {
         lists
     }
 
-    /// The verdicts of the recipients from those of the parts: where parts differ, a temporary refusal
+    /// The statuses of the recipients from those of the parts: where parts differ, a temporary refusal
     /// goes before one for good, for what comes again may yet arrive.
-    pub fn verdicts(&self, parts: &[Verdict]) -> Vec<Verdict> {
-        let verdict = |his: &Vec<usize>| {
-            let mut worst = Verdict::Delivered;
-            for verdict in his.iter().filter_map(|&part| parts.get(part)) {
-                if rank(verdict) > rank(&worst) {
-                    worst = verdict.clone();
+    pub fn statuses(&self, parts: &[RecipientStatus]) -> Vec<RecipientStatus> {
+        let status = |his: &Vec<usize>| {
+            let mut worst = RecipientStatus::Delivered;
+            for status in his.iter().filter_map(|&part| parts.get(part)) {
+                if rank(status) > rank(&worst) {
+                    worst = status.clone();
                 }
             }
             worst
         };
-        self.of_recipient.iter().map(verdict).collect()
+        self.of_recipient.iter().map(status).collect()
     }
 }
 
-fn rank(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::Delivered => 0,
-        Verdict::Refused(reply) if reply.starts_with('5') => 1,
-        Verdict::Refused(_) => 2,
+fn rank(status: &RecipientStatus) -> u8 {
+    match status {
+        RecipientStatus::Delivered => 0,
+        RecipientStatus::Refused(reply) if reply.starts_with('5') => 1,
+        RecipientStatus::Refused(_) => 2,
     }
 }
 

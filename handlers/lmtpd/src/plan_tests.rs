@@ -78,16 +78,24 @@ fn owners_differ_by_their_groups_too() {
 fn a_recipient_is_delivered_when_all_his_parts_are() {
     let plan = plan(&["joe", "all", "ann"]);
     let (gone, later) = (
-        Verdict::refused(true, "5.4.6", "loop"),
-        Verdict::refused(false, "4.2.0", "later"),
+        RecipientStatus::refused(true, "5.4.6", "loop"),
+        RecipientStatus::refused(false, "4.2.0", "later"),
     );
-    let all = [Verdict::Delivered, Verdict::Delivered, Verdict::Delivered];
-    assert_eq!(plan.verdicts(&all), all);
-    let some = [Verdict::Delivered, gone.clone(), Verdict::Delivered];
+    let all = [
+        RecipientStatus::Delivered,
+        RecipientStatus::Delivered,
+        RecipientStatus::Delivered,
+    ];
+    assert_eq!(plan.statuses(&all), all);
+    let some = [
+        RecipientStatus::Delivered,
+        gone.clone(),
+        RecipientStatus::Delivered,
+    ];
     assert_eq!(
-        plan.verdicts(&some),
-        [Verdict::Delivered, gone.clone(), gone.clone()]
+        plan.statuses(&some),
+        [RecipientStatus::Delivered, gone.clone(), gone.clone()]
     );
-    let worse = [later.clone(), gone.clone(), Verdict::Delivered];
-    assert_eq!(plan.verdicts(&worse), [later.clone(), later, gone]);
+    let worse = [later.clone(), gone.clone(), RecipientStatus::Delivered];
+    assert_eq!(plan.statuses(&worse), [later.clone(), later, gone]);
 }

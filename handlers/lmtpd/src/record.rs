@@ -4,7 +4,7 @@
 //! ```text
 //! M | sender                                a transaction begins; no answer
 //! R | recipient                             answer: one byte
-//! D | id, with the text as a descriptor     answer: one verdict for each recipient taken, in order
+//! D | id, with the text as a descriptor     answer: one status for each recipient taken, in order
 //! ```
 //!
 //! The side that delivers believes nothing of it but that a client may have said so: a message that
@@ -20,8 +20,8 @@ pub const ID_LIMIT: usize = 64;
 /// The most bytes of one message.
 pub const LIMIT: usize = 1 + ADDRESS_BYTES;
 
-/// The most bytes of a verdict.
-pub const VERDICT_LIMIT: usize = 480;
+/// The most bytes of a status.
+pub const STATUS_LIMIT: usize = 480;
 
 /// What the side that speaks asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ fn address(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
 
 /// Who a recipient is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RecipientAnswer {
     /// He is here.
     Here,
     /// Nobody has that name.
@@ -122,22 +122,22 @@ pub enum Standing {
     Temporary,
 }
 
-impl Standing {
+impl RecipientAnswer {
     /// As a message.
     pub fn to_byte(self) -> u8 {
         match self {
-            Standing::Here => b'h',
-            Standing::Unknown => b'u',
-            Standing::Temporary => b't',
+            RecipientAnswer::Here => b'h',
+            RecipientAnswer::Unknown => b'u',
+            RecipientAnswer::Temporary => b't',
         }
     }
 
     /// Reads a message.
-    pub fn of_byte(byte: u8) -> Option<Standing> {
+    pub fn of_byte(byte: u8) -> Option<RecipientAnswer> {
         match byte {
-            b'h' => Some(Standing::Here),
-            b'u' => Some(Standing::Unknown),
-            b't' => Some(Standing::Temporary),
+            b'h' => Some(RecipientAnswer::Here),
+            b'u' => Some(RecipientAnswer::Unknown),
+            b't' => Some(RecipientAnswer::Temporary),
             _ => None,
         }
     }
@@ -145,17 +145,17 @@ impl Standing {
 
 /// What became of a recipient's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RecipientStatus {
     /// He has it, on the disk.
     Delivered,
     /// He has not, and this is the reply that says so: `451 4.2.0 text`.
     Refused(String),
 }
 
-impl Verdict {
+impl RecipientStatus {
     /// A refusal, with its enhanced status code. Of `text` only what is printable is kept, and no more
     /// than fits a reply line.
-    pub fn refused(permanent: bool, enhanced: &str, text: &str) -> Verdict {
+    pub fn refused(permanent: bool, enhanced: &str, text: &str) -> RecipientStatus {
         let status = enhanced.get(1..).unwrap_or_default();
         let (code, class) = match (permanent, status) {
             (true, ".1.1") => ("550", "5"),
@@ -169,28 +169,28 @@ impl Verdict {
             .chars()
             .map(|char| if matches!(char, ' '..='~') { char } else { '?' });
         reply.extend(printable);
-        reply.truncate(VERDICT_LIMIT - 1);
-        Verdict::Refused(reply)
+        reply.truncate(STATUS_LIMIT - 1);
+        RecipientStatus::Refused(reply)
     }
 
     /// As a message.
     pub fn to_record(&self) -> Vec<u8> {
         match self {
-            Verdict::Delivered => b"y".to_vec(),
-            Verdict::Refused(reply) => [b"n", reply.as_bytes()].concat(),
+            RecipientStatus::Delivered => b"y".to_vec(),
+            RecipientStatus::Refused(reply) => [b"n", reply.as_bytes()].concat(),
         }
     }
 
-    /// Reads a message; `None` for anything that is not a verdict.
-    pub fn parse(record: &[u8]) -> Option<Verdict> {
+    /// Reads a message; `None` for anything that is not a status.
+    pub fn parse(record: &[u8]) -> Option<RecipientStatus> {
         match record.split_first()? {
-            (b'y', []) => Some(Verdict::Delivered),
-            (b'n', reply) if record.len() <= VERDICT_LIMIT => {
+            (b'y', []) => Some(RecipientStatus::Delivered),
+            (b'n', reply) if record.len() <= STATUS_LIMIT => {
                 let refuses = reply.starts_with(b"4") || reply.starts_with(b"5");
                 let printable = reply.iter().all(|byte| matches!(byte, b' '..=b'~'));
                 let reply = std::str::from_utf8(reply).ok()?;
                 (refuses && printable && reply.len() > 4)
-                    .then(|| Verdict::Refused(reply.to_owned()))
+                    .then(|| RecipientStatus::Refused(reply.to_owned()))
             }
             _ => None,
         }
@@ -221,10 +221,14 @@ mod tests {
         for order in orders() {
             assert_eq!(Order::parse(&order.to_record()), Ok(order));
         }
-        for standing in [Standing::Here, Standing::Unknown, Standing::Temporary] {
-            assert_eq!(Standing::of_byte(standing.to_byte()), Some(standing));
+        for standing in [
+            RecipientAnswer::Here,
+            RecipientAnswer::Unknown,
+            RecipientAnswer::Temporary,
+        ] {
+            assert_eq!(RecipientAnswer::of_byte(standing.to_byte()), Some(standing));
         }
-        assert_eq!(Standing::of_byte(b'x'), None);
+        assert_eq!(RecipientAnswer::of_byte(b'x'), None);
     }
 
     #[test]
@@ -267,21 +271,30 @@ mod tests {
 
     #[test]
     fn a_refusal_is_one_printable_line_within_its_limit() {
-        let refused = Verdict::refused(true, "5.4.6", "looping");
-        assert_eq!(refused, Verdict::Refused("554 5.4.6 looping".to_owned()));
-        let full = Verdict::refused(true, "5.2.2", "full");
-        assert_eq!(full, Verdict::Refused("552 5.2.2 full".to_owned()));
-        let odd = Verdict::refused(false, "4.2.0", "a\r\n250 ok\u{e4}");
-        assert_eq!(odd, Verdict::Refused("451 4.2.0 a??250 ok?".to_owned()));
-        let long = Verdict::refused(false, "4.2.0", &"x".repeat(5000));
-        assert_eq!(long.to_record().len(), VERDICT_LIMIT);
-        assert_eq!(Verdict::parse(&long.to_record()), Some(long));
-        assert_eq!(Verdict::parse(b"y"), Some(Verdict::Delivered));
+        let refused = RecipientStatus::refused(true, "5.4.6", "looping");
+        assert_eq!(
+            refused,
+            RecipientStatus::Refused("554 5.4.6 looping".to_owned())
+        );
+        let full = RecipientStatus::refused(true, "5.2.2", "full");
+        assert_eq!(full, RecipientStatus::Refused("552 5.2.2 full".to_owned()));
+        let odd = RecipientStatus::refused(false, "4.2.0", "a\r\n250 ok\u{e4}");
+        assert_eq!(
+            odd,
+            RecipientStatus::Refused("451 4.2.0 a??250 ok?".to_owned())
+        );
+        let long = RecipientStatus::refused(false, "4.2.0", &"x".repeat(5000));
+        assert_eq!(long.to_record().len(), STATUS_LIMIT);
+        assert_eq!(RecipientStatus::parse(&long.to_record()), Some(long));
+        assert_eq!(
+            RecipientStatus::parse(b"y"),
+            Some(RecipientStatus::Delivered)
+        );
     }
 
     #[test]
     fn what_is_no_verdict_is_none() {
-        let long = [b"n451 ".as_slice(), &[b'x'; VERDICT_LIMIT]].concat();
+        let long = [b"n451 ".as_slice(), &[b'x'; STATUS_LIMIT]].concat();
         for record in [
             &b""[..],
             b"yes",
@@ -292,7 +305,12 @@ mod tests {
             b"n\xff",
             &long,
         ] {
-            assert_eq!(Verdict::parse(record), None, "{}", record.escape_ascii());
+            assert_eq!(
+                RecipientStatus::parse(record),
+                None,
+                "{}",
+                record.escape_ascii()
+            );
         }
     }
 }

@@ -11,8 +11,8 @@ use wire::command::{self, Next, Verb};
 use wire::refusals::OTHER_VERB;
 use wire::{Conn, Line, Log, Refusals, Trouble};
 
-use crate::clerk::Desk;
-use crate::record::Standing;
+use crate::local_delivery::Delivery;
+use crate::record::RecipientAnswer;
 use crate::replies;
 use crate::settings::Settings;
 
@@ -24,7 +24,7 @@ pub const LINE_LIMIT: usize = 4096;
 const DEFERRAL_LIMIT: u64 = 1000;
 
 /// All verbs; anything else is 502.
-fn verbs<D: Desk>() -> [Verb<Session<D>>; 11] {
+fn verbs<D: Delivery>() -> [Verb<Session<D>>; 11] {
     let verb = |word, run| Verb { word, run };
     [
         verb("RCPT", Session::rcpt),
@@ -70,7 +70,7 @@ pub struct Session<D> {
     pub(crate) conn: Conn,
     pub(crate) log: Log,
     pub(crate) settings: Settings,
-    pub(crate) desk: D,
+    pub(crate) delivery: D,
     pub(crate) lhlo: Option<Vec<u8>>,
     pub(crate) mail: Option<Mail>,
     pub(crate) counts: Counts,
@@ -84,14 +84,14 @@ pub struct Session<D> {
     verb: &'static str,
 }
 
-impl<D: Desk> Session<D> {
+impl<D: Delivery> Session<D> {
     /// Nothing is said yet.
-    pub fn new(conn: Conn, log: Log, settings: Settings, desk: D) -> Session<D> {
+    pub fn new(conn: Conn, log: Log, settings: Settings, delivery: D) -> Session<D> {
         Session {
             conn,
             log,
             settings,
-            desk,
+            delivery,
             lhlo: None,
             mail: None,
             counts: Counts::default(),
@@ -301,7 +301,7 @@ impl<D: Desk> Session<D> {
             self.reply(replies::TOO_BIG);
             return self.count_deferral();
         }
-        if let Err(reason) = self.desk.mail(&sender) {
+        if let Err(reason) = self.delivery.mail(&sender) {
             return self.lost(&reason);
         }
         self.mail = Some(Mail {
@@ -352,10 +352,10 @@ impl<D: Desk> Session<D> {
         let refusal = if domain.is_some_and(|domain| !self.settings.is_local(domain)) {
             Some(replies::NOT_LOCAL)
         } else {
-            match self.desk.rcpt(recipient) {
-                Ok(Standing::Here) => None,
-                Ok(Standing::Unknown) => Some(replies::NO_MAILBOX),
-                Ok(Standing::Temporary) => Some(replies::NO_LOOKUP),
+            match self.delivery.rcpt(recipient) {
+                Ok(RecipientAnswer::Here) => None,
+                Ok(RecipientAnswer::Unknown) => Some(replies::NO_MAILBOX),
+                Ok(RecipientAnswer::Temporary) => Some(replies::NO_LOOKUP),
                 Err(reason) => return (mail, self.lost(&reason)),
             }
         };

@@ -1,4 +1,4 @@
-//! Dialogues over a socket pair, with a desk that keeps what it gets.
+//! Dialogues over a socket pair, with a delivery that keeps what it gets.
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -12,9 +12,9 @@ use wire::Limits;
 use wire::data::BareLf;
 
 use super::*;
-use crate::record::Verdict;
+use crate::record::RecipientStatus;
 
-/// What a desk was asked.
+/// What a delivery was asked.
 #[derive(Debug, Default)]
 struct Seen {
     senders: Vec<String>,
@@ -33,31 +33,31 @@ struct Counter {
     short: bool,
 }
 
-impl Desk for Counter {
+impl Delivery for Counter {
     fn mail(&mut self, sender: &[u8]) -> Result<(), String> {
         self.taken.clear();
         self.seen.borrow_mut().senders.push(text(sender));
         Ok(())
     }
 
-    fn rcpt(&mut self, recipient: &[u8]) -> Result<Standing, String> {
+    fn rcpt(&mut self, recipient: &[u8]) -> Result<RecipientAnswer, String> {
         if self.gone {
             return Err("gone".to_owned());
         }
         let name = text(accounts::address::split(recipient).0);
         let standing = match name.as_str() {
-            "joe" | "ann" | "postmaster" => Standing::Here,
-            "bad" => Standing::Temporary,
-            _ => Standing::Unknown,
+            "joe" | "ann" | "postmaster" => RecipientAnswer::Here,
+            "bad" => RecipientAnswer::Temporary,
+            _ => RecipientAnswer::Unknown,
         };
-        if standing == Standing::Here {
+        if standing == RecipientAnswer::Here {
             self.taken.push(name);
             self.seen.borrow_mut().recipients.push(text(recipient));
         }
         Ok(standing)
     }
 
-    fn deliver(&mut self, _: &str, message: Spool) -> Result<Vec<Verdict>, String> {
+    fn deliver(&mut self, _: &str, message: Spool) -> Result<Vec<RecipientStatus>, String> {
         let mut all = Vec::new();
         let read = message.read(|piece| {
             all.extend_from_slice(piece);
@@ -68,15 +68,16 @@ impl Desk for Counter {
         if self.gone_later {
             return Err("gone".to_owned());
         }
-        let verdict = |name: &String| match name.as_str() {
-            "ann" => Verdict::refused(true, "5.2.2", "ann's mailbox is full"),
-            _ => Verdict::Delivered,
+        let status = |name: &String| match name.as_str() {
+            "ann" => RecipientStatus::refused(true, "5.2.2", "ann's mailbox is full"),
+            _ => RecipientStatus::Delivered,
         };
-        let mut verdicts: Vec<Verdict> = self.taken.drain(..).map(|name| verdict(&name)).collect();
+        let mut statuses: Vec<RecipientStatus> =
+            self.taken.drain(..).map(|name| status(&name)).collect();
         if self.short {
-            verdicts.pop();
+            statuses.pop();
         }
-        Ok(verdicts)
+        Ok(statuses)
     }
 }
 
@@ -137,7 +138,7 @@ impl Said {
     }
 }
 
-fn said_with(settings: Settings, desk: Counter, input: impl AsRef<[u8]>) -> Said {
+fn said_with(settings: Settings, delivery: Counter, input: impl AsRef<[u8]>) -> Said {
     let (mut client, server) = UnixStream::pair().expect("a pair");
     let input = input.as_ref().to_vec();
     let mut reader = client.try_clone().expect("a duplicate");
@@ -165,10 +166,10 @@ fn said_with(settings: Settings, desk: Counter, input: impl AsRef<[u8]>) -> Said
         read: settings.limits.timeout,
         session_end: Instant::now() + settings.limits.session,
     };
-    let seen = desk.seen.clone();
+    let seen = delivery.seen.clone();
     let output = server.try_clone().expect("a duplicate");
     let conn = Conn::new(server.into(), output.into(), limits);
-    let exit = Session::new(conn, log, settings, desk).run();
+    let exit = Session::new(conn, log, settings, delivery).run();
     writer.join().expect("written");
     let replies = replies.join().expect("read");
     let log = lines.borrow().clone();

@@ -13,12 +13,12 @@ use os::identity::Identity;
 use os::process::Side;
 use wire::{Conn, Limits, Log};
 
-use crate::clerk::{Clerk, Desk};
+use crate::delivery_proxy::{ANSWER_TIME, DeliveryProxy};
+use crate::local_delivery::{Delivery, LocalDelivery};
 use crate::record::{self, Order};
 use crate::replies;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::window::{ANSWER_TIME, Window};
 
 /// How long a client may take to read that it is not served.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -31,14 +31,14 @@ const GRACE: Duration = Duration::from_secs(150);
 const HEADER_BYTES: u64 = 4096;
 
 /// One process: it reads the network as whoever it is.
-pub fn alone(settings: Settings, name: &str, clerk: Clerk) -> Exit {
+pub fn alone(settings: Settings, name: &str, delivery: LocalDelivery) -> Exit {
     let log = Log::new(name, settings.remote_ip.as_deref());
-    converse(settings, log, clerk)
+    converse(settings, log, delivery)
 }
 
 /// Two processes: a child that is `who` speaks with the client, this one decides and delivers. Nothing
-/// may have been logged before but through the clerk's log.
-pub fn apart(settings: Settings, name: &str, who: Identity, mut clerk: Clerk) -> Exit {
+/// may have been logged before but through the delivery's log.
+pub fn apart(settings: Settings, name: &str, who: Identity, mut delivery: LocalDelivery) -> Exit {
     let made = os::socket::message_pair().and_then(|pair| Ok((pair, os::process::fork()?)));
     match made {
         Ok(((ours, theirs), Side::Child)) => {
@@ -51,16 +51,16 @@ pub fn apart(settings: Settings, name: &str, who: Identity, mut clerk: Clerk) ->
             drop(theirs);
             // From here on the conversation is not this process's: it could not even read it.
             match os::fd::point_at_null(0).and_then(|()| os::fd::point_at_null(1)) {
-                Ok(()) => decide(&settings, clerk, &ours, Speaker::new(pid)),
+                Ok(()) => decide(&settings, delivery, &ours, Speaker::new(pid)),
                 Err(error) => {
                     Speaker::new(pid).end();
-                    clerk.fault(&format!("unable to open /dev/null: {}", os::reason(&error)));
+                    delivery.fault(&format!("unable to open /dev/null: {}", os::reason(&error)));
                     Exit::TEMPORARY
                 }
             }
         }
         Err(error) => {
-            clerk.fault(&format!("unable to fork: {}", os::reason(&error)));
+            delivery.fault(&format!("unable to fork: {}", os::reason(&error)));
             tell_no_service();
             Exit::TEMPORARY
         }
@@ -85,14 +85,14 @@ pub fn tell_no_service() {
     let _ = os::fd::write_all_until(io::stdout().as_fd(), reply.as_bytes(), deadline);
 }
 
-fn converse(settings: Settings, mut log: Log, desk: impl Desk) -> Exit {
+fn converse(settings: Settings, mut log: Log, delivery: impl Delivery) -> Exit {
     let now = Instant::now();
     let limits = Limits {
         read: settings.limits.timeout,
         session_end: now.checked_add(settings.limits.session).unwrap_or(now),
     };
     match Conn::standard(limits) {
-        Ok(conn) => Session::new(conn, log, settings, desk).run(),
+        Ok(conn) => Session::new(conn, log, settings, delivery).run(),
         Err(error) => {
             let reason = format!("unable to use descriptors 0 and 1: {}", os::reason(&error));
             let entry = log.event("fault");
@@ -103,11 +103,11 @@ fn converse(settings: Settings, mut log: Log, desk: impl Desk) -> Exit {
 }
 
 /// The child: gives up everything, then speaks.
-fn speak(settings: Settings, name: &str, who: Identity, desk: &OwnedFd) -> Exit {
-    let given_up = apart::give_up(who, &[desk.as_fd()]);
+fn speak(settings: Settings, name: &str, who: Identity, delivery: &OwnedFd) -> Exit {
+    let given_up = apart::give_up(who, &[delivery.as_fd()]);
     let mut log = Log::new(name, settings.remote_ip.as_deref());
     match given_up {
-        Ok(()) => converse(settings, log, Window::new(desk)),
+        Ok(()) => converse(settings, log, DeliveryProxy::new(delivery)),
         Err(reason) => {
             let entry = log.event("fault");
             entry.field("reason", reason.as_bytes()).say();
@@ -118,7 +118,12 @@ fn speak(settings: Settings, name: &str, who: Identity, desk: &OwnedFd) -> Exit 
 }
 
 /// The parent: reads records of the child and nothing else, and delivers.
-fn decide(settings: &Settings, mut clerk: Clerk, orders: &OwnedFd, speaker: Speaker) -> Exit {
+fn decide(
+    settings: &Settings,
+    mut delivery: LocalDelivery,
+    orders: &OwnedFd,
+    speaker: Speaker,
+) -> Exit {
     let now = Instant::now();
     let session = now.checked_add(settings.limits.session + GRACE);
     let session_end = session.unwrap_or(now);
@@ -126,16 +131,16 @@ fn decide(settings: &Settings, mut clerk: Clerk, orders: &OwnedFd, speaker: Spea
         let answered = match receive(orders.as_fd(), &speaker, session_end) {
             Ok(None) => {
                 return speaker.gone().unwrap_or_else(|reason| {
-                    clerk.fault(&reason);
+                    delivery.fault(&reason);
                     Exit::TEMPORARY
                 });
             }
-            Ok(Some((order, text))) => serve(settings, &mut clerk, orders.as_fd(), order, text),
+            Ok(Some((order, text))) => serve(settings, &mut delivery, orders.as_fd(), order, text),
             Err(reason) => Err(reason),
         };
         if let Err(reason) = answered {
             // It is not what it was, or there is nothing to be done for it.
-            clerk.fault(&reason);
+            delivery.fault(&reason);
             speaker.end();
             return Exit::TEMPORARY;
         }
@@ -175,7 +180,7 @@ fn receive(
 /// Does what one record asks for, if it is in turn. The error is a sentence, and the end.
 fn serve(
     settings: &Settings,
-    clerk: &mut Clerk,
+    delivery: &mut LocalDelivery,
     orders: BorrowedFd<'_>,
     order: Order,
     text: Option<OwnedFd>,
@@ -185,12 +190,12 @@ fn serve(
             .map_err(|error| format!("unable to answer: {}", os::reason(&error)))
     };
     let out_of_turn = || Err("a record comes out of turn".to_owned());
-    let count = clerk.count();
+    let count = delivery.count();
     match (order, text) {
-        (Order::Mail { sender }, None) => clerk.mail(&sender),
+        (Order::Mail { sender }, None) => delivery.mail(&sender),
         (Order::Rcpt { recipient }, None) => match count {
             Some(count) if (count as u64) < settings.limits.recipients => {
-                let standing = clerk.rcpt(&recipient)?;
+                let standing = delivery.rcpt(&recipient)?;
                 send(&[standing.to_byte()])
             }
             _ => out_of_turn(),
@@ -198,10 +203,10 @@ fn serve(
         (Order::Deliver { id }, Some(text)) if count.is_some_and(|count| count > 0) => {
             let text = checked(settings, text)?;
             let id = String::from_utf8_lossy(&id).into_owned();
-            let verdicts = clerk.deliver(&id, text)?;
-            verdicts
+            let statuses = delivery.deliver(&id, text)?;
+            statuses
                 .iter()
-                .try_for_each(|verdict| send(&verdict.to_record()))
+                .try_for_each(|status| send(&status.to_record()))
         }
         _ => out_of_turn(),
     }

@@ -6,8 +6,8 @@ use chain::Env;
 use os::log::Said;
 
 use super::*;
-use crate::clerk::Way;
-use crate::record::{VERDICT_LIMIT, Verdict};
+use crate::local_delivery::Mode;
+use crate::record::{RecipientStatus, STATUS_LIMIT};
 
 /// joe of `users` belongs to nobody who runs tests; so what is delivered to him is refused.
 const UID: u32 = 4242;
@@ -60,11 +60,11 @@ fn parent_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
     };
     let log = Log::to("lmtpd", None, Box::new(sink));
     let locals = settings.locals.clone();
-    let clerk = Clerk::new(&home, locals, Way::Alone(UID), log).expect("opened");
+    let delivery = LocalDelivery::new(&home, locals, Mode::InProcess(UID), log).expect("opened");
     let ender = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(100));
         let mut answers = Vec::new();
-        let mut buffer = [0; VERDICT_LIMIT];
+        let mut buffer = [0; STATUS_LIMIT];
         while let Ok(count) = os::socket::receive_nowait(theirs.as_fd(), &mut buffer)
             && count > 0
         {
@@ -72,7 +72,7 @@ fn parent_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
         }
         answers
     });
-    let exit = decide(&settings, clerk, &orders, speaker);
+    let exit = decide(&settings, delivery, &orders, speaker);
     assert!(child.wait().is_err(), "the child is ended and waited for");
     drop(orders);
     Seen {
@@ -137,12 +137,12 @@ fn a_message_is_a_regular_file_and_no_larger_than_a_client_may_make_it() {
     file.set_len(100 + HEADER_BYTES).expect("cut");
     let seen = parent_of(&messages, Some(&file));
     // It is looked at, and he cannot be delivered to.
-    let [standing, verdict] = &seen.answers[..] else {
+    let [standing, status] = &seen.answers[..] else {
         panic!("two answers: {:?}", seen.answers)
     };
     assert_eq!(standing, b"h");
     assert!(
-        matches!(Verdict::parse(verdict), Some(Verdict::Refused(reply)) if reply.starts_with("451 "))
+        matches!(RecipientStatus::parse(status), Some(RecipientStatus::Refused(reply)) if reply.starts_with("451 "))
     );
     assert!(
         seen.log.contains("lmtpd: fail qp=1.2 from=<> to=<joe@h> "),

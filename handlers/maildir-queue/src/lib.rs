@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use accounts::{Accounts, Home};
 use chain::{Call, Env};
-use delivery::deliver::{self, Delivery, Place};
+use delivery::deliver::{self, Deliverer, Delivery};
 use delivery::envelope::{Envelope, Reader};
 use delivery::failure::{self, Code, Failure};
 use delivery::hold::{self, Hold};
@@ -113,7 +113,7 @@ fn run(pid: u32, env: &Env, hold: Option<Hold>) -> Result<(Envelope, Vec<Deliver
         .map_err(configuration)?;
     let locals = home.locals(&me).map_err(configuration)?;
     let accounts = Accounts::open(&home, locals).map_err(configuration)?;
-    let mut place = Place {
+    let mut deliverer = Deliverer {
         uid: os::identity::effective_uid(),
         names: Names::new(
             Host::new(&os::process::host_name()),
@@ -124,13 +124,13 @@ fn run(pid: u32, env: &Env, hold: Option<Hold>) -> Result<(Envelope, Vec<Deliver
         deadline,
     };
     let targets = deliver::targets(&accounts, &envelope.recipients)?;
-    let mut prepared = deliver::prepare(&mut place, &envelope.sender, targets, &message)?;
+    let mut prepared = deliver::prepare(&mut deliverer, &envelope.sender, targets, &message)?;
     if let Some(hold) = hold {
         // What the caller does meanwhile cannot be taken back.
         prepared.promise()?;
         hold.wait(io::stdout().as_fd())?;
     }
-    let deliveries = prepared.publish(&mut place)?;
+    let deliveries = prepared.publish(&mut deliverer)?;
     Ok((envelope, deliveries))
 }
 

@@ -15,14 +15,14 @@ use chain::Call;
 use os::Exit;
 use os::names::passwd;
 
-use crate::asked::{self, Asked};
 use crate::dnsbl;
 use crate::keyfile::KeyFile;
 use crate::make_cdb;
-use crate::settings::{Settings, SettingsError, World};
-use crate::ways::Side;
+use crate::query::{self, QueryOptions};
+use crate::settings::{Settings, SettingsError, Sources};
+use crate::transport::Destination;
 
-mod ways;
+mod transport;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,12 +83,12 @@ impl Report {
 /// Answers on descriptor 1. The exit code is 0 where nothing is wrong, though there may be warnings, 1
 /// where something is, and 111 where something cannot be read. The words are the checkpassword program and
 /// what it runs, as smtpd itself is given them.
-pub fn main(call: &Call, asked: &Asked) -> Exit {
+pub fn main(call: &Call, asked: &QueryOptions) -> Exit {
     if let Err((sentence, exit)) = asked.become_user() {
         os::log::fatal(&call.name, &sentence);
         return exit;
     }
-    let world = World {
+    let sources = Sources {
         env: &call.env,
         host_name: os::process::host_name,
         program: &|name| os::programs::resolve(name, call.env.get("PATH")),
@@ -97,13 +97,13 @@ pub fn main(call: &Call, asked: &Asked) -> Exit {
     };
     let home = Home::find(|name| call.env.get(name).map(ToOwned::to_owned));
     let mut report = Report::default();
-    if asked::is_root() {
+    if query::is_root() {
         let what = "this runs as root, who may read and do what smtpd may not: \
                     with -u and -g, as superd has them, it sees what smtpd will see";
         report.tell(Weight::Warning, &call.name, what);
     }
-    let settings = Settings::read(&world);
-    let is_lmtp = settings.as_ref().is_ok_and(ways::is_lmtp);
+    let settings = Settings::read(&sources);
+    let is_lmtp = settings.as_ref().is_ok_and(transport::is_lmtp);
     check_files(&home, is_lmtp, &mut report);
     match &settings {
         Ok(settings) => check_settings(settings, &home, &mut report),
@@ -428,7 +428,7 @@ fn check_users(home: &Home, is_lmtp: bool, report: &mut Report) {
 /// What only all files together tell.
 fn check_settings(settings: &Settings, home: &Home, report: &mut Report) {
     check_hosts(settings, home, report);
-    ways::check(settings, home, report);
+    transport::check(settings, home, report);
     check_owners(settings, home, report);
     check_aliases(settings, home, report);
 }
@@ -438,7 +438,7 @@ fn check_settings(settings: &Settings, home: &Home, report: &mut Report) {
 fn check_owners(settings: &Settings, home: &Home, report: &mut Report) {
     let uid = os::identity::effective_uid();
     let of_system = Source::of(home).is_ok_and(|sources| sources.contains(&Source::System));
-    if settings.ways.accounts().is_none() || !of_system || uid == 0 {
+    if settings.transports.accounts().is_none() || !of_system || uid == 0 {
         return;
     }
     let what = format!(
@@ -470,7 +470,7 @@ fn check_hosts(settings: &Settings, home: &Home, report: &mut Report) {
             report.tell(Weight::Warning, &place, &what);
         }
     }
-    if settings.ways.of(Side::Remote).is_some() {
+    if settings.transports.of(Destination::Remote).is_some() {
         return;
     }
     let is_elsewhere = |entry: &&[u8]| !hosts.locals.names(entry);
@@ -486,7 +486,7 @@ fn check_hosts(settings: &Settings, home: &Home, report: &mut Report) {
 /// Expands each alias as RCPT would, here or in lmtpd, and the names that every host must have.
 fn check_aliases(settings: &Settings, home: &Home, report: &mut Report) {
     let path = home.aliases();
-    let is_lmtp = ways::is_lmtp(settings);
+    let is_lmtp = transport::is_lmtp(settings);
     let text = match read_all(&path) {
         Ok(text) => text.unwrap_or_default(),
         Err(error) => {
@@ -497,7 +497,7 @@ fn check_aliases(settings: &Settings, home: &Home, report: &mut Report) {
         }
     };
     let opened;
-    let accounts = match settings.ways.accounts() {
+    let accounts = match settings.transports.accounts() {
         Some(accounts) => accounts,
         None if is_lmtp => {
             let locals = settings.hosts.locals.entries().map(<[u8]>::to_vec);
@@ -563,8 +563,8 @@ fn summarize(settings: &Settings, text: &mut String) {
         }
         shown(list)
     };
-    let way = |side| match settings.ways.of(side) {
-        Some(way) => way.to_string(),
+    let transport = |destination| match settings.transports.of(destination) {
+        Some(transport) => transport.to_string(),
         None => "none".to_owned(),
     };
     let hosts = &settings.hosts;
@@ -582,8 +582,8 @@ fn summarize(settings: &Settings, text: &mut String) {
         } else {
             ""
         },
-        way(Side::Local),
-        way(Side::Remote),
+        transport(Destination::Local),
+        transport(Destination::Remote),
     );
     if settings.lists.valid.is_known() {
         text.push_str("recipients: those of validrcptto\n");

@@ -15,11 +15,11 @@ use wire::chunk::Chunks;
 use wire::command::Next;
 use wire::data::{Step, Unstuff};
 
-use crate::handoff::{Envelope, Failure, Finished, Handoff, Place, hop};
+use crate::handoff::{Envelope, Failure, Finished, Handoff, ProgramContext, hop};
 use crate::replies::{self, queue as texts};
-use crate::session::{AtHop, Heeded, Mail, Session};
+use crate::session::{AtHop, Mail, PluginDecision, Session};
 use crate::settings::Settings;
-use crate::ways::{SIDES, Sides};
+use crate::transport::{DESTINATIONS, PerDestination};
 
 /// Recipients that are named in a log line; more are only counted.
 const LOGGED_RECIPIENTS: usize = 20;
@@ -125,7 +125,7 @@ impl Session {
         if let Err(text) = self.is_ready() {
             return self.bad_in_turn(text);
         }
-        if let Heeded::Over(next) = self.asks_for_data() {
+        if let PluginDecision::Over(next) = self.asks_for_data() {
             return next;
         }
         let Some(mut receiving) = self.begin() else {
@@ -154,9 +154,9 @@ impl Session {
             Some(receiving) => Some(receiving),
             None => match self.is_ready() {
                 Ok(()) => match self.asks_for_data() {
-                    Heeded::Over(Next::Close) => return Next::Close,
-                    Heeded::Over(Next::Continue) => None,
-                    Heeded::GoOn | Heeded::Unchecked => self.begin(),
+                    PluginDecision::Over(Next::Close) => return Next::Close,
+                    PluginDecision::Over(Next::Continue) => None,
+                    PluginDecision::GoOn | PluginDecision::Unchecked => self.begin(),
                 },
                 Err(text) => return self.skip_chunk(size, text),
             },
@@ -243,13 +243,14 @@ impl Session {
     }
 
     /// What the plugins say to a message.
-    fn asks_for_data(&mut self) -> Heeded {
-        let heeded = self.heed("DATA", &mut Vec::new(), |plugins, env, _| plugins.data(env));
-        if matches!(heeded, Heeded::Over(_)) {
+    fn asks_for_data(&mut self) -> PluginDecision {
+        let decision =
+            self.ask_plugins("DATA", &mut Vec::new(), |plugins, env, _| plugins.data(env));
+        if matches!(decision, PluginDecision::Over(_)) {
             self.abandon();
             self.mail_refused = true;
         }
-        heeded
+        decision
     }
 
     /// Whether a message can follow.
@@ -297,7 +298,7 @@ impl Session {
             is_tls,
             self.user.is_some(),
         );
-        let version = self.means.env.bytes(chain::tls::PROTOCOL_VARIABLE);
+        let version = self.context.env.bytes(chain::tls::PROTOCOL_VARIABLE);
         let received = Received {
             remote_host: &client.host,
             helo: self.hello.name.as_deref(),
@@ -326,10 +327,10 @@ impl Session {
 
     /// Begins the ways that the message goes.
     fn start_ways(&self, mail: &mut Mail) -> Result<Handoff, Failure> {
-        let mut ways = Sides::default();
-        for side in SIDES {
-            let at_hop = std::mem::take(&mut mail.hops[side]);
-            if mail.recipients[side].is_empty() {
+        let mut transports = PerDestination::default();
+        for destination in DESTINATIONS {
+            let at_hop = std::mem::take(&mut mail.hops[destination]);
+            if mail.recipients[destination].is_empty() {
                 // It has refused all that it was asked about.
                 at_hop.leave();
                 continue;
@@ -340,16 +341,16 @@ impl Session {
                 // It accepted somebody, and was lost or given up since.
                 AtHop::Refused(failure) => return Err(failure),
             };
-            let way = self.settings.ways.of(side);
-            ways[side] = Some((way.ok_or_else(hop::unreachable)?, client));
+            let transport = self.settings.transports.of(destination);
+            transports[destination] = Some((transport.ok_or_else(hop::unreachable)?, client));
         }
-        Handoff::start(ways, self.place())
+        Handoff::start(transports, self.program_context())
     }
 
-    fn place(&self) -> Place<'_> {
-        Place {
+    fn program_context(&self) -> ProgramContext<'_> {
+        ProgramContext {
             folder: &self.settings.home,
-            env: &self.means.env,
+            env: &self.context.env,
             patience: self.settings.limits.queue,
         }
     }
@@ -398,7 +399,7 @@ impl Session {
                     sender: &mail.sender,
                     recipients: &mail.recipients,
                 };
-                let Finished { done, clients } = handoff.finish(envelope, self.place());
+                let Finished { done, clients } = handoff.finish(envelope, self.program_context());
                 self.idle.local = clients.local.map(Box::new).or(self.idle.local.take());
                 self.idle.remote = clients.remote.map(Box::new).or(self.idle.remote.take());
                 done.map_err(|failure| {
@@ -485,7 +486,9 @@ impl Session {
         for hop in said {
             entry = entry.field("hop", hop.as_bytes());
         }
-        let all = SIDES.iter().flat_map(|&side| &mail.recipients[side]);
+        let all = DESTINATIONS
+            .iter()
+            .flat_map(|&destination| &mail.recipients[destination]);
         for recipient in all.take(LOGGED_RECIPIENTS) {
             entry = entry.address("to", recipient);
         }

@@ -12,7 +12,7 @@ use smtp::address;
 use crate::hosts::Route;
 use crate::replies;
 use crate::settings::Settings;
-use crate::ways::Side;
+use crate::transport::Destination;
 
 /// The most bytes of a recipient with RELAYCLIENT's value; the number is qmail-queue's.
 pub const RECIPIENT_BYTES: usize = 1003;
@@ -21,7 +21,7 @@ pub const RECIPIENT_BYTES: usize = 1003;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// His mail is taken, this way.
-    Take(Side),
+    Take(Destination),
     /// It is not.
     Refuse(Refusal),
     /// The command is faulty.
@@ -101,7 +101,7 @@ pub fn decide(settings: &Settings, known: Known<'_>, recipient: &[u8]) -> Decisi
     }
     if known.vouched_recipient {
         let route = settings.hosts.route(recipient, true);
-        return way(settings, recipient, known.size, route);
+        return transport(settings, recipient, known.size, route);
     }
     let route = settings.hosts.route(recipient, relay);
     if !matches!(route, Route::Refused | Route::Unknown(_)) {
@@ -114,24 +114,24 @@ pub fn decide(settings: &Settings, known: Known<'_>, recipient: &[u8]) -> Decisi
             Err(error) => return Refusal::fault(replies::NO_LOOKUP, error.to_string()),
         }
     }
-    way(settings, recipient, known.size, route)
+    transport(settings, recipient, known.size, route)
 }
 
-fn way(settings: &Settings, recipient: &[u8], size: u64, route: Route) -> Decision {
+fn transport(settings: &Settings, recipient: &[u8], size: u64, route: Route) -> Decision {
     match route {
         Route::Refused => Refusal::plain(replies::NO_GATEWAY),
         Route::Unknown(error) => Refusal::fault(replies::NO_MORE_RCPTHOSTS, error.to_string()),
         Route::Local => local(settings, recipient, size),
-        Route::Remote if settings.ways.of(Side::Remote).is_none() => {
+        Route::Remote if settings.transports.of(Destination::Remote).is_none() => {
             Refusal::plain(replies::NO_WAY_OUT)
         }
-        Route::Remote => Decision::Take(Side::Remote),
+        Route::Remote => Decision::Take(Destination::Remote),
     }
 }
 
 fn local(settings: &Settings, recipient: &[u8], size: u64) -> Decision {
-    let Some(accounts) = settings.ways.accounts() else {
-        return Decision::Take(Side::Local);
+    let Some(accounts) = settings.transports.accounts() else {
+        return Decision::Take(Destination::Local);
     };
     let (local, _) = envelope::split(recipient);
     match accounts.resolve(local) {
@@ -143,7 +143,7 @@ fn local(settings: &Settings, recipient: &[u8], size: u64) -> Decision {
         {
             Refusal::plain(replies::FULL)
         }
-        Ok(Found::Mailboxes(_)) => Decision::Take(Side::Local),
+        Ok(Found::Mailboxes(_)) => Decision::Take(Destination::Local),
         Ok(Found::Unknown) => Refusal::plain(replies::NO_MAILBOX),
         Err(error) => Refusal::fault(replies::NO_LOOKUP, error.to_string()),
     }

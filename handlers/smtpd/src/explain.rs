@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use accounts::{Found, address as envelope};
 use chain::{Call, Env};
-use nexthop::{Hop, Place};
+use nexthop::{Endpoint, Hop};
 use os::Exit;
 use relay_store::{Address, Store};
 use rules::cdb::Cdb;
@@ -24,13 +24,13 @@ use rules::search;
 use smtp::address;
 use wire::Log;
 
-use crate::asked::{self, Asked};
 use crate::decide::{Decision, Known, complete, decide};
 use crate::handoff::{Failure, hop};
 use crate::hosts::Route;
+use crate::query::{self, QueryOptions};
 use crate::replies;
-use crate::settings::{Settings, World};
-use crate::ways::Way;
+use crate::settings::{Settings, Sources};
+use crate::transport::Transport;
 
 /// What lets a client relay, and who it was that let him.
 const RELAYCLIENT: &str = "RELAYCLIENT";
@@ -95,7 +95,7 @@ impl Words {
 
 /// Answers on descriptor 1. The exit code is 0 where the recipient would be taken, 1 where he is refused for
 /// good, 111 where for now, or where something cannot be read. `None` where the words mean nothing.
-pub fn main(call: &Call, asked: &Asked) -> Option<Exit> {
+pub fn main(call: &Call, asked: &QueryOptions) -> Option<Exit> {
     let words = Words::of(&asked.words)?;
     if let Err((sentence, exit)) = asked.become_user() {
         os::log::fatal(&call.name, &sentence);
@@ -104,9 +104,9 @@ pub fn main(call: &Call, asked: &Asked) -> Option<Exit> {
     Some(answer(call, asked, &words))
 }
 
-fn answer(call: &Call, asked: &Asked, words: &Words) -> Exit {
+fn answer(call: &Call, asked: &QueryOptions, words: &Words) -> Exit {
     let mut answer = Answer::default();
-    if asked::is_root() {
+    if query::is_root() {
         let text = "root, who may read and do what smtpd may not; -u and -g say otherwise";
         answer.step("as", text.as_bytes());
     }
@@ -139,14 +139,14 @@ fn answer(call: &Call, asked: &Asked, words: &Words) -> Exit {
         .bytes("SMTPAUTH")
         .is_some_and(|value| value.starts_with(b"!"));
     env.remove("SMTPAUTH");
-    let world = World {
+    let sources = Sources {
         env: &env,
         host_name: os::process::host_name,
         program: &|name| os::programs::resolve(name, env.get("PATH")),
         applets: call.applets,
         words: &[],
     };
-    match Settings::read(&world) {
+    match Settings::read(&sources) {
         Ok(settings) => {
             if must_log_in {
                 let text = "only after AUTH; what follows is as if that were not so";
@@ -270,7 +270,7 @@ fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log
     };
     let decision = decide(settings, known, &recipient);
     describe_recipient(settings, &sender, &recipient, &mut answer);
-    let side = match decision {
+    let destination = match decision {
         Decision::Bad(text) => return answer.end(text),
         Decision::Refuse(refusal) => {
             if let Some(fault) = &refusal.fault {
@@ -278,11 +278,11 @@ fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log
             }
             return answer.end(&refusal.reply);
         }
-        Decision::Take(side) => side,
+        Decision::Take(destination) => destination,
     };
-    let way = settings.ways.of(side);
-    if let Some(way) = way {
-        answer.step("way", way.to_string().as_bytes());
+    let transport = settings.transports.of(destination);
+    if let Some(transport) = transport {
+        answer.step("way", transport.to_string().as_bytes());
     }
     describe_limits(settings, &mut answer);
     if settings.client.relay.is_none()
@@ -295,8 +295,8 @@ fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log
         );
         return answer.end(&line);
     }
-    if let Some(Way::Hop(hop)) = way {
-        if matches!(hop.place, Place::Tcp { .. }) {
+    if let Some(Transport::Hop(hop)) = transport {
+        if matches!(hop.endpoint, Endpoint::Tcp { .. }) {
             let text =
                 "no, only a server on a UNIX socket is; its answer to RCPT would be the client's";
             answer.step("asked", text.as_bytes());
@@ -313,7 +313,7 @@ fn explain(settings: &Settings, words: &Words, mut answer: Answer, log: &mut Log
 /// What the next hop says about a recipient; it gets no message.
 fn ask(hop: &Hop, settings: &Settings, sender: &[u8], recipient: &[u8]) -> Result<(), Failure> {
     let told = |failure: nexthop::Failure| hop::told(&failure);
-    let mut client = asked::connect(hop, &settings.hop).map_err(told)?;
+    let mut client = query::connect(hop, &settings.hop).map_err(told)?;
     let answer = client
         .mail(sender, &nexthop::MailParameters::default())
         .and_then(|()| client.rcpt(recipient));
@@ -392,7 +392,7 @@ fn describe_recipient(settings: &Settings, sender: &[u8], recipient: &[u8], answ
 }
 
 fn describe_mailboxes(settings: &Settings, recipient: &[u8], answer: &mut Answer) {
-    let Some(accounts) = settings.ways.accounts() else {
+    let Some(accounts) = settings.transports.accounts() else {
         answer.step("mailbox", b"not known here: who takes the message knows");
         return;
     };

@@ -12,11 +12,10 @@
 //! Dialogue, control files, environment and reply texts are qmail-smtpd's; where this differs on
 //! purpose smtpd(8) says so under COMPATIBILITY.
 //!
-//! The rooms: [`settings`], [`limits`] and [`ways`] read what decides; [`hosts`] is pure, as is the
+//! The rooms: [`settings`], [`limits`] and [`transport`] read what decides; [`hosts`] is pure, as is the
 //! grammar in `smtp`; [`decide`] is the decision about one recipient; [`session`] is the dialogue and
 //! [`data`] the message in it; [`handoff`] is who takes it.
 
-pub mod asked;
 pub mod check;
 pub mod checker;
 mod client_rules;
@@ -30,16 +29,17 @@ pub mod keyfile;
 pub mod limits;
 pub mod lists;
 pub mod make_cdb;
+mod plugin_env;
+pub mod query;
 pub mod rcptcheck;
 pub mod replies;
-pub mod said;
+pub mod sanitize;
 pub mod session;
 pub mod settings;
 pub mod spp;
 #[cfg(test)]
 mod test_support;
-mod told;
-pub mod ways;
+pub mod transport;
 mod xclient;
 
 use std::ffi::OsString;
@@ -51,9 +51,9 @@ use chain::{Applet, Call, Env};
 use os::Exit;
 use wire::{Conn, Limits, Log};
 
-use crate::asked::Asked;
-use crate::session::{Means, Session};
-use crate::settings::{Settings, SettingsError, World};
+use crate::query::QueryOptions;
+use crate::session::{Context, Session};
+use crate::settings::{Settings, SettingsError, Sources};
 
 /// How long a client may take to read that it is not served.
 const REFUSAL_TIME: Duration = Duration::from_secs(60);
@@ -70,8 +70,10 @@ pub fn main(mut call: Call) -> Exit {
         && first.as_bytes().starts_with(b"-")
     {
         let answer = match first.as_bytes() {
-            b"--check" => Asked::of(rest, false).map(|asked| check::main(&call, &asked)),
-            b"--explain" => Asked::of(rest, true).and_then(|asked| explain::main(&call, &asked)),
+            b"--check" => QueryOptions::of(rest, false).map(|asked| check::main(&call, &asked)),
+            b"--explain" => {
+                QueryOptions::of(rest, true).and_then(|asked| explain::main(&call, &asked))
+            }
             b"--make-cdb" => Some(make_cdb::main(&call, rest)),
             _ => None,
         };
@@ -154,7 +156,7 @@ fn settings(
     applets: &'static [Applet],
     words: &[OsString],
 ) -> Result<Settings, SettingsError> {
-    Settings::read(&World {
+    Settings::read(&Sources {
         env,
         host_name: os::process::host_name,
         program: &|name| os::programs::resolve(name, env.get("PATH")),
@@ -170,13 +172,13 @@ fn serve(settings: Settings, call: Call, door: Option<Door>, mut log: Log) -> Ex
         session_end: now + settings.limits.session,
     };
     let (applets, words) = (call.applets, call.args);
-    let means = Means {
+    let context = Context {
         env: call.env,
         settings: Box::new(move |env| crate::settings(env, applets, &words)),
         door,
     };
     match Conn::standard(limits) {
-        Ok(conn) => Session::new(conn, log, settings, means).run(),
+        Ok(conn) => Session::new(conn, log, settings, context).run(),
         Err(error) => {
             let reason = format!("unable to use descriptors 0 and 1: {}", os::reason(&error));
             log.event("fault").field("reason", reason.as_bytes()).say();

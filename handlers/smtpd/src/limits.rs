@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use accounts::Home;
 
-use crate::settings::{SettingsError, World};
+use crate::settings::{SettingsError, Sources};
 
 /// Seconds that a client may be silent (control/timeoutsmtpd).
 const DEFAULT_TIMEOUT: u64 = 1200;
@@ -81,15 +81,17 @@ impl SessionLimits {
     }
 
     /// Reads them.
-    pub fn read(world: &World<'_>, home: &Home) -> Result<SessionLimits, SettingsError> {
+    pub fn read(sources: &Sources<'_>, home: &Home) -> Result<SessionLimits, SettingsError> {
         let either = |variable, file| -> Result<Option<u64>, SettingsError> {
-            match world.number(variable)? {
+            match sources.number(variable)? {
                 Some(number) => Ok(Some(number)),
                 None => Ok(home.number(file)?),
             }
         };
         let timeout = home.number("timeoutsmtpd")?.unwrap_or(DEFAULT_TIMEOUT);
-        let session = world.number("SESSION_TIMEOUT")?.unwrap_or(DEFAULT_SESSION);
+        let session = sources
+            .number("SESSION_TIMEOUT")?
+            .unwrap_or(DEFAULT_SESSION);
         let recipients = match either("MAXRCPT", "maxrcpt")?.unwrap_or(DEFAULT_RECIPIENTS) {
             0 => MOST_RECIPIENTS,
             number => number.min(MOST_RECIPIENTS),
@@ -101,7 +103,9 @@ impl SessionLimits {
             recipients,
             session_recipients: either("MAXSESSIONRCPT", "maxsessionrcpt")?
                 .unwrap_or(DEFAULT_SESSION_RECIPIENTS),
-            bad_commands: world.number("MAXNOTIMPL")?.unwrap_or(DEFAULT_BAD_COMMANDS),
+            bad_commands: sources
+                .number("MAXNOTIMPL")?
+                .unwrap_or(DEFAULT_BAD_COMMANDS),
             refused: either("BRTLIMIT", "brtlimit")?.unwrap_or(DEFAULT_REFUSED),
             tarpit_after: either("TARPITCOUNT", "tarpitcount")?.unwrap_or(0),
             tarpit: Duration::from_secs(
@@ -109,7 +113,7 @@ impl SessionLimits {
                     .unwrap_or(DEFAULT_TARPIT)
                     .min(MOST_TARPIT),
             ),
-            messages: world.number("MAXMESSAGES")?.unwrap_or(DEFAULT_MESSAGES),
+            messages: sources.number("MAXMESSAGES")?.unwrap_or(DEFAULT_MESSAGES),
             hop_idle: HOP_IDLE,
             hop_silence: HOP_SILENCE,
             queue: QUEUE_TIME,

@@ -26,8 +26,8 @@ use chain::Env;
 use chain::child::{Command, Program, Told};
 
 use crate::checker::{ended, nothing};
-use crate::said;
-use crate::told;
+use crate::plugin_env;
+use crate::sanitize;
 
 /// How many seconds the program may take, unless RCPTCHECK_TIMEOUT says otherwise.
 const TIME: u64 = 30;
@@ -72,7 +72,7 @@ pub struct Question<'a> {
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum RcptVerdict {
     /// It is a recipient.
     Yes,
     /// The program does not care: taken, and other checks decide.
@@ -132,7 +132,7 @@ impl RcptCheck {
     }
 
     /// Asks the program, which finds `env`.
-    pub fn ask(&self, question: &Question<'_>, env: &Env) -> Answer {
+    pub fn ask(&self, question: &Question<'_>, env: &Env) -> RcptVerdict {
         let mut env = env.clone();
         env.set("SENDER", question.sender);
         env.set("RECIPIENT", question.recipient);
@@ -144,19 +144,19 @@ impl RcptCheck {
             env.remove("RCPTHOSTS");
         }
         let name = self.program.as_os_str().as_bytes().escape_ascii();
-        let trouble = |fault: String| Answer::No {
+        let trouble = |fault: String| RcptVerdict::No {
             reply: TROUBLE.to_owned(),
             close: false,
             fault: Some(fault),
         };
         match self.run(&env) {
             Ok(told) => match told.status.and_then(os::process::Status::code) {
-                Some(0) => Answer::Yes,
-                Some(112) => Answer::Ignored,
+                Some(0) => RcptVerdict::Yes,
+                Some(112) => RcptVerdict::Ignored,
                 Some(100) => no(&told.text, NO_MAILBOX),
                 Some(113) => no(&told.text, OVER_LIMIT),
                 // What it is for.
-                Some(111) => Answer::No {
+                Some(111) => RcptVerdict::No {
                     reply: temporary(&told.text),
                     close: false,
                     fault: None,
@@ -173,7 +173,7 @@ impl RcptCheck {
         Command {
             program: &Program::File(self.program.clone()),
             words,
-            env: &told::env(env),
+            env: &plugin_env::sanitized(env),
             folder: &self.home,
             // The conversation is none of its business.
             descriptors: &[(nothing.as_fd(), 0), (log.as_fd(), 1)],
@@ -184,15 +184,15 @@ impl RcptCheck {
 
 /// A refusal in the program's words where it has any: a whole reply, or the text behind the code of
 /// `default`.
-fn no(text: &[u8], default: &str) -> Answer {
-    let own = said::refusal(text).or_else(|| {
-        let line = said::line(text)?;
+fn no(text: &[u8], default: &str) -> RcptVerdict {
+    let own = sanitize::refusal(text).or_else(|| {
+        let line = sanitize::line(text)?;
         // A reply that refuses nothing is none; its code would be read as a part of the text.
         let is_reply = line.len() >= 3 && line.as_bytes()[..3].iter().all(u8::is_ascii_digit);
         (!is_reply).then(|| format!("{} {line}", &default[..3]))
     });
     let reply = own.unwrap_or_else(|| default.to_owned());
-    Answer::No {
+    RcptVerdict::No {
         close: reply.starts_with("421"),
         reply,
         fault: None,
@@ -201,7 +201,7 @@ fn no(text: &[u8], default: &str) -> Answer {
 
 /// A temporary refusal in the program's words where these are one, without the end of the session.
 fn temporary(text: &[u8]) -> String {
-    said::refusal(text)
+    sanitize::refusal(text)
         .filter(|reply| reply.starts_with('4') && !reply.starts_with("421"))
         .unwrap_or_else(|| TROUBLE.to_owned())
 }

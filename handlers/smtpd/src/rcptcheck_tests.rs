@@ -18,7 +18,7 @@ fn home(text: &str) -> (tempfile::TempDir, Env) {
     (folder, env.into_iter().collect())
 }
 
-fn asked(text: &str) -> Answer {
+fn asked(text: &str) -> RcptVerdict {
     let (folder, env) = home(text);
     let check = RcptCheck::parse(&env, folder.path()).expect("usable");
     check.expect("a program").ask(&QUESTION, &env)
@@ -26,7 +26,7 @@ fn asked(text: &str) -> Answer {
 
 fn reply(text: &str) -> (String, bool) {
     match asked(text) {
-        Answer::No { reply, close, .. } => (reply, close),
+        RcptVerdict::No { reply, close, .. } => (reply, close),
         other => panic!("{text}: {other:?}"),
     }
 }
@@ -46,7 +46,7 @@ fn the_program_knows_who_and_whom_and_has_no_conversation() {
             'ann@s.example joe@h.example client 1 1' ] || exit 111
          [ -z \"$(cat)\" ] || exit 111",
     );
-    assert_eq!(answer, Answer::Yes);
+    assert_eq!(answer, RcptVerdict::Yes);
     let (folder, mut env) = home("[ -z \"${RCPTHOSTS+x}\" ]");
     env.set("RCPTHOSTS", b"1");
     let check = RcptCheck::parse(&env, folder.path()).expect("usable");
@@ -54,13 +54,16 @@ fn the_program_knows_who_and_whom_and_has_no_conversation() {
         is_ours: false,
         ..QUESTION
     };
-    assert_eq!(check.expect("a program").ask(&question, &env), Answer::Yes);
+    assert_eq!(
+        check.expect("a program").ask(&question, &env),
+        RcptVerdict::Yes
+    );
 }
 
 #[test]
 fn each_exit_code_has_its_answer_and_those_without_one_refuse_for_now() {
-    assert_eq!(asked("exit 0"), Answer::Yes);
-    assert_eq!(asked("exit 112"), Answer::Ignored);
+    assert_eq!(asked("exit 0"), RcptVerdict::Yes);
+    assert_eq!(asked("exit 112"), RcptVerdict::Ignored);
     for (end, said) in [
         ("exit 100", NO_MAILBOX),
         ("exit 113", OVER_LIMIT),
@@ -86,7 +89,7 @@ fn only_what_the_program_did_wrong_is_a_fault() {
         ("kill -9 $$", true),
     ] {
         let answer = asked(end);
-        let Answer::No { fault, .. } = &answer else {
+        let RcptVerdict::No { fault, .. } = &answer else {
             panic!("{answer:?}");
         };
         assert_eq!(fault.is_some(), is_fault, "{end}: {answer:?}");
@@ -128,9 +131,9 @@ fn words_that_would_be_another_reply_are_not_said() {
         assert_eq!(reply(end), (said.to_owned(), false), "{end}");
     }
     // What it says of one it takes is nobody's business.
-    assert_eq!(asked("echo '550 no' >&4; exit 0"), Answer::Yes);
+    assert_eq!(asked("echo '550 no' >&4; exit 0"), RcptVerdict::Yes);
     let (long, _) = reply("head -c 100000 /dev/zero | tr '\\0' x >&4; exit 100");
-    assert_eq!(long.len(), "550 ".len() + said::TEXT_LIMIT);
+    assert_eq!(long.len(), "550 ".len() + sanitize::TEXT_LIMIT);
 }
 
 #[test]
@@ -142,7 +145,7 @@ fn a_program_that_does_not_end_refuses_for_now() {
     let answer = check.expect("a program").ask(&QUESTION, &env);
     assert!(begin.elapsed() < Duration::from_secs(30));
     assert!(
-        matches!(&answer, Answer::No { reply, fault: Some(_), .. } if reply == TROUBLE),
+        matches!(&answer, RcptVerdict::No { reply, fault: Some(_), .. } if reply == TROUBLE),
         "{answer:?}"
     );
 }

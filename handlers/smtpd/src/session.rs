@@ -12,7 +12,7 @@ mod outside;
 mod peer;
 mod start;
 
-pub(crate) use outside::Heeded;
+pub(crate) use outside::PluginDecision;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,7 +31,7 @@ use zeroize::Zeroize;
 use crate::data::Receiving;
 use crate::replies;
 use crate::settings::{Settings, SettingsError};
-use crate::ways::{SIDES, Side, Sides};
+use crate::transport::{DESTINATIONS, Destination, PerDestination};
 use crate::xclient::Introduction;
 
 use start::Start;
@@ -123,9 +123,9 @@ pub(crate) struct Mail {
     pub(crate) sender: Vec<u8>,
     pub(crate) parameters: MailParameters,
     /// Who was taken, by the way that his mail goes.
-    pub(crate) recipients: Sides<Vec<Vec<u8>>>,
+    pub(crate) recipients: PerDestination<Vec<Vec<u8>>>,
     /// What the next hops know of it.
-    pub(crate) hops: Sides<AtHop>,
+    pub(crate) hops: PerDestination<AtHop>,
     /// A plugin has vouched for the sender.
     vouched: bool,
     /// Recipients over the limit were refused, and the log has one line about it.
@@ -181,8 +181,8 @@ pub(crate) struct Counts {
 /// Reads the settings that an environment makes.
 pub type ReadSettings = Box<dyn Fn(&Env) -> Result<Settings, SettingsError>>;
 
-/// Where the session's means come from.
-pub struct Means {
+/// What the session works with besides the connection: environment, settings reader, TLS.
+pub struct Context {
     /// The environment that programs get.
     pub env: Env,
     /// Reads the settings of a client that a proxy speaks for.
@@ -191,9 +191,9 @@ pub struct Means {
     pub door: Option<Door>,
 }
 
-impl fmt::Debug for Means {
+impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Means")
+        f.debug_struct("Context")
             .field("door", &self.door)
             .finish_non_exhaustive()
     }
@@ -205,13 +205,13 @@ pub struct Session {
     pub(crate) conn: Conn,
     pub(crate) log: Log,
     pub(crate) settings: Settings,
-    pub(crate) means: Means,
+    pub(crate) context: Context,
     pub(crate) hello: Hello,
     pub(crate) mail: Option<Mail>,
     /// A message that comes in chunks.
     pub(crate) receiving: Option<Receiving>,
     /// The next hops that wait for another transaction.
-    pub(crate) idle: Sides<Option<Box<nexthop::Client>>>,
+    pub(crate) idle: PerDestination<Option<Box<nexthop::Client>>>,
     /// Who has logged in.
     pub(crate) user: Option<Vec<u8>>,
     /// The command that is being answered, as the log names it.
@@ -236,20 +236,20 @@ pub struct Session {
 
 impl Session {
     /// Nothing is said yet.
-    pub fn new(conn: Conn, log: Log, settings: Settings, means: Means) -> Session {
+    pub fn new(conn: Conn, log: Log, settings: Settings, context: Context) -> Session {
         Session {
-            start: Start::of(&means.env, &settings),
+            start: Start::of(&context.env, &settings),
             began: Instant::now(),
             verb: OTHER_VERB,
             introduction: Introduction::new(settings.terms.xclient),
             conn,
             log,
             settings,
-            means,
+            context,
             hello: Hello::default(),
             mail: None,
             receiving: None,
-            idle: Sides::default(),
+            idle: PerDestination::default(),
             user: None,
             listed: None,
             mail_refused: false,
@@ -278,12 +278,16 @@ impl Session {
     /// whoever has nothing to say must not hold one.
     fn let_go_of_hops(&mut self) -> Result<(), Trouble> {
         let is_begun = |mail: &Mail| {
-            let is_begun = |&side: &Side| matches!(mail.hops[side], AtHop::Begun(_));
-            SIDES.iter().any(is_begun)
+            let is_begun =
+                |&destination: &Destination| matches!(mail.hops[destination], AtHop::Begun(_));
+            DESTINATIONS.iter().any(is_begun)
         };
         let patience = if self.mail.as_ref().is_some_and(is_begun) {
             self.settings.limits.hop_silence
-        } else if SIDES.iter().any(|&side| self.idle[side].is_some()) {
+        } else if DESTINATIONS
+            .iter()
+            .any(|&destination| self.idle[destination].is_some())
+        {
             self.settings.limits.hop_idle
         } else {
             return Ok(());
@@ -293,12 +297,12 @@ impl Session {
             return Ok(());
         }
         self.leave_idle();
-        for side in SIDES {
+        for destination in DESTINATIONS {
             if let Some(mail) = &mut self.mail
-                && matches!(mail.hops[side], AtHop::Begun(_))
+                && matches!(mail.hops[destination], AtHop::Begun(_))
             {
                 let given_up = AtHop::Refused(crate::handoff::hop::given_up());
-                std::mem::replace(&mut mail.hops[side], given_up).leave();
+                std::mem::replace(&mut mail.hops[destination], given_up).leave();
             }
         }
         Ok(())
@@ -315,8 +319,8 @@ impl Session {
 
     /// The same to those that wait for another transaction.
     fn leave_idle(&mut self) {
-        for side in SIDES {
-            if let Some(client) = self.idle[side].take() {
+        for destination in DESTINATIONS {
+            if let Some(client) = self.idle[destination].take() {
                 client.quit();
             }
         }
@@ -449,10 +453,10 @@ impl Session {
             Some(_) => b"yes",
             None => b"no",
         };
-        let ways = &self.settings.ways;
-        let shown = |side| ways.of(side).map(ToString::to_string);
-        let (queue, remote) = (shown(Side::Local), shown(Side::Remote));
-        let one = matches!(ways, crate::ways::Ways::One(_));
+        let transports = &self.settings.transports;
+        let shown = |destination| transports.of(destination).map(ToString::to_string);
+        let (queue, remote) = (shown(Destination::Local), shown(Destination::Remote));
+        let one = matches!(transports, crate::transport::Transports::One(_));
         let mut entry = self
             .log
             .event("start")
@@ -598,7 +602,7 @@ impl Session {
 
     /// Whether the link is encrypted.
     pub(crate) fn is_tls(&self) -> bool {
-        chain::tls::is_on(&self.means.env)
+        chain::tls::is_on(&self.context.env)
     }
 }
 

@@ -25,7 +25,7 @@ use crate::limits::SessionLimits;
 use crate::lists::Lists;
 use crate::rcptcheck::RcptCheck;
 use crate::spp::Plugins;
-use crate::ways::Ways;
+use crate::transport::Transports;
 
 /// The most seconds that a banner waits: clients give up after five minutes.
 const GREET_DELAY_LIMIT: u64 = 240;
@@ -40,7 +40,7 @@ pub enum SettingsError {
     /// No queue program.
     NoQueue,
     /// A way that cannot be one: where it stands, what is wrong.
-    Way(String, String),
+    Transport(String, String),
     /// What is to be offered and cannot be: a sentence.
     Offer(String),
     /// It cannot be told whether there is a bin/qmail-queue.
@@ -66,7 +66,7 @@ impl fmt::Display for SettingsError {
                     os::reason(error)
                 )
             }
-            SettingsError::Way(place, reason) => write!(f, "unable to use {place}: {reason}"),
+            SettingsError::Transport(place, reason) => write!(f, "unable to use {place}: {reason}"),
             SettingsError::Offer(sentence) => f.write_str(sentence),
             SettingsError::NoQueue => write!(
                 f,
@@ -130,7 +130,7 @@ pub struct Settings {
     /// What a bare LF means.
     pub bare_lf: BareLf,
     /// Who takes messages.
-    pub ways: Ways,
+    pub transports: Transports,
     /// What the next hop is told and has to show.
     pub hop: nexthop::Settings,
     /// What is offered and demanded.
@@ -158,27 +158,27 @@ pub struct Terms {
     pub drop_early: bool,
 }
 
-/// The world as far as settings come from it.
-pub struct World<'w> {
+/// Where settings come from: the environment, the command line, and the host.
+pub struct Sources<'s> {
     /// The environment.
-    pub env: &'w Env,
+    pub env: &'s Env,
     /// The name of this host.
     pub host_name: fn() -> Vec<u8>,
     /// The path of one of our programs.
-    pub program: &'w dyn Fn(&OsStr) -> Option<PathBuf>,
+    pub program: &'s dyn Fn(&OsStr) -> Option<PathBuf>,
     /// The programs that can be called.
     pub applets: &'static [Applet],
     /// The words of the command line: a checkpassword program and what it is to run.
-    pub words: &'w [OsString],
+    pub words: &'s [OsString],
 }
 
-impl fmt::Debug for World<'_> {
+impl fmt::Debug for Sources<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").finish_non_exhaustive()
+        f.debug_struct("Sources").finish_non_exhaustive()
     }
 }
 
-impl World<'_> {
+impl Sources<'_> {
     pub(crate) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         self.env.bytes(name).map(<[u8]>::to_vec)
     }
@@ -206,14 +206,14 @@ impl World<'_> {
 
 impl Settings {
     /// Reads them.
-    pub fn read(world: &World<'_>) -> Result<Settings, SettingsError> {
-        let variable = |name: &str| world.env.get(name).map(ToOwned::to_owned);
+    pub fn read(sources: &Sources<'_>) -> Result<Settings, SettingsError> {
+        let variable = |name: &str| sources.env.get(name).map(ToOwned::to_owned);
         let home = Home::find(variable);
         home.check()?;
-        let local_host = world.text("TCPLOCALHOST");
-        let me = home.me(local_host.as_deref(), world.host_name)?;
+        let local_host = sources.text("TCPLOCALHOST");
+        let me = home.me(local_host.as_deref(), sources.host_name)?;
         let locals = home.locals(&me)?;
-        let local_ip = world.text("TCPLOCALIP");
+        let local_ip = sources.text("TCPLOCALIP");
         let unknown = || b"unknown".to_vec();
         Ok(Settings {
             greeting: home.line("smtpgreeting")?.unwrap_or_else(|| me.clone()),
@@ -223,11 +223,11 @@ impl Settings {
             local_ip: local_ip.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()),
             localiphost: home.line("localiphost")?.unwrap_or_else(|| me.clone()),
             client: Client {
-                ip: world.text("TCPREMOTEIP").unwrap_or_else(unknown),
-                host: world.text("TCPREMOTEHOST").unwrap_or_else(unknown),
-                info: world.text("TCPREMOTEINFO"),
-                relay: relay(world)?,
-                login: world.bytes("RELAY_CTRL_USER"),
+                ip: sources.text("TCPREMOTEIP").unwrap_or_else(unknown),
+                host: sources.text("TCPREMOTEHOST").unwrap_or_else(unknown),
+                info: sources.text("TCPREMOTEINFO"),
+                relay: relay(sources)?,
+                login: sources.bytes("RELAY_CTRL_USER"),
             },
             hosts: Hosts {
                 rcpthosts: home.list("rcpthosts")?.map(HostList::new),
@@ -236,14 +236,14 @@ impl Settings {
             },
             lists: Lists::read(&variable, &home)?,
             dnsbl: Dnsbl::read(&variable, &home)?,
-            rcpt_check: RcptCheck::parse(world.env, home.path()).map_err(SettingsError::Offer)?,
-            plugins: Plugins::read(world.env, &home).map_err(SettingsError::Offer)?,
-            limits: SessionLimits::read(world, &home)?,
-            bare_lf: bare_lf(world)?,
-            ways: Ways::read(world, &home, locals)?,
-            hop: hop(world, &home, &me)?,
-            terms: terms(world)?,
-            auth: SmtpAuth::parse(world.words, world.env, home.path())
+            rcpt_check: RcptCheck::parse(sources.env, home.path()).map_err(SettingsError::Offer)?,
+            plugins: Plugins::read(sources.env, &home).map_err(SettingsError::Offer)?,
+            limits: SessionLimits::read(sources, &home)?,
+            bare_lf: bare_lf(sources)?,
+            transports: Transports::read(sources, &home, locals)?,
+            hop: hop(sources, &home, &me)?,
+            terms: terms(sources)?,
+            auth: SmtpAuth::parse(sources.words, sources.env, home.path())
                 .map_err(SettingsError::Offer)?,
             home: home.path().to_owned(),
         })
@@ -251,8 +251,8 @@ impl Settings {
 }
 
 /// The value goes into envelopes, so it may hold nothing that an address may not.
-fn relay(world: &World<'_>) -> Result<Option<Vec<u8>>, SettingsError> {
-    match world.bytes("RELAYCLIENT") {
+fn relay(sources: &Sources<'_>) -> Result<Option<Vec<u8>>, SettingsError> {
+    match sources.bytes("RELAYCLIENT") {
         Some(value) if value.iter().any(|&byte| byte < b' ' || byte == 0x7f) => Err(
             SettingsError::Variable("RELAYCLIENT", value, "a part of an address"),
         ),
@@ -260,31 +260,31 @@ fn relay(world: &World<'_>) -> Result<Option<Vec<u8>>, SettingsError> {
     }
 }
 
-fn terms(world: &World<'_>) -> Result<Terms, SettingsError> {
-    let tls = world.bytes("UCSPITLS");
-    let greet_delay = world.number("SMTPD_GREETDELAY")?.unwrap_or(0);
+fn terms(sources: &Sources<'_>) -> Result<Terms, SettingsError> {
+    let tls = sources.bytes("UCSPITLS");
+    let greet_delay = sources.number("SMTPD_GREETDELAY")?.unwrap_or(0);
     Ok(Terms {
-        enhanced: world.is_set("ENHANCEDSTATUSCODES"),
-        xclient: world.is_set("XCLIENT"),
-        tls_to_auth: world.text("FORCETLS").is_some_and(|value| value != b"0"),
-        tls_to_send: world.is_set("REQUIRETLS") || tls.is_some_and(|value| value == b"!"),
-        own_sender: world
+        enhanced: sources.is_set("ENHANCEDSTATUSCODES"),
+        xclient: sources.is_set("XCLIENT"),
+        tls_to_auth: sources.text("FORCETLS").is_some_and(|value| value != b"0"),
+        tls_to_send: sources.is_set("REQUIRETLS") || tls.is_some_and(|value| value == b"!"),
+        own_sender: sources
             .text("FORCEAUTHMAILFROM")
             .is_some_and(|value| value != b"0"),
         greet_delay: Duration::from_secs(greet_delay.min(GREET_DELAY_LIMIT)),
-        drop_early: world
+        drop_early: sources
             .text("DROP_PRE_GREET")
             .is_some_and(|value| value != b"0"),
     })
 }
 
-fn hop(world: &World<'_>, home: &Home, me: &[u8]) -> Result<nexthop::Settings, SettingsError> {
+fn hop(sources: &Sources<'_>, home: &Home, me: &[u8]) -> Result<nexthop::Settings, SettingsError> {
     let credentials = match home.line("remoteauth")? {
         None => None,
         Some(line) => Some(nexthop::Credentials::parse(&line).ok_or_else(|| {
             let path = home.control("remoteauth");
             let reason = "its first line is not of the form user:password".to_owned();
-            SettingsError::Way(path.display().to_string(), reason)
+            SettingsError::Transport(path.display().to_string(), reason)
         })?),
     };
     // Only where it is surely absent the system's authorities will do.
@@ -295,12 +295,12 @@ fn hop(world: &World<'_>, home: &Home, me: &[u8]) -> Result<nexthop::Settings, S
     Ok(nexthop::Settings {
         credentials,
         ca_file,
-        ..nexthop::Settings::new(me, world.bytes("DNSCACHEIP").as_deref())
+        ..nexthop::Settings::new(me, sources.bytes("DNSCACHEIP").as_deref())
     })
 }
 
-fn bare_lf(world: &World<'_>) -> Result<BareLf, SettingsError> {
-    match world.bytes("BARELF").as_deref() {
+fn bare_lf(sources: &Sources<'_>) -> Result<BareLf, SettingsError> {
+    match sources.bytes("BARELF").as_deref() {
         None | Some(b"reject") => Ok(BareLf::Reject),
         Some(b"qmail") => Ok(BareLf::Stop),
         Some(b"accept") => Ok(BareLf::Accept),

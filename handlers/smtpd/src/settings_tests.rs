@@ -4,20 +4,20 @@ use std::path::Path;
 
 use super::*;
 use crate::limits::MOST_RECIPIENTS;
-use crate::ways::Side;
+use crate::transport::Destination;
 
 /// A home and an environment.
-struct Place {
+struct TestHome {
     folder: tempfile::TempDir,
     variables: BTreeMap<String, OsString>,
     ours: Option<PathBuf>,
 }
 
-impl Place {
-    fn new() -> Place {
+impl TestHome {
+    fn new() -> TestHome {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("control")).expect("made");
-        let place = Place {
+        let place = TestHome {
             folder,
             variables: BTreeMap::new(),
             ours: Some("/libexec/maildir-queue".into()),
@@ -26,12 +26,12 @@ impl Place {
         place.with("SUPERD_HOME", home)
     }
 
-    fn with(mut self, name: &str, value: impl Into<OsString>) -> Place {
+    fn with(mut self, name: &str, value: impl Into<OsString>) -> TestHome {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
-    fn file(self, name: &str, text: &str) -> Place {
+    fn file(self, name: &str, text: &str) -> TestHome {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
         fs::write(path, text).expect("written");
@@ -43,7 +43,7 @@ impl Place {
         for (name, value) in &self.variables {
             env.set_os(OsStr::new(name), value);
         }
-        Settings::read(&World {
+        Settings::read(&Sources {
             env: &env,
             host_name: || b"uname.test".to_vec(),
             program: &|name| {
@@ -66,7 +66,7 @@ impl Place {
 
 #[test]
 fn without_any_file_or_variable_everything_has_its_default() {
-    let settings = Place::new().read();
+    let settings = TestHome::new().read();
     assert_eq!(settings.greeting, b"uname.test");
     assert_eq!(settings.local, b"unknown");
     assert_eq!(settings.client.ip, b"unknown");
@@ -79,15 +79,18 @@ fn without_any_file_or_variable_everything_has_its_default() {
     assert_eq!(settings.limits.databytes, 0);
     assert_eq!(settings.limits.recipients, 1000);
     assert_eq!(settings.bare_lf, BareLf::Reject);
-    let local = settings.ways.of(Side::Local).expect("a way");
+    let local = settings
+        .transports
+        .of(Destination::Local)
+        .expect("a transport");
     assert_eq!(local.to_string(), "/libexec/maildir-queue");
-    assert!(settings.ways.accounts().is_some());
-    assert!(settings.ways.of(Side::Remote).is_none());
+    assert!(settings.transports.accounts().is_some());
+    assert!(settings.transports.of(Destination::Remote).is_none());
 }
 
 #[test]
 fn names_come_from_the_super_server_and_the_control_files() {
-    let place = Place::new()
+    let place = TestHome::new()
         .with("TCPLOCALHOST", "tcp.test")
         .with("TCPLOCALIP", "192.0.2.1")
         .with("TCPREMOTEIP", "2001:db8::1")
@@ -108,23 +111,23 @@ fn names_come_from_the_super_server_and_the_control_files() {
     assert_eq!(place.read().localiphost, b"ip.test");
     let place = place.file("control/smtpgreeting", "hello there\n");
     assert_eq!(place.read().greeting, b"hello there");
-    let address_only = Place::new().with("TCPLOCALIP", "192.0.2.1");
+    let address_only = TestHome::new().with("TCPLOCALIP", "192.0.2.1");
     assert_eq!(address_only.read().local, b"192.0.2.1");
 }
 
 #[test]
 fn an_empty_relayclient_is_set() {
     assert_eq!(
-        Place::new().with("RELAYCLIENT", "").read().client.relay,
+        TestHome::new().with("RELAYCLIENT", "").read().client.relay,
         Some(vec![])
     );
-    let value = Place::new()
+    let value = TestHome::new()
         .with("RELAYCLIENT", "@fixme")
         .read()
         .client
         .relay;
     assert_eq!(value.as_deref(), Some(&b"@fixme"[..]));
-    let fault = Place::new().with("RELAYCLIENT", "@a\nTb").fault();
+    let fault = TestHome::new().with("RELAYCLIENT", "@a\nTb").fault();
     assert_eq!(
         fault,
         "unable to use variable RELAYCLIENT: @a\\nTb is not a part of an address"
@@ -133,7 +136,7 @@ fn an_empty_relayclient_is_set() {
 
 #[test]
 fn databytes_of_the_environment_wins_also_with_0() {
-    let place = Place::new().file("control/databytes", "5000\n");
+    let place = TestHome::new().file("control/databytes", "5000\n");
     assert_eq!(place.read().limits.databytes, 5000);
     assert_eq!(place.with("DATABYTES", "0").read().limits.databytes, 0);
 }
@@ -150,13 +153,13 @@ fn a_limit_that_is_no_number_is_a_fault_and_not_no_limit() {
         "SESSION_TIMEOUT",
     ] {
         for value in ["10M", "", "-1", " 5"] {
-            let fault = Place::new().with(name, value).fault();
+            let fault = TestHome::new().with(name, value).fault();
             let expected = format!("unable to use variable {name}: {value} is not a number");
             assert_eq!(fault, expected);
         }
     }
     for name in ["databytes", "timeoutsmtpd", "maxrcpt", "brtlimit"] {
-        let fault = Place::new()
+        let fault = TestHome::new()
             .file(&format!("control/{name}"), "10M\n")
             .fault();
         assert!(fault.ends_with("its first line is no number"), "{fault}");
@@ -165,7 +168,7 @@ fn a_limit_that_is_no_number_is_a_fault_and_not_no_limit() {
 
 #[test]
 fn limits_are_what_is_set_within_bounds() {
-    let place = Place::new()
+    let place = TestHome::new()
         .file("control/timeoutsmtpd", "0\n")
         .file("control/maxrcpt", "150\n")
         .file("control/brtlimit", "7\n")
@@ -187,7 +190,7 @@ fn limits_are_what_is_set_within_bounds() {
         .limits;
     assert_eq!(most.session_recipients, 0);
     assert_eq!((most.recipients, most.refused), (MOST_RECIPIENTS, 0));
-    let more = Place::new().with("MAXRCPT", "10001").read().limits;
+    let more = TestHome::new().with("MAXRCPT", "10001").read().limits;
     assert_eq!(more.recipients, MOST_RECIPIENTS);
 }
 
@@ -198,9 +201,9 @@ fn the_bare_lf_policy_is_one_of_three() {
         ("qmail", BareLf::Stop),
         ("accept", BareLf::Accept),
     ] {
-        assert_eq!(Place::new().with("BARELF", value).read().bare_lf, mode);
+        assert_eq!(TestHome::new().with("BARELF", value).read().bare_lf, mode);
     }
-    let fault = Place::new().with("BARELF", "").fault();
+    let fault = TestHome::new().with("BARELF", "").fault();
     assert!(
         fault.ends_with(" is not reject, qmail or accept"),
         "{fault}"
@@ -218,7 +221,7 @@ fn unreadable_lists_and_a_missing_home_are_faults() {
         "accounts",
         "admin",
     ] {
-        let place = Place::new();
+        let place = TestHome::new();
         fs::create_dir(place.folder.path().join("control").join(name)).expect("made");
         assert!(
             place
@@ -226,7 +229,7 @@ fn unreadable_lists_and_a_missing_home_are_faults() {
                 .contains(&format!("control/{name}: is a directory"))
         );
     }
-    let fault = Place::new()
+    let fault = TestHome::new()
         .with("SUPERD_HOME", "/nonexistent/home")
         .fault();
     assert_eq!(
@@ -237,7 +240,7 @@ fn unreadable_lists_and_a_missing_home_are_faults() {
 
 #[test]
 fn lists_are_read() {
-    let place = Place::new()
+    let place = TestHome::new()
         .file("control/rcpthosts", "A.test\n.b.test\n")
         .file("control/locals", "a.test\n")
         .file("control/badmailfrom", "# none\nx@y\n");
@@ -258,29 +261,37 @@ fn lists_are_read() {
 }
 
 fn external(settings: &Settings) -> Option<PathBuf> {
-    match &settings.ways {
-        Ways::One(way) => Some(way.to_string().into()),
-        Ways::Two { .. } => None,
+    match &settings.transports {
+        Transports::One(transport) => Some(transport.to_string().into()),
+        Transports::Two { .. } => None,
     }
 }
 
 #[test]
 fn the_way_of_local_mail_can_be_a_server_that_knows_its_users() {
-    let place = Place::new().file("control/localqueue", "lmtp:unix:/run/lmtp\n");
-    let ways = place.read().ways;
-    assert!(ways.accounts().is_none());
-    let local = ways.of(Side::Local).expect("a way").to_string();
+    let place = TestHome::new().file("control/localqueue", "lmtp:unix:/run/lmtp\n");
+    let transports = place.read().transports;
+    assert!(transports.accounts().is_none());
+    let local = transports
+        .of(Destination::Local)
+        .expect("a transport")
+        .to_string();
     assert_eq!(local, "lmtp:unix:/run/lmtp");
-    let fault = Place::new().file("control/localqueue", "lmtp:\n").fault();
+    let fault = TestHome::new()
+        .file("control/localqueue", "lmtp:\n")
+        .fault();
     assert!(fault.contains("control/localqueue: "), "{fault}");
 }
 
 #[test]
 fn the_queue_is_qmailqueue_else_the_homes_own_else_ours() {
-    let place = Place::new().file("control/remotequeue", "bin/other\n");
+    let place = TestHome::new().file("control/remotequeue", "bin/other\n");
     let home = place.folder.path().to_owned();
-    let ways = place.read().ways;
-    let remote = ways.of(Side::Remote).expect("a way").to_string();
+    let transports = place.read().transports;
+    let remote = transports
+        .of(Destination::Remote)
+        .expect("a transport")
+        .to_string();
     assert_eq!(Path::new(&remote), home.join("bin/other"));
     let place = place.file("bin/qmail-queue", "");
     assert_eq!(external(&place.read()), Some(home.join("bin/qmail-queue")));
@@ -294,7 +305,7 @@ fn the_queue_is_qmailqueue_else_the_homes_own_else_ours() {
 
 #[test]
 fn without_any_queue_program_there_is_no_session() {
-    let mut place = Place::new();
+    let mut place = TestHome::new();
     place.ours = None;
     assert!(
         place
@@ -306,7 +317,7 @@ fn without_any_queue_program_there_is_no_session() {
 
 #[test]
 fn a_qmail_queue_that_is_a_link_to_nowhere_is_not_taken_for_absent() {
-    let place = Place::new();
+    let place = TestHome::new();
     let bin = place.folder.path().join("bin");
     fs::create_dir(&bin).expect("made");
     std::os::unix::fs::symlink("/nonexistent/queue", bin.join("qmail-queue")).expect("a link");
@@ -316,6 +327,6 @@ fn a_qmail_queue_that_is_a_link_to_nowhere_is_not_taken_for_absent() {
 
 #[test]
 fn a_bin_that_is_no_folder_has_no_qmail_queue() {
-    let place = Place::new().file("bin", "text");
+    let place = TestHome::new().file("bin", "text");
     assert_eq!(external(&place.read()), None);
 }

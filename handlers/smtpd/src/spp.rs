@@ -24,7 +24,7 @@ use chain::child::{Command, Program};
 use os::process::Status;
 
 use crate::checker::{ended, nothing};
-use crate::told;
+use crate::plugin_env;
 use output::{Change, Last, Output, Stage};
 
 /// How long one plugin may take.
@@ -348,7 +348,7 @@ impl Plugins {
             Command {
                 program: &Program::File(self.home.join(program)),
                 words: &words,
-                env: &told::env(env),
+                env: &plugin_env::sanitized(env),
                 folder: &self.home,
                 descriptors: &[(nothing.as_fd(), 0)],
             }

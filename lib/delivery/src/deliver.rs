@@ -36,9 +36,9 @@ const SWEEP_EVERY: u32 = 64;
 /// What a name in a directory may want: a block for it.
 const NAME_BYTES: u64 = 4096;
 
-/// What a delivery needs to know of the world.
+/// What the process that delivers has besides the message: its user, its names for files, its clock.
 #[derive(Debug)]
-pub struct Place {
+pub struct Deliverer {
     /// The user that this process runs as.
     pub uid: u32,
     /// Names for files.
@@ -81,12 +81,12 @@ impl Target {
 
 /// Delivers `message` to all of `targets`, or to none of them.
 pub fn deliver(
-    place: &mut Place,
+    deliverer: &mut Deliverer,
     sender: &[u8],
     targets: Vec<Target>,
     message: &Spool,
 ) -> Result<Vec<Delivery>, Failure> {
-    prepare(place, sender, targets, message)?.publish(place)
+    prepare(deliverer, sender, targets, message)?.publish(deliverer)
 }
 
 /// Copies that are on the disk, and that nobody sees yet. Dropped, they are taken away.
@@ -101,32 +101,32 @@ pub struct Prepared {
 
 /// Does everything for `targets` that can be refused or can want room, but for the names in `new`.
 pub fn prepare(
-    place: &mut Place,
+    deliverer: &mut Deliverer,
     sender: &[u8],
     targets: Vec<Target>,
     message: &Spool,
 ) -> Result<Prepared, Failure> {
     check_for_loop(&targets, message)?;
     for target in &targets {
-        check_time(place.deadline)?;
+        check_time(deliverer.deadline)?;
         let mailbox = &target.mailbox;
-        check_mailbox(place.uid, &mailbox.home, mailbox.uid, &mailbox.maildir)?;
+        check_mailbox(deliverer.uid, &mailbox.home, mailbox.uid, &mailbox.maildir)?;
     }
-    check_quotas(place, sender, &targets, message)?;
+    check_quotas(deliverer, sender, &targets, message)?;
     // Here and not when all is done: what goes wrong in it, and be it a panic, must not deny what was delivered.
     if std::process::id().is_multiple_of(SWEEP_EVERY) {
         for target in &targets {
-            Maildir::at(target.mailbox.maildir.clone()).sweep((place.clock)());
+            Maildir::at(target.mailbox.maildir.clone()).sweep((deliverer.clock)());
         }
     }
     let mut copies = Vec::with_capacity(targets.len());
     for target in targets {
-        check_time(place.deadline)?;
-        let staged = stage(place, &target, sender, message)?;
+        check_time(deliverer.deadline)?;
+        let staged = stage(deliverer, &target, sender, message)?;
         copies.push((target, staged));
     }
-    let (copies, taken) = ask_filters(place, sender, copies, message)?;
-    check_time(place.deadline)?;
+    let (copies, taken) = ask_filters(deliverer, sender, copies, message)?;
+    check_time(deliverer.deadline)?;
     Ok(Prepared {
         copies,
         taken,
@@ -163,12 +163,12 @@ impl Prepared {
     }
 
     /// Shows all copies, or none of them; what was delivered, each with its recipient.
-    pub fn publish(self, place: &mut Place) -> Result<Vec<Delivery>, Failure> {
+    pub fn publish(self, deliverer: &mut Deliverer) -> Result<Vec<Delivery>, Failure> {
         let mut done = self.taken;
         let (targets, staged): (Vec<Target>, Vec<Staged>) = self.copies.into_iter().unzip();
         // An error takes back what is noted.
         let noted = note(&targets, &staged, self.promised)?;
-        let delivered = maildir::publish_all(staged, &mut place.names, place.clock)?;
+        let delivered = maildir::publish_all(staged, &mut deliverer.names, deliverer.clock)?;
         for (entry, more) in noted {
             entry.settle(Change::more(more));
         }
@@ -224,7 +224,7 @@ fn sums<'t>(copies: impl Iterator<Item = (&'t Target, u64)>) -> Sums<'t> {
 
 /// Refuses the message where the copies for one account are too much for it, before any is written.
 fn check_quotas(
-    place: &Place,
+    deliverer: &Deliverer,
     sender: &[u8],
     targets: &[Target],
     message: &Spool,
@@ -232,7 +232,7 @@ fn check_quotas(
     let size = |target: &Target| target.head(sender).len() as u64 + message.size();
     let copies = targets.iter().map(|target| (target, size(target)));
     for (inbox, (more, limits, target)) in sums(copies) {
-        check_time(place.deadline)?;
+        check_time(deliverer.deadline)?;
         let account = Account::new(inbox.to_owned(), Some(limits));
         let fit = account.fits(more);
         if fit.map_err(|error| uncounted(inbox, &error))? == Fit::Full {
@@ -285,7 +285,7 @@ type Copies = Vec<(Target, Staged)>;
 
 /// Asks the filter of each copy; what is left to be delivered, and what the filters have taken.
 fn ask_filters(
-    place: &mut Place,
+    deliverer: &mut Deliverer,
     sender: &[u8],
     copies: Copies,
     message: &Spool,
@@ -297,13 +297,13 @@ fn ask_filters(
             kept.push((target, staged));
             continue;
         };
-        check_time(place.deadline)?;
+        check_time(deliverer.deadline)?;
         let question = Question {
             mailbox: &target.mailbox,
             sender,
             recipient: &target.recipient,
         };
-        match question.ask(&staged.open()?, place.uid, place.deadline)? {
+        match question.ask(&staged.open()?, deliverer.uid, deliverer.deadline)? {
             Decision::Taken => {
                 let path = filter.path.clone();
                 let size = staged.size();
@@ -317,13 +317,13 @@ fn ask_filters(
             Decision::Folder(name) => {
                 let mailbox = &mut target.mailbox;
                 if let Some(folder) = filter::folder(&mailbox.inbox, &name) {
-                    check_mailbox(place.uid, &mailbox.home, mailbox.uid, &folder)?;
+                    check_mailbox(deliverer.uid, &mailbox.home, mailbox.uid, &folder)?;
                     let near = same_device(&mailbox.maildir, &folder);
                     mailbox.maildir = folder;
                     if near {
                         staged.redirect(&Maildir::at(mailbox.maildir.clone()));
                     } else {
-                        staged = stage(place, &target, sender, message)?;
+                        staged = stage(deliverer, &target, sender, message)?;
                     }
                 }
             }
@@ -457,7 +457,7 @@ fn check_time(deadline: Instant) -> Result<(), Failure> {
 }
 
 fn stage(
-    place: &mut Place,
+    deliverer: &mut Deliverer,
     target: &Target,
     sender: &[u8],
     message: &Spool,
@@ -465,7 +465,7 @@ fn stage(
     let maildir = Maildir::at(target.mailbox.maildir.clone());
     let head = target.head(sender);
     let size = head.len() as u64 + message.size();
-    let staged = maildir.stage(&mut place.names, place.clock, |file| {
+    let staged = maildir.stage(&mut deliverer.names, deliverer.clock, |file| {
         file.write_all(&head)?;
         message.read(|piece| file.write_all(piece).map(|()| true))?;
         Ok(size)

@@ -54,13 +54,13 @@ impl House {
         text: &str,
         deadline: Instant,
     ) -> Result<Vec<Delivery>, Failure> {
-        let mut place = self.place(deadline);
+        let mut deliverer = self.deliverer(deadline);
         let (targets, message) = self.asked(recipients, text)?;
-        deliver(&mut place, sender.as_bytes(), targets, &message)
+        deliver(&mut deliverer, sender.as_bytes(), targets, &message)
     }
 
-    fn place(&self, deadline: Instant) -> Place {
-        Place {
+    fn deliverer(&self, deadline: Instant) -> Deliverer {
+        Deliverer {
             uid: self.uid,
             names: Names::new(Host::new(b"h"), 1, os::process::random),
             clock: SystemTime::now,
@@ -77,11 +77,11 @@ impl House {
         Ok((targets(&accounts, &recipients)?, message))
     }
 
-    fn prepare(&self, recipients: &[&str], text: &str) -> (Place, Prepared) {
-        let mut place = self.place(Instant::now() + Duration::from_secs(60));
+    fn prepare(&self, recipients: &[&str], text: &str) -> (Deliverer, Prepared) {
+        let mut deliverer = self.deliverer(Instant::now() + Duration::from_secs(60));
         let (targets, message) = self.asked(recipients, text).expect("known");
-        let prepared = prepare(&mut place, b"s@x", targets, &message).expect("room");
-        (place, prepared)
+        let prepared = prepare(&mut deliverer, b"s@x", targets, &message).expect("room");
+        (deliverer, prepared)
     }
 
     fn deliver(&self, recipients: &[&str], text: &str) -> Result<Vec<Delivery>, Failure> {
@@ -463,14 +463,14 @@ fn when_a_filter_refuses_or_breaks_nobody_gets_anything() {
 #[test]
 fn what_is_prepared_is_seen_by_nobody_and_dropped_it_is_gone() {
     let house = House::new();
-    let (mut place, mut prepared) = house.prepare(&["joe@h", "ann@h"], "text\n");
+    let (mut deliverer, mut prepared) = house.prepare(&["joe@h", "ann@h"], "text\n");
     prepared.promise().expect("room for the names");
     for name in ["joe", "ann"] {
         let maildir = house.path(name).join("Maildir");
         let count = |part: &str| files(&maildir.join(part)).len();
         assert_eq!((count("tmp"), count("new")), (1, 0));
     }
-    assert_eq!(prepared.publish(&mut place).expect("shown").len(), 2);
+    assert_eq!(prepared.publish(&mut deliverer).expect("shown").len(), 2);
     assert_eq!((house.mail("joe").len(), house.mail("ann").len()), (1, 1));
     drop(house.prepare(&["joe@h", "ann@h"], "text\n"));
     assert_eq!((house.mail("joe").len(), house.mail("ann").len()), (1, 1));
@@ -481,12 +481,12 @@ fn a_promise_is_kept_although_somebody_else_has_filled_the_mailbox_meanwhile() {
     for promised in [false, true] {
         let house = House::new();
         fs::write(house.path("control/quota"), "1C\n").expect("written");
-        let (mut place, mut prepared) = house.prepare(&["joe@h"], "text\n");
+        let (mut deliverer, mut prepared) = house.prepare(&["joe@h"], "text\n");
         if promised {
             prepared.promise().expect("room for the name");
         }
         house.deliver(&["joe@h"], "other\n").expect("room");
-        let shown = prepared.publish(&mut place);
+        let shown = prepared.publish(&mut deliverer);
         assert_eq!(shown.is_ok(), promised);
         assert_eq!(house.mail("joe").len(), 1 + usize::from(promised));
         let refused = house.deliver(&["joe@h"], "third\n").expect_err("full");

@@ -12,7 +12,7 @@ use crate::opening::{self, Opened};
 use crate::reply::Reply;
 use crate::settings::Settings;
 use crate::stuff::Stuff;
-use crate::ways::{Hop, Protocol};
+use crate::transport::{Hop, Protocol};
 
 /// How much stored text is made ready at once; it at most doubles.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -78,7 +78,7 @@ pub struct Client {
 impl Client {
     /// Connects, and says everything that comes before MAIL. All failures are temporary.
     pub fn connect(hop: &Hop, settings: &Settings) -> Result<Client, Failure> {
-        let fd = dial(&hop.place, &settings.dns, settings.limits.connect).map_err(|reason| {
+        let fd = dial(&hop.endpoint, &settings.dns, settings.limits.connect).map_err(|reason| {
             Failure::temporary(format!("unable to connect to {hop}: {reason}"))
         })?;
         let Opened {

@@ -2,7 +2,7 @@
 
 use crate::capabilities::Capabilities;
 use crate::client::MailParameters;
-use crate::ways::Protocol;
+use crate::transport::Protocol;
 
 /// Why a line cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

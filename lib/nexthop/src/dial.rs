@@ -1,4 +1,4 @@
-//! From a place to a connection: the addresses of a name, each tried in turn.
+//! From an endpoint to a connection: the addresses of a name, each tried in turn.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dns::client::Client;
 use dns::{DnsName, Found, Kind, Question, Trouble};
 
-use crate::ways::Place;
+use crate::transport::Endpoint;
 
 const HOSTS: &str = "/etc/hosts";
 
@@ -19,16 +19,16 @@ const ADDRESSES: usize = 16;
 /// Connects until `limit` has passed at the latest. The descriptor is non-blocking and
 /// close-on-exec; the error is what to say behind "unable to connect to ...: ".
 pub(crate) fn dial(
-    place: &Place,
+    endpoint: &Endpoint,
     dns: &dns::settings::Settings,
     limit: Duration,
 ) -> Result<OwnedFd, String> {
     let now = Instant::now();
     let deadline = now.checked_add(limit).unwrap_or(now);
-    match place {
-        Place::Unix(path) => os::socket::connect_unix_until(path, deadline)
+    match endpoint {
+        Endpoint::Unix(path) => os::socket::connect_unix_until(path, deadline)
             .map_err(|error| os::reason(&error).into_owned()),
-        Place::Tcp { host, port } => {
+        Endpoint::Tcp { host, port } => {
             let addresses = addresses(Path::new(HOSTS), host, dns, deadline)?;
             connect(&addresses, *port, deadline)
         }

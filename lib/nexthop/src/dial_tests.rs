@@ -114,12 +114,12 @@ fn a_name_without_address_is_told_from_one_that_nobody_could_look_up() {
 fn servers_that_stay_silent_are_waited_for_until_the_deadline() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let dns = asking(silent.local_addr().expect("an address"));
-    let place = Place::Tcp {
+    let endpoint = Endpoint::Tcp {
         host: b"mx.test".to_vec(),
         port: 25,
     };
     let start = Instant::now();
-    let error = dial(&place, &dns, Duration::from_millis(200)).expect_err("no address");
+    let error = dial(&endpoint, &dns, Duration::from_millis(200)).expect_err("no address");
     assert_eq!(error, "unable to find its address: timed out");
     assert!(start.elapsed() < Duration::from_secs(5));
 }

@@ -13,7 +13,7 @@
 //! - **no mail bounces for our mistakes**: only what the hop says to MAIL, RCPT, DATA and the
 //!   message can be permanent; everything before is a temporary failure.
 //!
-//! The rooms: [`ways`] reads the line that names a way out. Pure: [`reply`], [`capabilities`],
+//! The rooms: [`transport`] reads the line that names a way out. Pure: [`reply`], [`capabilities`],
 //! [`commands`], [`stuff`]. With descriptors: `dial` (names and connections), `tls`, `link` (bytes
 //! in and out under deadlines), `conversation` (a command and its reply), `opening` (from the
 //! banner to AUTH) and [`client`] (the transaction).
@@ -30,10 +30,10 @@ pub mod reply;
 mod settings;
 pub mod stuff;
 mod tls;
-pub mod ways;
+pub mod transport;
 
 pub use client::{Client, MailParameters, Verdict};
 pub use failure::Failure;
 pub use reply::Reply;
 pub use settings::{Credentials, Limits, Settings};
-pub use ways::{Hop, Place, Protocol, Security, Way, WayError};
+pub use transport::{Endpoint, Hop, Protocol, Security, Transport, TransportError};

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::settings::{Credentials, Settings};
 use crate::tls::{self, Proof};
-use crate::ways::{Hop, Place, Protocol, Security};
+use crate::transport::{Endpoint, Hop, Protocol, Security};
 
 /// How far a server can be trusted with a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +44,9 @@ pub(crate) fn open(link: Link, hop: &Hop, settings: &Settings) -> Result<Opened,
 
 fn greet(mut talk: Conversation, hop: &Hop, settings: &Settings) -> Result<Opened, Failure> {
     let proof = Proof::Required(settings.ca_file.as_deref());
-    let mut trust = match hop.place {
-        Place::Unix(_) => Trust::Local,
-        Place::Tcp { .. } => Trust::None,
+    let mut trust = match hop.endpoint {
+        Endpoint::Unix(_) => Trust::Local,
+        Endpoint::Tcp { .. } => Trust::None,
     };
     if hop.security == Security::Wrapped {
         start_tls(&mut talk, hop, proof)?;
@@ -111,9 +111,11 @@ fn asks_for_tls(talk: &mut Conversation, security: Security) -> Result<bool, Fai
 }
 
 fn start_tls(talk: &mut Conversation, hop: &Hop, proof: Proof<'_>) -> Result<(), Failure> {
-    let session = match &hop.place {
-        Place::Tcp { host, .. } => tls::session(host, proof),
-        Place::Unix(_) => Err("a UNIX socket has no name that a certificate could be for".into()),
+    let session = match &hop.endpoint {
+        Endpoint::Tcp { host, .. } => tls::session(host, proof),
+        Endpoint::Unix(_) => {
+            Err("a UNIX socket has no name that a certificate could be for".into())
+        }
     };
     match session {
         Ok(session) => talk.start_tls(session),

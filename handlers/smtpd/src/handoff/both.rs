@@ -5,8 +5,8 @@ use std::time::Duration;
 use nexthop::Client;
 
 use super::part::Part;
-use super::{Envelope, Failure, Outcome, Place};
-use crate::ways::{Side, Sides};
+use super::{Envelope, Failure, Outcome, ProgramContext};
+use crate::transport::{Destination, PerDestination};
 
 // Together they are less than the ten minutes that a client waits (RFC 5321 section 4.5.3.2.6).
 /// To prepare what stays here.
@@ -22,20 +22,23 @@ pub(super) fn finish(
     mut local: Part,
     remote: Part,
     envelope: Envelope<'_>,
-    place: Place<'_>,
-    clients: &mut Sides<Option<Client>>,
+    context: ProgramContext<'_>,
+    clients: &mut PerDestination<Option<Client>>,
 ) -> Result<Vec<String>, Failure> {
-    let (here, elsewhere) = (envelope.of(Side::Local), envelope.of(Side::Remote));
+    let (here, elsewhere) = (
+        envelope.of(Destination::Local),
+        envelope.of(Destination::Remote),
+    );
     // Who is lost already says why, and nothing is written in vain.
     if !remote.is_broken() {
-        local.prepare(here, PREPARE_TIME.min(place.patience))?;
+        local.prepare(here, PREPARE_TIME.min(context.patience))?;
     }
-    let (there, client) = remote.finish(elsewhere, place, Some(REMOTE_TIME));
+    let (there, client) = remote.finish(elsewhere, context, Some(REMOTE_TIME));
     clients.remote = client;
     if let Outcome::Nobody(failure) = there {
         return Err(failure);
     }
-    let (left, client) = local.finish(here, place, Some(LOCAL_TIME));
+    let (left, client) = local.finish(here, context, Some(LOCAL_TIME));
     clients.local = client;
     sum_up(there, left, here.1)
 }

@@ -121,7 +121,7 @@ pub fn told(failure: &nexthop::Failure) -> Failure {
     let reply = match &failure.reply {
         None => Cow::Borrowed(SILENT),
         Some(said) => {
-            let text = crate::said::line(&said.text).unwrap_or_default();
+            let text = crate::sanitize::line(&said.text).unwrap_or_default();
             // 421 would mean that this conversation ends.
             let code = match (failure.permanent, said.code) {
                 (true, code @ 500..=599) => code,

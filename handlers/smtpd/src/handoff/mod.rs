@@ -1,4 +1,4 @@
-//! Handing a message over, by whatever way it goes, or by both ([`crate::ways`]).
+//! Handing a message over, by whatever way it goes, or by both ([`crate::transport`]).
 //!
 //! A way is begun before 354 is said, so that trouble with it is told at once; nothing is committed
 //! before the end of the data; dropping a handoff gives the message up, and is all that a killed smtpd
@@ -30,8 +30,8 @@ use chain::Env;
 use nexthop::Client;
 
 use crate::handoff::part::Part;
-use crate::said;
-use crate::ways::{SIDES, Side, Sides, Way};
+use crate::sanitize;
+use crate::transport::{DESTINATIONS, Destination, PerDestination, Transport};
 
 /// Why a message was not taken: the reply, and a sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Failure {
     /// that nobody has it.
     #[must_use]
     fn of_some(mut self, first: &[u8]) -> Failure {
-        let name = said::line(first).unwrap_or_default();
+        let name = sanitize::line(first).unwrap_or_default();
         self.reply = format!("{} (for {name}; others have it)", self.reply).into();
         self
     }
@@ -80,7 +80,7 @@ impl From<Result<(), Failure>> for Outcome {
 
 /// Where and how programs are run.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct ProgramContext<'a> {
     /// The home.
     pub folder: &'a Path,
     /// The session's environment.
@@ -95,18 +95,18 @@ pub struct Envelope<'a> {
     /// Unquoted; empty for a bounce.
     pub sender: &'a [u8],
     /// Unquoted, in the order in which they were accepted.
-    pub recipients: &'a Sides<Vec<Vec<u8>>>,
+    pub recipients: &'a PerDestination<Vec<Vec<u8>>>,
 }
 
 impl<'a> Envelope<'a> {
-    /// Sender and recipients of one side.
-    fn of(&self, side: Side) -> (&'a [u8], &'a [Vec<u8>]) {
-        (self.sender, &self.recipients[side])
+    /// Sender and recipients of one destination.
+    fn of(&self, destination: Destination) -> (&'a [u8], &'a [Vec<u8>]) {
+        (self.sender, &self.recipients[destination])
     }
 }
 
 /// A way that a message is to go. A hop's client has been told sender and recipients.
-pub type Begun<'a> = (&'a Way, Option<Client>);
+pub type Begun<'a> = (&'a Transport, Option<Client>);
 
 /// The end of a message's way.
 #[derive(Debug)]
@@ -114,32 +114,37 @@ pub struct Finished {
     /// What hops have said about it, or why it was not taken.
     pub done: Result<Vec<String>, Failure>,
     /// The clients of hops that can be used for the next message.
-    pub clients: Sides<Option<Client>>,
+    pub clients: PerDestination<Option<Client>>,
 }
 
 /// A message on its way.
 #[derive(Debug)]
 pub struct Handoff {
-    parts: Sides<Option<Part>>,
+    parts: PerDestination<Option<Part>>,
 }
 
 impl Handoff {
     /// Begins the ways that there are.
-    pub fn start(mut ways: Sides<Option<Begun<'_>>>, place: Place<'_>) -> Result<Handoff, Failure> {
-        let hold = ways.local.is_some() && ways.remote.is_some();
+    pub fn start(
+        mut transports: PerDestination<Option<Begun<'_>>>,
+        context: ProgramContext<'_>,
+    ) -> Result<Handoff, Failure> {
+        let hold = transports.local.is_some() && transports.remote.is_some();
         // Who is elsewhere is asked first: that is more likely to fail, and less work to take back.
         let start = |begun: Option<Begun<'_>>| match begun {
-            Some((way, client)) => Part::start(way, client, place, hold).map(Some),
+            Some((transport, client)) => Part::start(transport, client, context, hold).map(Some),
             None => Ok(None),
         };
-        let remote = start(ways.remote.take())?;
-        let local = start(ways.local.take())?;
-        let parts = Sides { local, remote };
+        let remote = start(transports.remote.take())?;
+        let local = start(transports.local.take())?;
+        let parts = PerDestination { local, remote };
         Ok(Handoff { parts })
     }
 
     fn each(&self) -> impl Iterator<Item = &Part> {
-        SIDES.iter().filter_map(|&side| self.parts[side].as_ref())
+        DESTINATIONS
+            .iter()
+            .filter_map(|&destination| self.parts[destination].as_ref())
     }
 
     /// The number in the reply: the process id of a program that was started.
@@ -154,9 +159,9 @@ impl Handoff {
 
     /// Adds to the message. What goes wrong is told at the end.
     pub fn write(&mut self, bytes: &[u8]) {
-        for side in SIDES {
+        for destination in DESTINATIONS {
             if !self.is_broken()
-                && let Some(part) = &mut self.parts[side]
+                && let Some(part) = &mut self.parts[destination]
             {
                 part.write(bytes);
             }
@@ -169,19 +174,21 @@ impl Handoff {
     }
 
     /// Commits the message.
-    pub fn finish(self, envelope: Envelope<'_>, place: Place<'_>) -> Finished {
-        let mut clients = Sides::default();
+    pub fn finish(self, envelope: Envelope<'_>, context: ProgramContext<'_>) -> Finished {
+        let mut clients = PerDestination::default();
         let done = match self.parts {
-            Sides {
+            PerDestination {
                 local: Some(local),
                 remote: Some(remote),
-            } => both::finish(local, remote, envelope, place, &mut clients),
-            Sides { local, remote } => {
+            } => both::finish(local, remote, envelope, context, &mut clients),
+            PerDestination { local, remote } => {
                 let mut done = Ok(Vec::new());
-                for (side, part) in [(Side::Local, local), (Side::Remote, remote)] {
+                for (destination, part) in
+                    [(Destination::Local, local), (Destination::Remote, remote)]
+                {
                     let Some(part) = part else { continue };
-                    let (outcome, client) = part.finish(envelope.of(side), place, None);
-                    clients[side] = client;
+                    let (outcome, client) = part.finish(envelope.of(destination), context, None);
+                    clients[destination] = client;
                     done = match outcome {
                         Outcome::All(said) => Ok(said.into_iter().collect()),
                         Outcome::Some(failure) | Outcome::Nobody(failure) => Err(failure),

@@ -7,8 +7,8 @@ use nexthop::Client;
 use super::hop::Talking;
 use super::program::Running;
 use super::sendmail::Spooled;
-use super::{Failure, Outcome, Place};
-use crate::ways::Way;
+use super::{Failure, Outcome, ProgramContext};
+use crate::transport::Transport;
 
 /// A message on one way. Dropped, it is given up.
 #[derive(Debug)]
@@ -25,16 +25,20 @@ impl Part {
     /// Begins. For a hop `client` has been told sender and recipients. With `hold` there is another way, and a
     /// program that can wait before its last step does.
     pub fn start(
-        way: &Way,
+        transport: &Transport,
         client: Option<Client>,
-        place: Place<'_>,
+        context: ProgramContext<'_>,
         hold: bool,
     ) -> Result<Part, Failure> {
-        match way {
-            Way::Maildirs(program) => Running::start(program, place, hold).map(Part::Program),
-            Way::Program(program) => Running::start(program, place, false).map(Part::Program),
-            Way::Sendmail(program) => Spooled::new(program).map(Part::Sendmail),
-            Way::Hop(hop) => {
+        match transport {
+            Transport::Maildirs(program) => {
+                Running::start(program, context, hold).map(Part::Program)
+            }
+            Transport::Program(program) => {
+                Running::start(program, context, false).map(Part::Program)
+            }
+            Transport::Sendmail(program) => Spooled::new(program).map(Part::Sendmail),
+            Transport::Hop(hop) => {
                 Talking::start(hop, client).map(|talking| Part::Hop(Box::new(talking)))
             }
         }
@@ -91,18 +95,21 @@ impl Part {
     pub fn finish(
         self,
         (sender, recipients): (&[u8], &[Vec<u8>]),
-        place: Place<'_>,
+        context: ProgramContext<'_>,
         limit: Option<Duration>,
     ) -> (Outcome, Option<Client>) {
-        let patience = limit.map_or(place.patience, |limit| limit.min(place.patience));
+        let patience = limit.map_or(context.patience, |limit| limit.min(context.patience));
         match self {
             Part::Program(running) => {
                 let done = running.commit(sender, recipients, patience);
                 (done.into(), None)
             }
             Part::Sendmail(spooled) => {
-                let place = Place { patience, ..place };
-                (spooled.send(sender, recipients, place).into(), None)
+                let context = ProgramContext {
+                    patience,
+                    ..context
+                };
+                (spooled.send(sender, recipients, context).into(), None)
             }
             Part::Hop(talking) => talking.finish(recipients, limit),
         }

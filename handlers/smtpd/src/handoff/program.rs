@@ -17,10 +17,10 @@ use chain::child::{Child, Command, Program};
 use delivery::hold;
 use os::process::Status;
 
-use super::{Failure, Place};
+use super::{Failure, ProgramContext};
 use crate::replies::queue as texts;
-use crate::said;
-use crate::ways::shown;
+use crate::sanitize;
+use crate::transport::shown;
 
 /// How long a program that was given up may take to end before it is killed.
 const ABORT_TIME: Duration = Duration::from_secs(10);
@@ -51,7 +51,11 @@ pub struct Running {
 
 impl Running {
     /// Starts `program`; with `hold`, which only ours understands, it will wait before its last step.
-    pub fn start(program: &Program, place: Place<'_>, hold: bool) -> Result<Running, Failure> {
+    pub fn start(
+        program: &Program,
+        context: ProgramContext<'_>,
+        hold: bool,
+    ) -> Result<Running, Failure> {
         let name = shown(program);
         let trouble = |reply: &'static str, what: &str, error: &io::Error| Failure {
             reply: reply.into(),
@@ -88,8 +92,8 @@ impl Running {
         let started = Command {
             program,
             words: &words,
-            env: place.env,
-            folder: place.folder,
+            env: context.env,
+            folder: context.folder,
             descriptors: &descriptors,
         }
         .start();
@@ -108,7 +112,7 @@ impl Running {
             text,
             ready,
             prepared: false,
-            patience: place.patience,
+            patience: context.patience,
             timed_out: false,
             broken: false,
         })
@@ -307,7 +311,7 @@ fn own_reply(text: &[u8]) -> Option<String> {
         return None;
     }
     let code = if letter == b'D' { "554" } else { "451" };
-    Some(format!("{code} {}", said::line(rest)?))
+    Some(format!("{code} {}", sanitize::line(rest)?))
 }
 
 #[cfg(test)]

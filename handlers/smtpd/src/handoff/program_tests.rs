@@ -43,12 +43,12 @@ impl Programs {
     }
 
     fn start(&self, program: &Path) -> Result<Running, Failure> {
-        let place = Place {
+        let context = ProgramContext {
             folder: self.folder.path(),
             env: &Env::of_process(),
             patience: self.patience,
         };
-        Running::start(&Program::File(program.to_owned()), place, false)
+        Running::start(&Program::File(program.to_owned()), context, false)
     }
 
     fn one(&self, program: &Path) -> Result<(), Failure> {
@@ -227,12 +227,12 @@ fn the_program_finds_the_environment_of_the_session_and_no_other_descriptors() {
     let env: Env = [("RELAYCLIENT", "@x"), ("PATH", "/bin:/usr/bin")]
         .into_iter()
         .collect();
-    let place = Place {
+    let context = ProgramContext {
         folder: programs.folder.path(),
         env: &env,
         patience: programs.patience,
     };
-    let running = Running::start(&Program::File(program), place, false).expect("started");
+    let running = Running::start(&Program::File(program), context, false).expect("started");
     running
         .commit(b"", &[b"a".to_vec()], programs.patience)
         .expect("taken");

@@ -13,9 +13,9 @@ use std::time::Instant;
 
 use chain::child::{Command, Program};
 
-use super::{Failure, Place};
+use super::{Failure, ProgramContext};
 use crate::replies::queue as texts;
-use crate::ways::shown;
+use crate::transport::shown;
 
 /// Recipients of one message: all stand on one command line.
 pub const RECIPIENT_LIMIT: usize = 100;
@@ -74,7 +74,7 @@ impl Spooled {
         mut self,
         sender: &[u8],
         recipients: &[Vec<u8>],
-        place: Place<'_>,
+        context: ProgramContext<'_>,
     ) -> Result<(), Failure> {
         let name = shown(&self.program);
         let failure = |reply: &'static str, reason: String| Failure {
@@ -89,11 +89,11 @@ impl Spooled {
         let told = Command {
             program: &self.program,
             words: &words(sender, recipients),
-            env: place.env,
-            folder: place.folder,
+            env: context.env,
+            folder: context.folder,
             descriptors: &[(self.file.as_fd(), 0)],
         }
-        .ask(1, COMPLAINT_BYTES, Instant::now() + place.patience);
+        .ask(1, COMPLAINT_BYTES, Instant::now() + context.patience);
         let told = told.map_err(|error| {
             let reason = format!("unable to run {name}: {}", os::reason(&error));
             failure(texts::CANNOT_EXEC, reason)

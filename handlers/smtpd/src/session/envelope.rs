@@ -5,13 +5,13 @@ use nexthop::{Client, MailParameters as HopParameters};
 use smtp::address::{self, Fault};
 use wire::command::Next;
 
-use super::outside::Heeded;
+use super::outside::PluginDecision;
 use super::{AtHop, Mail, Session};
 use crate::decide::{self, Decision, Known, Refusal, decide};
 use crate::handoff::{Failure, hop, sendmail};
 use crate::replies;
 use crate::spp::Plugins;
-use crate::ways::{SIDES, Side, Way};
+use crate::transport::{DESTINATIONS, Destination, Transport};
 
 impl Session {
     pub(super) fn mail(&mut self, argument: &[u8]) -> Next {
@@ -47,8 +47,8 @@ impl Session {
             self.settings.local_ip,
             &self.settings.localiphost,
         );
-        let heeded = self.heed("MAIL", &mut sender, Plugins::mail);
-        if let Heeded::Over(next) = heeded {
+        let decision = self.ask_plugins("MAIL", &mut sender, Plugins::mail);
+        if let PluginDecision::Over(next) = decision {
             return next;
         }
         if self.settings.terms.own_sender && !self.is_own_sender(&sender) {
@@ -62,7 +62,7 @@ impl Session {
         self.mail = Some(Mail {
             sender,
             parameters,
-            vouched: heeded == Heeded::Unchecked,
+            vouched: decision == PluginDecision::Unchecked,
             ..Mail::default()
         });
         self.reply_with(replies::OK, Some((1, 0)));
@@ -121,15 +121,15 @@ impl Session {
         self.wait_in_tarpit();
         decide::complete(&self.settings, &mut recipient);
         let allowed = decide::is_reachable(&self.settings, &recipient);
-        let heeded = self.heed("RCPT", &mut recipient, |plugins, env, recipient| {
+        let decision = self.ask_plugins("RCPT", &mut recipient, |plugins, env, recipient| {
             plugins.rcpt(env, recipient, allowed)
         });
-        if let Heeded::Over(next) = heeded {
+        if let PluginDecision::Over(next) = decision {
             return next;
         }
-        let vouched = heeded == Heeded::Unchecked;
-        let side = match self.decide_about(&recipient, vouched) {
-            Ok(side) => side,
+        let vouched = decision == PluginDecision::Unchecked;
+        let destination = match self.decide_about(&recipient, vouched) {
+            Ok(destination) => destination,
             Err(next) => return next,
         };
         if let Some(next) = self
@@ -139,31 +139,36 @@ impl Session {
             return next;
         }
         let asked = recipient.clone();
-        if let Heeded::Over(next) = self.heed("RCPT", &mut recipient, Plugins::pass) {
+        if let PluginDecision::Over(next) = self.ask_plugins("RCPT", &mut recipient, Plugins::pass)
+        {
             return next;
         }
         if recipient == asked {
-            return self.send_on(side, recipient);
+            return self.send_on(destination, recipient);
         }
         // They have named another one, who may be nobody or elsewhere.
         match self.decide_about(&recipient, vouched) {
-            Ok(side) => self.send_on(side, recipient),
+            Ok(destination) => self.send_on(destination, recipient),
             Err(next) => next,
         }
     }
 
     /// Where a recipient's mail goes; what is refused is answered.
-    fn decide_about(&mut self, recipient: &[u8], vouched_recipient: bool) -> Result<Side, Next> {
+    fn decide_about(
+        &mut self,
+        recipient: &[u8],
+        vouched_recipient: bool,
+    ) -> Result<Destination, Next> {
         let Some(mail) = &self.mail else {
             return Err(Next::Continue);
         };
         // Who was taken before is not looked up again: a large alias can be named a thousand times.
         let is_same = |one: &Vec<u8>| one.eq_ignore_ascii_case(recipient);
-        if let Some(&side) = SIDES
+        if let Some(&destination) = DESTINATIONS
             .iter()
-            .find(|&&side| mail.recipients[side].iter().any(is_same))
+            .find(|&&destination| mail.recipients[destination].iter().any(is_same))
         {
-            return Ok(side);
+            return Ok(destination);
         }
         let known = Known {
             sender: &mail.sender,
@@ -173,7 +178,7 @@ impl Session {
             vouched_recipient,
         };
         match decide(&self.settings, known, recipient) {
-            Decision::Take(side) => Ok(side),
+            Decision::Take(destination) => Ok(destination),
             Decision::Bad(text) => Err(self.bad(text)),
             Decision::Refuse(refusal) => Err(self.refuse_for(recipient, &refusal)),
         }
@@ -187,21 +192,21 @@ impl Session {
         self.refuse(recipient, &refusal.reply)
     }
 
-    /// Takes a recipient whose mail goes to `side`, if the way there has nothing against him.
-    fn send_on(&mut self, side: Side, recipient: Vec<u8>) -> Next {
+    /// Takes a recipient whose mail goes to `destination`, if the way there has nothing against him.
+    fn send_on(&mut self, destination: Destination, recipient: Vec<u8>) -> Next {
         let Some(mail) = &self.mail else {
             return Next::Continue;
         };
-        let side = self.settings.ways.side(side);
-        let count = mail.recipients[side].len();
-        match self.settings.ways.of(side) {
-            Some(Way::Hop(_)) => {
+        let destination = self.settings.transports.destination(destination);
+        let count = mail.recipients[destination].len();
+        match self.settings.transports.of(destination) {
+            Some(Transport::Hop(_)) => {
                 // What was answered before goes out first: the hop may take a while.
                 if let Err(trouble) = self.conn.flush() {
                     self.trouble = Some(trouble);
                     return Next::Close;
                 }
-                if let Err(failure) = self.ask_hop(side, &recipient) {
+                if let Err(failure) = self.ask_hop(destination, &recipient) {
                     return self.refuse_for(
                         &recipient,
                         &Refusal {
@@ -212,16 +217,16 @@ impl Session {
                     );
                 }
             }
-            Some(Way::Sendmail(_)) if !sendmail::is_speakable(&recipient) => {
+            Some(Transport::Sendmail(_)) if !sendmail::is_speakable(&recipient) => {
                 return self.refuse(&recipient, replies::BAD_ADDRESS);
             }
-            Some(Way::Sendmail(_)) if count >= sendmail::RECIPIENT_LIMIT => {
+            Some(Transport::Sendmail(_)) if count >= sendmail::RECIPIENT_LIMIT => {
                 return self.refuse(&recipient, replies::TOO_MANY_RECIPIENTS);
             }
             _ => {}
         }
         if let Some(mail) = &mut self.mail {
-            mail.recipients[side].push(recipient);
+            mail.recipients[destination].push(recipient);
             self.counts.recipients += 1;
         }
         self.reply_with(replies::OK, Some((1, 5)));
@@ -229,26 +234,26 @@ impl Session {
     }
 
     /// What the next hop says about a recipient.
-    fn ask_hop(&mut self, side: Side, recipient: &[u8]) -> Result<(), Failure> {
+    fn ask_hop(&mut self, destination: Destination, recipient: &[u8]) -> Result<(), Failure> {
         let at_hop = self.mail.as_mut();
-        let at_hop = at_hop.map(|mail| std::mem::take(&mut mail.hops[side]));
+        let at_hop = at_hop.map(|mail| std::mem::take(&mut mail.hops[destination]));
         let (now, answer) = match at_hop.unwrap_or_default() {
             AtHop::Refused(failure) => (AtHop::Refused(failure.clone()), Err(failure)),
             AtHop::Begun(client) => ask(client, recipient),
-            AtHop::Nothing => match self.begin_at_hop(side) {
+            AtHop::Nothing => match self.begin_at_hop(destination) {
                 Ok(client) => ask(client, recipient),
                 Err(failure) => (AtHop::Refused(failure.clone()), Err(failure)),
             },
         };
         if let Some(mail) = &mut self.mail {
-            mail.hops[side] = now;
+            mail.hops[destination] = now;
         }
         answer
     }
 
     /// Tells the next hop the sender: the one of the transaction before if it is still there.
-    fn begin_at_hop(&mut self, side: Side) -> Result<Box<Client>, Failure> {
-        let Some(Way::Hop(hop)) = self.settings.ways.of(side) else {
+    fn begin_at_hop(&mut self, destination: Destination) -> Result<Box<Client>, Failure> {
+        let Some(Transport::Hop(hop)) = self.settings.transports.of(destination) else {
             return Err(hop::unreachable());
         };
         let Some(mail) = &self.mail else {
@@ -259,11 +264,11 @@ impl Session {
             eight_bit: mail.parameters.eight_bit,
             utf8: mail.parameters.utf8,
         };
-        if let Some(mut client) = self.idle[side].take() {
+        if let Some(mut client) = self.idle[destination].take() {
             match client.mail(&mail.sender, &parameters) {
                 Ok(()) => return Ok(client),
                 Err(failure) if client.is_usable() => {
-                    self.idle[side] = Some(client);
+                    self.idle[destination] = Some(client);
                     return Err(hop::told(&failure));
                 }
                 // It was tired of waiting.
@@ -277,7 +282,7 @@ impl Session {
             Err(failure) => {
                 let told = hop::told(&failure);
                 if client.is_usable() {
-                    self.idle[side] = Some(client);
+                    self.idle[destination] = Some(client);
                 }
                 Err(told)
             }
@@ -306,12 +311,12 @@ impl Session {
         let Some(mut mail) = self.mail.take() else {
             return;
         };
-        for side in SIDES {
-            if let AtHop::Begun(mut client) = std::mem::take(&mut mail.hops[side])
+        for destination in DESTINATIONS {
+            if let AtHop::Begun(mut client) = std::mem::take(&mut mail.hops[destination])
                 // Of what was answered before nothing waits for the hop. Who does not take it is found out.
                 && (self.conn.flush().is_ok() && client.reset().is_ok())
             {
-                self.idle[side] = Some(client);
+                self.idle[destination] = Some(client);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chain::tls::Started;
 use wire::command::Next;
 
-use super::outside::Heeded;
+use super::outside::PluginDecision;
 use super::{Hello, Session};
 use crate::replies;
 use crate::xclient;
@@ -36,7 +36,7 @@ impl Session {
         if self.settings.terms.enhanced {
             offer("ENHANCEDSTATUSCODES".to_owned());
         }
-        if self.means.door.is_some() {
+        if self.context.door.is_some() {
             offer("STARTTLS".to_owned());
         }
         let mechanisms = self.mechanisms();
@@ -65,10 +65,10 @@ impl Session {
             plugins.abandon();
         }
         self.mail_refused = false;
-        let heeded = self.heed("HELO", &mut Vec::new(), |plugins, env, _| {
+        let decision = self.ask_plugins("HELO", &mut Vec::new(), |plugins, env, _| {
             plugins.helo(env, name)
         });
-        if let Heeded::Over(next) = heeded {
+        if let PluginDecision::Over(next) = decision {
             return Some(next);
         }
         self.hello = Hello {
@@ -81,7 +81,7 @@ impl Session {
     /// STARTTLS (RFC 3207), by the program that stands beside this one. Nothing that was said before
     /// counts afterwards, and nothing that was sent ahead is read.
     pub(super) fn starttls(&mut self, argument: &[u8]) -> Next {
-        if self.means.door.is_none() {
+        if self.context.door.is_none() {
             return self.bad(replies::UNIMPLEMENTED);
         }
         if !argument.is_empty() {
@@ -95,7 +95,7 @@ impl Session {
             self.trouble = Some(trouble);
             return Next::Close;
         }
-        let Some(door) = self.means.door.take() else {
+        let Some(door) = self.context.door.take() else {
             return Next::Close;
         };
         match door.start(Instant::now() + HANDSHAKE_TIME) {

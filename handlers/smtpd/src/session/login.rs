@@ -10,7 +10,7 @@ use wire::command::Next;
 use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
 
 use super::Session;
-use super::outside::Heeded;
+use super::outside::PluginDecision;
 use crate::checker::{self, Answer};
 use crate::replies;
 
@@ -96,7 +96,7 @@ impl Session {
         let answer = self.settings.auth.check(
             credentials,
             &challenge,
-            &self.means.env,
+            &self.context.env,
             asked + checker::TIME,
         );
         match answer {
@@ -142,10 +142,10 @@ impl Session {
     /// Lets `user` send, and tells the programs after this one who he is.
     pub(super) fn log_in(&mut self, user: Vec<u8>, mechanism: Mechanism) -> Next {
         let method = mechanism.name().to_ascii_lowercase();
-        let heeded = self.heed("AUTH", &mut Vec::new(), |plugins, env, _| {
+        let decision = self.ask_plugins("AUTH", &mut Vec::new(), |plugins, env, _| {
             plugins.auth(env, method.as_bytes(), &user)
         });
-        if let Heeded::Over(next) = heeded {
+        if let PluginDecision::Over(next) = decision {
             return next;
         }
         self.log
@@ -153,7 +153,7 @@ impl Session {
             .field("user", &user)
             .field("method", mechanism.name().as_bytes())
             .say();
-        self.means.env.set(
+        self.context.env.set(
             "SMTPAUTHMETHOD",
             mechanism.name().to_ascii_lowercase().as_bytes(),
         );
@@ -165,11 +165,11 @@ impl Session {
     /// `user` is who speaks from now on.
     pub(super) fn enter(&mut self, user: Vec<u8>) {
         for name in NAME_VARIABLES {
-            self.means.env.set(name, &user);
+            self.context.env.set(name, &user);
         }
         if self.settings.client.relay.is_none() {
             self.settings.client.relay = Some(Vec::new());
-            self.means.env.set("RELAYCLIENT", b"");
+            self.context.env.set("RELAYCLIENT", b"");
         }
         self.settings.client.info = Some(user.clone());
         self.user = Some(user);

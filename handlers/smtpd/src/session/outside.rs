@@ -3,12 +3,12 @@
 use wire::command::Next;
 
 use super::Session;
-use crate::rcptcheck::{Answer, Question};
+use crate::rcptcheck::{Question, RcptVerdict};
 use crate::spp::{Outcome, Plugins, Turn};
 
 /// What the plugins have made of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heeded {
+pub(crate) enum PluginDecision {
     /// It goes on.
     GoOn,
     /// It goes on without our own checks of the address.
@@ -19,29 +19,29 @@ pub(crate) enum Heeded {
 
 impl Session {
     /// Asks the plugins by `ask`, where there are any, and does what they say about `verb`.
-    pub(crate) fn heed(
+    pub(crate) fn ask_plugins(
         &mut self,
         verb: &'static str,
         address: &mut Vec<u8>,
         ask: impl FnOnce(&mut Plugins, &mut chain::Env, &mut Vec<u8>) -> Outcome,
-    ) -> Heeded {
+    ) -> PluginDecision {
         if self.settings.plugins.is_some()
             && matches!(verb, "HELO" | "MAIL")
             && let Some(next) = self.count_beginning()
         {
-            return Heeded::Over(next);
+            return PluginDecision::Over(next);
         }
         let Some(plugins) = &mut self.settings.plugins else {
-            return Heeded::GoOn;
+            return PluginDecision::GoOn;
         };
         // What was answered before goes out first: a plugin may take a while.
         if let Err(trouble) = self.conn.flush() {
             self.trouble = Some(trouble);
-            return Heeded::Over(Next::Close);
+            return PluginDecision::Over(Next::Close);
         }
-        let outcome = ask(plugins, &mut self.means.env, address);
+        let outcome = ask(plugins, &mut self.context.env, address);
         // One of them may have let the client relay, or not.
-        let relay = self.means.env.bytes("RELAYCLIENT");
+        let relay = self.context.env.bytes("RELAYCLIENT");
         let is_sound = |value: &&[u8]| !value.iter().any(|&byte| byte < b' ' || byte == 0x7f);
         self.settings.client.relay = relay.filter(is_sound).map(<[u8]>::to_vec);
         for fault in &outcome.faults {
@@ -52,11 +52,11 @@ impl Session {
             self.conn.reply(b"\r\n");
         }
         match outcome.turn {
-            Turn::GoOn => Heeded::GoOn,
-            Turn::Unchecked => Heeded::Unchecked,
+            Turn::GoOn => PluginDecision::GoOn,
+            Turn::Unchecked => PluginDecision::Unchecked,
             Turn::Refuse(reply) => {
                 self.mail_refused |= verb == "MAIL";
-                Heeded::Over(match verb {
+                PluginDecision::Over(match verb {
                     "RCPT" => self.refuse(address, &reply),
                     _ => {
                         let from = self.mail.as_ref().map(|mail| mail.sender.clone());
@@ -78,20 +78,23 @@ impl Session {
                     self.reply(&said);
                 }
                 self.ended = Some("a plugin has ended it");
-                Heeded::Over(Next::Close)
+                PluginDecision::Over(Next::Close)
             }
         }
     }
 
     /// Whether the plugins let the client begin.
     pub(super) fn is_welcome(&mut self) -> bool {
-        let heeded = self.heed("connection", &mut Vec::new(), |plugins, env, _| {
+        let decision = self.ask_plugins("connection", &mut Vec::new(), |plugins, env, _| {
             plugins.connection(env)
         });
-        if matches!(heeded, Heeded::Over(_)) && self.ended.is_none() && self.trouble.is_none() {
+        if matches!(decision, PluginDecision::Over(_))
+            && self.ended.is_none()
+            && self.trouble.is_none()
+        {
             self.ended = Some("a plugin has refused it");
         }
-        !matches!(heeded, Heeded::Over(_))
+        !matches!(decision, PluginDecision::Over(_))
     }
 
     /// Refuses a recipient of a client whose address is on a list; a client that may relay is not looked
@@ -139,9 +142,9 @@ impl Session {
                 crate::hosts::Route::Local | crate::hosts::Route::Remote
             ),
         };
-        match check.ask(&question, &self.means.env) {
-            Answer::Yes | Answer::Ignored => None,
-            Answer::No {
+        match check.ask(&question, &self.context.env) {
+            RcptVerdict::Yes | RcptVerdict::Ignored => None,
+            RcptVerdict::No {
                 reply,
                 close,
                 fault,

@@ -70,7 +70,7 @@ impl Session {
                 }
             }
         }
-        let settings = match (self.means.settings)(&env) {
+        let settings = match (self.context.settings)(&env) {
             Ok(settings) => settings,
             Err(error) => {
                 self.log_fault(&error.to_string());
@@ -80,7 +80,7 @@ impl Session {
         let over = self.began.checked_add(settings.limits.session);
         self.conn.end_at(over.unwrap_or(self.began));
         if client.login.is_some() || !chain::tls::is_wanted(&env) {
-            self.means.door = None;
+            self.context.door = None;
         }
         if !self.start(env, settings) {
             return Next::Close;

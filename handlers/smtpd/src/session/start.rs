@@ -50,7 +50,7 @@ impl Session {
     /// Begins for the client that the super-server has accepted; whether the plugins let it.
     pub(super) fn open(&mut self) -> bool {
         let is_welcome = self.is_welcome();
-        self.start.keep(&self.means.env, &self.settings);
+        self.start.keep(&self.context.env, &self.settings);
         is_welcome
     }
 
@@ -62,7 +62,7 @@ impl Session {
         self.leave_idle();
         self.start = Start::of(&given, &settings);
         self.settings = settings;
-        self.means.env = given;
+        self.context.env = given;
         self.open()
     }
 
@@ -75,7 +75,7 @@ impl Session {
             env.into_iter()
                 .for_each(|env| chain::tls::add_variables(env, variables));
         }
-        self.means.env = start.changed.as_ref().unwrap_or(&start.given).clone();
+        self.context.env = start.changed.as_ref().unwrap_or(&start.given).clone();
         self.settings.client = self.start.client.clone();
         self.settings.plugins = self.start.plugins.clone();
     }
@@ -96,7 +96,7 @@ impl Session {
             conn: _,
             log: _,
             settings: _,
-            means: _,
+            context: _,
             start: _,
             began: _,
             verb: _,

@@ -23,7 +23,7 @@ const ODD_ENDS: [&str; 11] = [
 fn nothing_is_smuggled_in_any_mode() {
     for mode in [BareLf::Reject, BareLf::Stop, BareLf::Accept] {
         for odd in ODD_ENDS {
-            let place = Place::new();
+            let place = TestHome::new();
             let settings = Settings {
                 bare_lf: mode,
                 ..place.settings()
@@ -45,7 +45,7 @@ fn nothing_is_smuggled_in_any_mode() {
 #[test]
 fn a_bare_lf_is_refused_for_good_and_the_session_goes_on() {
     for odd in ["a\nb", "\n", "a\n.\n", "a\r\n.\n"] {
-        let place = Place::new();
+        let place = TestHome::new();
         let said = place.talk(&message(odd));
         assert_eq!(verdict(&said), replies::BARE_LF, "{odd:?}");
         assert_eq!(said.exit, Exit::OK, "{odd:?}");
@@ -55,7 +55,7 @@ fn a_bare_lf_is_refused_for_good_and_the_session_goes_on() {
 
 #[test]
 fn qmails_way_with_a_bare_lf_is_to_hang_up() {
-    let place = Place::new();
+    let place = TestHome::new();
     let settings = Settings {
         bare_lf: BareLf::Stop,
         ..place.settings()
@@ -67,7 +67,7 @@ fn qmails_way_with_a_bare_lf_is_to_hang_up() {
 
 #[test]
 fn an_accepted_bare_lf_is_a_line_end_but_a_dot_beside_it_spoils_the_message() {
-    let place = Place::new();
+    let place = TestHome::new();
     let accept = || Settings {
         bare_lf: BareLf::Accept,
         ..place.settings()

@@ -3,10 +3,10 @@
 use super::hop::{Answers, Hop};
 use super::*;
 
-fn ways(place: &Place, local: Way, remote: Way) -> Settings {
+fn transports(place: &TestHome, local: Transport, remote: Transport) -> Settings {
     let mut settings = place.settings();
     settings.client.relay = Some(vec![]);
-    settings.ways = Ways::Two {
+    settings.transports = Transports::Two {
         local,
         accounts: None,
         remote: Some(remote),
@@ -15,8 +15,8 @@ fn ways(place: &Place, local: Way, remote: Way) -> Settings {
 }
 
 /// Both by scripts.
-fn programs(place: &Place) -> Settings {
-    ways(
+fn programs(place: &TestHome) -> Settings {
+    transports(
         place,
         program(&place.path("queue")),
         program(&place.path("remote")),
@@ -26,7 +26,7 @@ fn programs(place: &Place) -> Settings {
 const BOTH: &str = "MAIL FROM:<s@x>\r\nRCPT TO:<x@far.test>\r\nRCPT TO:<joe@here.test>\r\nRCPT TO:<ann@here.test>\r\n";
 const TEXT: &str = "DATA\r\nhi\r\n.\r\n";
 
-fn send(place: &Place, settings: Settings) -> (String, Said) {
+fn send(place: &TestHome, settings: Settings) -> (String, Said) {
     let said = place.talk_with(settings, format!("{BOTH}{TEXT}QUIT\r\n").as_bytes());
     let reply = said.replies[said.replies.len() - 2].clone();
     (reply, said)
@@ -34,7 +34,7 @@ fn send(place: &Place, settings: Settings) -> (String, Said) {
 
 #[test]
 fn each_way_has_its_recipients_and_the_same_text() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (reply, said) = send(&place, programs(&place));
     assert!(reply.starts_with("250 ok "), "{:?}", said.replies);
     assert_eq!(place.read("remote.envelope"), "Fs@x|Tx@far.test||");
@@ -56,7 +56,7 @@ fn each_way_has_its_recipients_and_the_same_text() {
 
 #[test]
 fn what_the_way_out_refuses_was_never_committed_here() {
-    let place = Place::new();
+    let place = TestHome::new();
     for (code, reply) in [("31", "554 "), ("71", "451 ")] {
         fs::write(place.path("remote.exit"), code).expect("written");
         let (said, all) = send(&place, programs(&place));
@@ -71,7 +71,7 @@ fn what_the_way_out_refuses_was_never_committed_here() {
 
 #[test]
 fn a_program_here_that_is_dead_before_its_turn_keeps_the_message_from_going_out() {
-    let place = Place::new();
+    let place = TestHome::new();
     crate::test_support::script(&place.path("queue"), "#!/bin/sh\nexit 53\n");
     let mut settings = programs(&place);
     settings.limits.messages = 1;
@@ -89,7 +89,7 @@ fn a_program_here_that_is_dead_before_its_turn_keeps_the_message_from_going_out(
 
 #[test]
 fn who_refuses_here_after_it_went_out_is_named_or_comes_again() {
-    let place = Place::new();
+    let place = TestHome::new();
     fs::write(place.path("queue.exit"), "31").expect("written");
     let (reply, _) = send(&place, programs(&place));
     assert_eq!(
@@ -110,11 +110,11 @@ fn who_refuses_here_after_it_went_out_is_named_or_comes_again() {
 
 #[test]
 fn a_sendmail_here_is_run_after_the_way_out_has_taken_it() {
-    let place = Place::new();
+    let place = TestHome::new();
     let script = "#!/bin/sh\ntest -s remote.envelope || exit 75\necho \"$@\" >sendmail.words\n";
     crate::test_support::script(&place.path("sendmail"), script);
-    let sendmail = || Way::Sendmail(Program::File(place.path("sendmail")));
-    let settings = ways(&place, sendmail(), program(&place.path("remote")));
+    let sendmail = || Transport::Sendmail(Program::File(place.path("sendmail")));
+    let settings = transports(&place, sendmail(), program(&place.path("remote")));
     let (reply, said) = send(&place, settings);
     assert!(reply.starts_with("250 ok "), "{:?}", said.replies);
     assert_eq!(
@@ -123,14 +123,14 @@ fn a_sendmail_here_is_run_after_the_way_out_has_taken_it() {
     );
     fs::remove_file(place.path("sendmail.words")).expect("removed");
     fs::write(place.path("remote.exit"), "71").expect("written");
-    let settings = ways(&place, sendmail(), program(&place.path("remote")));
+    let settings = transports(&place, sendmail(), program(&place.path("remote")));
     let (reply, _) = send(&place, settings);
     assert!(reply.starts_with("451 "), "{reply}");
     assert!(!place.path("sendmail.words").exists());
 }
 
 /// Both by hops in the same place, the local one first.
-fn hops(place: &Place, here: Answers, there: Answers) -> (Hop, Hop) {
+fn hops(place: &TestHome, here: Answers, there: Answers) -> (Hop, Hop) {
     (Hop::at(place, "here", here), Hop::at(place, "there", there))
 }
 
@@ -140,13 +140,16 @@ fn heard_end(hop: &Hop) -> bool {
 
 #[test]
 fn the_last_dot_is_for_the_server_beside_us_and_comes_after_the_other_ones_250() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (here, there) = hops(
         &place,
         |_| None,
         |line| line.starts_with(".RCPT").then_some("451 4.3.0 later"),
     );
-    let (reply, _) = send(&place, ways(&place, here.way(), there.way()));
+    let (reply, _) = send(
+        &place,
+        transports(&place, here.transport(), there.transport()),
+    );
     assert_eq!(reply, "451 later (#4.3.0)");
     assert!(heard_end(&there) && !heard_end(&here));
     // It had all but that.
@@ -159,27 +162,30 @@ fn the_last_dot_is_for_the_server_beside_us_and_comes_after_the_other_ones_250()
 
 #[test]
 fn a_server_beside_us_that_says_a_reply_too_many_keeps_the_message_from_going_out() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (here, there) = hops(
         &place,
         |line| (line == "DATA").then_some("354 go\r\n451 4.3.1 disk full"),
         |_| None,
     );
-    let (_, said) = send(&place, ways(&place, here.way(), there.way()));
+    let (_, said) = send(
+        &place,
+        transports(&place, here.transport(), there.transport()),
+    );
     assert!(said.replies[5].starts_with("451 "), "{:?}", said.replies);
     assert!(!heard_end(&there));
 }
 
 #[test]
 fn where_some_have_it_elsewhere_those_here_have_it_too() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (here, there) = hops(
         &place,
         |_| None,
         |line| line.starts_with(".RCPT TO:<y").then_some("552 5.2.2 full"),
     );
     let input = format!("{BOTH}RCPT TO:<y@far.test>\r\n{TEXT}");
-    let settings = ways(&place, here.way(), there.way());
+    let settings = transports(&place, here.transport(), there.transport());
     let said = place.talk_with(settings, input.as_bytes());
     assert_eq!(
         said.replies[7],
@@ -190,14 +196,14 @@ fn where_some_have_it_elsewhere_those_here_have_it_too() {
 
 #[test]
 fn where_somebody_elsewhere_is_for_later_everything_comes_again() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (here, there) = hops(
         &place,
         |_| None,
         |line| line.starts_with(".RCPT TO:<y").then_some("452 4.2.2 full"),
     );
     let input = format!("{BOTH}RCPT TO:<y@far.test>\r\n{TEXT}");
-    let settings = ways(&place, here.way(), there.way());
+    let settings = transports(&place, here.transport(), there.transport());
     let said = place.talk_with(settings, input.as_bytes());
     assert_eq!(said.replies[7], "452 full (#4.2.2)");
     assert!(!heard_end(&here));
@@ -205,14 +211,14 @@ fn where_somebody_elsewhere_is_for_later_everything_comes_again() {
 
 #[test]
 fn who_was_refused_by_one_way_does_not_hinder_the_other() {
-    let place = Place::new();
+    let place = TestHome::new();
     for refused in ["MAIL", "RCPT"] {
         let answers: Answers = match refused {
             "MAIL" => |line| line.starts_with("MAIL").then_some("550 5.7.1 no"),
             _ => |line| line.starts_with("RCPT").then_some("550 5.7.1 no"),
         };
         let there = Hop::at(&place, refused, answers);
-        let settings = ways(&place, program(&place.path("queue")), there.way());
+        let settings = transports(&place, program(&place.path("queue")), there.transport());
         let (reply, said) = send(&place, settings);
         assert_eq!(said.replies[2], "550 no (#5.7.1)");
         assert!(reply.starts_with("250 ok "), "{:?}", said.replies);
@@ -225,7 +231,7 @@ fn who_was_refused_by_one_way_does_not_hinder_the_other() {
 
 #[test]
 fn a_way_out_that_is_lost_on_the_way_commits_nothing_here() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (here, there) = hops(
         &place,
         |_| None,
@@ -233,7 +239,7 @@ fn a_way_out_that_is_lost_on_the_way_commits_nothing_here() {
         |line| line.starts_with("RCPT TO:<y").then_some("421 bye"),
     );
     let input = format!("{BOTH}RCPT TO:<y@far.test>\r\n{TEXT}");
-    let settings = ways(&place, here.way(), there.way());
+    let settings = transports(&place, here.transport(), there.transport());
     let said = place.talk_with(settings, input.as_bytes());
     assert!(said.replies[5].starts_with("451 "), "{:?}", said.replies);
     assert!(said.replies[6].starts_with("451 "), "{:?}", said.replies);
@@ -242,9 +248,9 @@ fn a_way_out_that_is_lost_on_the_way_commits_nothing_here() {
 
 #[test]
 fn one_connection_to_each_serves_all_messages_of_a_session() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (here, there) = hops(&place, |_| None, |_| None);
-    let settings = ways(&place, here.way(), there.way());
+    let settings = transports(&place, here.transport(), there.transport());
     let one = |recipient: &str| format!("MAIL FROM:<s@x>\r\nRCPT TO:<{recipient}>\r\n{TEXT}");
     let input = format!(
         "{BOTH}{TEXT}{}{}{BOTH}RSET\r\n{BOTH}{TEXT}QUIT\r\n",
@@ -268,9 +274,9 @@ fn one_connection_to_each_serves_all_messages_of_a_session() {
 
 #[test]
 fn a_silent_client_keeps_no_connection_to_either() {
-    let place = Place::new();
+    let place = TestHome::new();
     let (here, there) = hops(&place, |_| None, |_| None);
-    let mut settings = ways(&place, here.way(), there.way());
+    let mut settings = transports(&place, here.transport(), there.transport());
     settings.limits.hop_silence = Duration::from_millis(50);
     let (server, mut client) = UnixStream::pair().expect("a pair");
     let conn = conn(server, &settings);
@@ -296,9 +302,9 @@ fn a_silent_client_keeps_no_connection_to_either() {
 
 #[test]
 fn a_bare_cr_cannot_go_out_so_it_does_not_stay_here_either() {
-    let place = Place::new();
+    let place = TestHome::new();
     let there = Hop::at(&place, "there", |_| None);
-    let settings = ways(&place, program(&place.path("queue")), there.way());
+    let settings = transports(&place, program(&place.path("queue")), there.transport());
     let input = format!("{BOTH}DATA\r\nbare\rcr\r\n.\r\nNOOP\r\n");
     let said = place.talk_with(settings, input.as_bytes());
     assert_eq!(said.replies[6..8], [replies::BARE_CR, replies::OK]);

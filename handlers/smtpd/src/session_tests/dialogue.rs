@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn the_banner_quit_and_the_exit_code() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk("QUIT\r\n");
     assert_eq!(said.replies, ["220 mx.here.test ESMTP", "221 mx.here.test"]);
     assert_eq!(said.exit, Exit::OK);
@@ -17,7 +17,7 @@ fn the_banner_quit_and_the_exit_code() {
 #[test]
 fn simple_verbs_have_their_replies_in_any_case_and_with_bare_lf() {
     let said =
-        Place::new().talk("helo\r\nHELO x\nnoop x\r\nRset\r\nvrfy joe\r\nHELP\r\n\r\nFOO\r\n");
+        TestHome::new().talk("helo\r\nHELO x\nnoop x\r\nRset\r\nvrfy joe\r\nHELP\r\n\r\nFOO\r\n");
     let expected = [
         "250 mx.here.test",
         "250 mx.here.test",
@@ -33,7 +33,7 @@ fn simple_verbs_have_their_replies_in_any_case_and_with_bare_lf() {
 
 #[test]
 fn ehlo_tells_what_there_is() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk("EHLO x\r\n");
     let expected = [
         "250-mx.here.test",
@@ -54,13 +54,13 @@ fn ehlo_tells_what_there_is() {
 
 #[test]
 fn starttls_and_auth_are_not_there() {
-    let said = Place::new().talk("STARTTLS\r\nAUTH PLAIN x\r\n");
+    let said = TestHome::new().talk("STARTTLS\r\nAUTH PLAIN x\r\n");
     assert_eq!(said.after_banner(), [replies::UNIMPLEMENTED; 2]);
 }
 
 #[test]
 fn the_order_of_commands_is_kept() {
-    let said = Place::new().talk("RCPT TO:<joe@here.test>\r\nDATA\r\nMAIL FROM:<>\r\nDATA\r\n");
+    let said = TestHome::new().talk("RCPT TO:<joe@here.test>\r\nDATA\r\nMAIL FROM:<>\r\nDATA\r\n");
     let expected = [
         "503 MAIL first (#5.5.1)",
         "503 MAIL first (#5.5.1)",
@@ -73,7 +73,7 @@ fn the_order_of_commands_is_kept() {
 #[test]
 fn a_transaction_ends_with_rset_helo_ehlo_and_a_second_mail() {
     for word in ["RSET", "HELO x", "EHLO x", "MAIL FROM:<>"] {
-        let said = Place::new().talk(&format!(
+        let said = TestHome::new().talk(&format!(
             "MAIL FROM:<>\r\nRCPT TO:<joe@here.test>\r\n{word}\r\nDATA\r\n"
         ));
         let last = said.replies.last().expect("a reply");
@@ -88,7 +88,7 @@ fn a_transaction_ends_with_rset_helo_ehlo_and_a_second_mail() {
 
 #[test]
 fn after_data_a_new_mail_is_needed_whatever_came_of_it() {
-    let place = Place::new();
+    let place = TestHome::new();
     for exit in ["0", "53"] {
         fs::write(place.path("queue.exit"), exit).expect("written");
         let said = place.talk(&format!(
@@ -100,7 +100,7 @@ fn after_data_a_new_mail_is_needed_whatever_came_of_it() {
 
 #[test]
 fn data_after_only_refused_recipients_is_no_354() {
-    let said = Place::new().talk("MAIL FROM:<>\r\nRCPT TO:<x@y>\r\nDATA\r\nQUIT\r\n");
+    let said = TestHome::new().talk("MAIL FROM:<>\r\nRCPT TO:<x@y>\r\nDATA\r\nQUIT\r\n");
     assert_eq!(
         said.after_banner()[1..3],
         [replies::NO_GATEWAY, replies::WANT_RCPT]
@@ -110,7 +110,7 @@ fn data_after_only_refused_recipients_is_no_354() {
 #[test]
 fn nul_and_overlong_lines_are_refused_and_the_session_goes_on() {
     let longest = format!("NOOP {}", "x".repeat(LINE_LIMIT - 5));
-    let said = Place::new().talk(&format!(
+    let said = TestHome::new().talk(&format!(
         "NOOP\0\r\nMAIL FROM:<a\0b>\r\n{longest}\r\n{longest}x\r\n"
     ));
     let expected = [
@@ -124,7 +124,7 @@ fn nul_and_overlong_lines_are_refused_and_the_session_goes_on() {
 
 #[test]
 fn too_many_bad_commands_end_the_session() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk(&"FOO\r\n".repeat(25));
     assert_eq!(said.replies.len(), 1 + 20 + 1);
     assert_eq!(said.replies[21], replies::TOO_MANY_BAD);
@@ -143,7 +143,7 @@ fn too_many_bad_commands_end_the_session() {
 
 #[test]
 fn too_many_refused_recipients_end_the_session() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.refused = 3;
     let input = format!("MAIL FROM:<>\r\n{}", "RCPT TO:<x@y>\r\n".repeat(5));
@@ -160,7 +160,7 @@ fn too_many_refused_recipients_end_the_session() {
 
 #[test]
 fn a_session_has_a_limit_of_messages() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.messages = 2;
     let one = format!("{TO_JOE}x\r\n.\r\n");
@@ -180,7 +180,7 @@ fn a_session_has_a_limit_of_messages() {
 
 #[test]
 fn a_session_has_a_limit_of_accepted_recipients_of_all_messages_together() {
-    let place = Place::new();
+    let place = TestHome::new();
     let limited = || {
         let mut settings = place.settings();
         settings.limits.session_recipients = 3;
@@ -221,7 +221,7 @@ fn a_session_has_a_limit_of_accepted_recipients_of_all_messages_together() {
 
 #[test]
 fn a_silent_client_and_an_endless_session_are_told_so() {
-    let place = Place::new();
+    let place = TestHome::new();
     for (timeout, session, last) in [
         (40, 5000, replies::TIMEOUT),
         (5000, 40, replies::SESSION_OVER),
@@ -243,7 +243,7 @@ fn a_silent_client_and_an_endless_session_are_told_so() {
 
 #[test]
 fn mail_takes_what_qmail_takes() {
-    let said = Place::new()
+    let said = TestHome::new()
         .talk("MAIL\r\nMAIL FROM\r\nMAIL FROM:<>\r\nMAIL FROM:<a@b> X=y BODY=8BITMIME\r\n");
     assert_eq!(said.after_banner(), [replies::OK; 4]);
 }
@@ -251,7 +251,7 @@ fn mail_takes_what_qmail_takes() {
 #[test]
 fn addresses_with_control_bytes_or_too_long_are_refused() {
     let long = "a".repeat(900);
-    let said = Place::new().talk(&format!(
+    let said = TestHome::new().talk(&format!(
         "MAIL FROM:<a\tb>\r\nMAIL FROM:<{long}>\r\nMAIL FROM:<>\r\nRCPT TO:<a\x07@b>\r\nRCPT TO:<{long}>\r\n"
     ));
     let expected = [
@@ -267,13 +267,13 @@ fn addresses_with_control_bytes_or_too_long_are_refused() {
 #[test]
 fn no_recipient_is_a_bad_recipient() {
     let said =
-        Place::new().talk("MAIL FROM:<>\r\nRCPT\r\nRCPT TO:\r\nRCPT TO:<>\r\nRCPT TO:<@a>\r\n");
+        TestHome::new().talk("MAIL FROM:<>\r\nRCPT\r\nRCPT TO:\r\nRCPT TO:<>\r\nRCPT TO:<@a>\r\n");
     assert_eq!(said.after_banner()[1..], [replies::BAD_ADDRESS; 4]);
 }
 
 #[test]
 fn a_declared_size_over_the_limit_is_refused_at_once() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.databytes = 100;
     let input = "MAIL FROM:<> SIZE=100\r\nMAIL FROM:<> size=101\r\nRCPT TO:<joe@here.test>\r\nMAIL FROM:<> SIZE=x\r\n";
@@ -293,7 +293,7 @@ fn a_declared_size_over_the_limit_is_refused_at_once() {
 
 #[test]
 fn a_mail_that_is_refused_ends_the_transaction_before_it() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk(
         "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nMAIL FROM:<a\x01b@x>\r\n\
          RCPT TO:<ann@here.test>\r\nDATA\r\nQUIT\r\n",
@@ -306,7 +306,7 @@ fn a_mail_that_is_refused_ends_the_transaction_before_it() {
 
 #[test]
 fn deferrals_without_end_end_the_session() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.databytes = 10;
     let input = "MAIL FROM:<s@x> SIZE=11\r\n".repeat(1001);
@@ -320,7 +320,7 @@ fn deferrals_without_end_end_the_session() {
 
 #[test]
 fn plugins_are_not_asked_without_end_where_no_message_comes() {
-    let place = Place::new();
+    let place = TestHome::new();
     std::fs::write(place.path("control/smtpplugins"), "[mail]\n").expect("written");
     let plugged = || {
         let env: Env = [("ENABLE_SPP", "")].into_iter().collect();

@@ -18,12 +18,12 @@ pub(super) type Answers = fn(&str) -> Option<&'static str>;
 impl Hop {
     /// Speaks LMTP on a socket in `place`, with as many replies after the dot as there are
     /// accepted recipients.
-    fn new(place: &Place, answers: Answers) -> Hop {
+    fn new(place: &TestHome, answers: Answers) -> Hop {
         Hop::at(place, "hop", answers)
     }
 
     /// The same, on a socket of this name.
-    pub(super) fn at(place: &Place, name: &str, answers: Answers) -> Hop {
+    pub(super) fn at(place: &TestHome, name: &str, answers: Answers) -> Hop {
         let path = place.path(name);
         let listener = UnixListener::bind(&path).expect("bound");
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -36,10 +36,10 @@ impl Hop {
         Hop { path, heard }
     }
 
-    pub(super) fn way(&self) -> Way {
+    pub(super) fn transport(&self) -> Transport {
         let text = format!("lmtp:unix:{}", self.path.display());
-        nexthop::Way::parse(text.as_bytes(), std::path::Path::new("/"))
-            .expect("a way")
+        nexthop::Transport::parse(text.as_bytes(), std::path::Path::new("/"))
+            .expect("a transport")
             .into()
     }
 
@@ -91,10 +91,10 @@ fn serve(stream: UnixStream, answers: Answers, heard: &Mutex<Vec<String>>) -> st
     Ok(())
 }
 
-fn talk(place: &Place, hop: &Hop, input: &str) -> Said {
+fn talk(place: &TestHome, hop: &Hop, input: &str) -> Said {
     let mut settings = place.settings();
-    settings.ways = Ways::Two {
-        local: hop.way(),
+    settings.transports = Transports::Two {
+        local: hop.transport(),
         accounts: None,
         remote: None,
     };
@@ -109,7 +109,7 @@ const TEXT: &str = "DATA\r\nhi\r\n..dot\r\n.\r\nQUIT\r\n";
 
 #[test]
 fn the_250_comes_after_the_hops_for_every_recipient_and_the_log_has_its_words() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |_| None);
     let said = talk(&place, &hop, &two(TEXT));
     assert!(said.replies[5].starts_with("250 ok "), "{:?}", said.replies);
@@ -135,7 +135,7 @@ fn the_250_comes_after_the_hops_for_every_recipient_and_the_log_has_its_words() 
 
 #[test]
 fn the_hops_refusal_of_a_recipient_is_the_clients_at_once() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |line| {
         line.starts_with("RCPT TO:<joe").then_some("550 5.1.1 who?")
     });
@@ -146,7 +146,7 @@ fn the_hops_refusal_of_a_recipient_is_the_clients_at_once() {
 
 #[test]
 fn a_hop_that_refuses_the_sender_refuses_every_recipient_and_is_asked_once() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |line| {
         line.starts_with("MAIL").then_some("554 5.7.1 not him")
     });
@@ -165,7 +165,7 @@ fn a_hop_that_refuses_the_sender_refuses_every_recipient_and_is_asked_once() {
 
 #[test]
 fn what_has_to_be_set_right_here_bounces_no_mail() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |line| {
         line.starts_with("MAIL").then_some("530 5.7.0 log in first")
     });
@@ -175,7 +175,7 @@ fn what_has_to_be_set_right_here_bounces_no_mail() {
 
 #[test]
 fn a_hop_that_is_not_there_is_trouble_for_now() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |_| None);
     fs::remove_file(&hop.path).expect("removed");
     let said = talk(&place, &hop, &two("QUIT\r\n"));
@@ -189,7 +189,7 @@ fn a_hop_that_is_not_there_is_trouble_for_now() {
 
 #[test]
 fn one_recipient_for_later_makes_the_message_come_again_and_one_refused_is_named() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |line| match line {
         line if line.starts_with(".RCPT TO:<joe") => Some("452 4.2.2 full now"),
         line if line.starts_with(".RCPT TO:<bob") => Some("552 5.2.2 full"),
@@ -217,7 +217,7 @@ fn one_recipient_for_later_makes_the_message_come_again_and_one_refused_is_named
 
 #[test]
 fn a_refused_message_never_ends_at_the_hop() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |_| None);
     let said = talk(&place, &hop, &two("DATA\r\nbare\rcr\r\n.\r\nNOOP\r\n"));
     assert_eq!(said.replies[5..], [replies::BARE_CR, replies::OK]);
@@ -229,7 +229,7 @@ fn a_refused_message_never_ends_at_the_hop() {
 
 #[test]
 fn one_connection_serves_one_message_after_the_other() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |_| None);
     let message = two("DATA\r\nx\r\n.\r\n");
     let said = talk(
@@ -253,7 +253,7 @@ fn one_connection_serves_one_message_after_the_other() {
 
 #[test]
 fn a_silent_client_keeps_no_connection_to_the_hop() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |_| None);
     for (before, rest, last) in [
         ("RSET\r\n", "NOOP\r\n", replies::OK),
@@ -264,8 +264,8 @@ fn a_silent_client_keeps_no_connection_to_the_hop() {
         ),
     ] {
         let mut settings = place.settings();
-        settings.ways = Ways::Two {
-            local: hop.way(),
+        settings.transports = Transports::Two {
+            local: hop.transport(),
             accounts: None,
             remote: None,
         };
@@ -294,7 +294,7 @@ fn a_silent_client_keeps_no_connection_to_the_hop() {
 
 #[test]
 fn a_hop_that_says_a_reply_too_many_has_taken_nothing() {
-    let place = Place::new();
+    let place = TestHome::new();
     let hop = Hop::new(&place, |line| match line {
         "DATA" => Some("354 go\r\n250 early"),
         line if line.starts_with(".RCPT") => Some("452 4.3.1 disk full"),

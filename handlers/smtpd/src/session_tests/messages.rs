@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_message_is_handed_over_with_its_header_and_envelope() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk(&format!("EHLO me\r\n{}", message("A: b\r\n\r\n..c")));
     let last = said.replies[said.replies.len() - 2].clone();
     let words: Vec<&str> = last.split(' ').collect();
@@ -33,7 +33,7 @@ fn a_message_is_handed_over_with_its_header_and_envelope() {
 
 #[test]
 fn the_log_begins_with_the_queue_in_use() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk("");
     let queue = place.path("queue").display().to_string();
     let remote = place.path("remote").display().to_string();
@@ -45,7 +45,7 @@ fn the_log_begins_with_the_queue_in_use() {
 
 #[test]
 fn an_empty_message_is_just_our_header() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk(&format!("{TO_JOE}.\r\n"));
     assert!(verdict(&said).starts_with("250 ok "));
     assert_eq!(place.read("queue.message").lines().count(), 2);
@@ -53,10 +53,10 @@ fn an_empty_message_is_just_our_header() {
 
 #[test]
 fn two_ways_that_are_the_same_take_recipients_of_both() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.client.relay = Some(vec![]);
-    settings.ways = Ways::Two {
+    settings.transports = Transports::Two {
         local: program(&place.path("queue")),
         accounts: None,
         remote: Some(program(&place.path("queue"))),
@@ -73,7 +73,7 @@ fn two_ways_that_are_the_same_take_recipients_of_both() {
 
 #[test]
 fn the_queue_programs_exit_is_the_reply() {
-    let place = Place::new();
+    let place = TestHome::new();
     fs::write(place.path("queue.exit"), "31").expect("written");
     let said = place.talk(&message("x"));
     assert_eq!(
@@ -89,7 +89,7 @@ fn the_queue_programs_exit_is_the_reply() {
 
 #[test]
 fn a_queue_program_that_is_not_there_is_told_before_354() {
-    let place = Place::new();
+    let place = TestHome::new();
     fs::remove_file(place.path("queue")).expect("removed");
     let said = place.talk(&format!("{TO_JOE}DATA\r\nQUIT\r\n"));
     let expected = [
@@ -103,7 +103,7 @@ fn a_queue_program_that_is_not_there_is_told_before_354() {
 
 #[test]
 fn the_size_limit_counts_stored_bytes_and_the_session_goes_on() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.databytes = 10;
     let input = format!("{TO_JOE}1234\r\n..78\r\n.\r\n{TO_JOE}1234\r\n67890\r\n.\r\nQUIT\r\n");
@@ -120,7 +120,7 @@ fn the_size_limit_counts_stored_bytes_and_the_session_goes_on() {
 
 #[test]
 fn a_refused_message_without_end_is_cut_off_at_its_limit() {
-    let place = Place::new();
+    let place = TestHome::new();
     // A block of 2048 bytes is read, then blocks of 16384. In the first one the message is refused; after
     // the third one two have been thrown away; the fourth has the end.
     let text = "x".repeat(5 * 16_384 / 2);
@@ -151,7 +151,7 @@ fn a_refused_message_without_end_is_cut_off_at_its_limit() {
 
 #[test]
 fn a_hundred_hops_are_too_many() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk(&message(&"Received: x\r\n".repeat(99)));
     assert!(verdict(&said).starts_with("250 ok "));
     let said = place.talk(&message(&"Received: x\r\n".repeat(100)));
@@ -165,7 +165,7 @@ fn a_hundred_hops_are_too_many() {
 
 #[test]
 fn a_client_that_goes_away_has_sent_nothing() {
-    let place = Place::new();
+    let place = TestHome::new();
     for cut in ["x", "x\r\n", "x\r\n.", "x\r\n.\r"] {
         let said = place.talk(&format!("{TO_JOE}{cut}"));
         assert_eq!(said.exit, Exit::NO);
@@ -182,7 +182,7 @@ fn a_client_that_goes_away_has_sent_nothing() {
 
 #[test]
 fn a_large_message_goes_through_whole() {
-    let place = Place::new();
+    let place = TestHome::new();
     let text = "0123456789abcdef0123456789abcdef\r\n".repeat(30_000);
     let said = place.talk(&message(&text));
     assert!(verdict(&said).starts_with("250 ok "));
@@ -191,7 +191,7 @@ fn a_large_message_goes_through_whole() {
 
 #[test]
 fn the_dot_after_a_pipelined_message_is_followed_by_the_next_command() {
-    let said = Place::new().talk(&format!("{TO_JOE}x\r\n.\r\n{TO_JOE}y\r\n.\r\nNOOP\r\n"));
+    let said = TestHome::new().talk(&format!("{TO_JOE}x\r\n.\r\n{TO_JOE}y\r\n.\r\nNOOP\r\n"));
     let codes: Vec<&str> = said.replies.iter().map(|line| &line[..3]).collect();
     assert_eq!(
         codes,
@@ -203,10 +203,10 @@ fn the_dot_after_a_pipelined_message_is_followed_by_the_next_command() {
 
 #[test]
 fn messages_that_nobody_can_take_are_counted_too() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.messages = 3;
-    settings.ways = Ways::One(program(&place.path("not-there")));
+    settings.transports = Transports::One(program(&place.path("not-there")));
     let said = place.talk_with(settings, TO_JOE.repeat(5).as_bytes());
     let last = said.replies.last().map(String::as_str);
     assert_eq!(last, Some(replies::TOO_MANY_MESSAGES), "{:?}", said.replies);

@@ -28,12 +28,12 @@ use crate::keyfile::KeyFile;
 use crate::limits::SessionLimits;
 use crate::lists::{Lists, Patterns};
 use crate::settings::{Client, Terms};
-use crate::ways::{Way, Ways};
+use crate::transport::{Transport, Transports};
 
 use super::*;
 
 /// A home with users and a queue program that keeps what it gets.
-struct Place {
+struct TestHome {
     folder: tempfile::TempDir,
 }
 
@@ -59,10 +59,10 @@ fn queue_script(name: &str) -> String {
     )
 }
 
-impl Place {
-    fn new() -> Place {
+impl TestHome {
+    fn new() -> TestHome {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Place { folder };
+        let place = TestHome { folder };
         fs::create_dir(place.path("control")).expect("made");
         fs::write(
             place.path("users"),
@@ -133,7 +133,7 @@ impl Place {
                 discard: 1 << 30,
             },
             bare_lf: BareLf::Reject,
-            ways: Ways::Two {
+            transports: Transports::Two {
                 local: program(&self.path("queue")),
                 accounts: Some(Box::new(self.accounts())),
                 remote: Some(program(&self.path("remote"))),
@@ -146,7 +146,7 @@ impl Place {
 
     fn external(&self) -> Settings {
         Settings {
-            ways: Ways::One(program(&self.path("queue"))),
+            transports: Transports::One(program(&self.path("queue"))),
             ..self.settings()
         }
     }
@@ -181,12 +181,12 @@ impl Place {
     }
 }
 
-fn program(path: &Path) -> Way {
-    Way::Program(Program::File(path.to_owned()))
+fn program(path: &Path) -> Transport {
+    Transport::Program(Program::File(path.to_owned()))
 }
 
-fn means() -> Means {
-    Means {
+fn means() -> Context {
+    Context {
         env: Env::of_process(),
         settings: Box::new(|_| Err(SettingsError::NoQueue)),
         door: None,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn rcpt(place: &Place, settings: Settings, recipients: &[&str]) -> Vec<String> {
+fn rcpt(place: &TestHome, settings: Settings, recipients: &[&str]) -> Vec<String> {
     let mut input = "MAIL FROM:<s@x>\r\n".to_owned();
     for recipient in recipients {
         input.push_str(&format!("RCPT TO:<{recipient}>\r\n"));
@@ -12,7 +12,7 @@ fn rcpt(place: &Place, settings: Settings, recipients: &[&str]) -> Vec<String> {
 
 #[test]
 fn local_users_are_taken_and_unknown_ones_refused() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = rcpt(
         &place,
         place.settings(),
@@ -34,7 +34,7 @@ fn local_users_are_taken_and_unknown_ones_refused() {
 
 #[test]
 fn a_fault_in_the_accounts_is_no_unknown_user() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = place.talk("MAIL FROM:<>\r\nRCPT TO:<bad@here.test>\r\n");
     assert_eq!(said.replies[2], replies::NO_LOOKUP);
     let fault = said
@@ -50,7 +50,7 @@ fn a_fault_in_the_accounts_is_no_unknown_user() {
 
 #[test]
 fn nothing_is_relayed_for_strangers() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = rcpt(
         &place,
         place.settings(),
@@ -68,7 +68,7 @@ fn nothing_is_relayed_for_strangers() {
 
 #[test]
 fn old_ways_to_write_a_route_into_a_local_part_find_nobody() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = rcpt(
         &place,
         place.settings(),
@@ -83,7 +83,7 @@ fn old_ways_to_write_a_route_into_a_local_part_find_nobody() {
 
 #[test]
 fn a_relay_client_reaches_other_hosts_only_where_there_is_a_way_out() {
-    let place = Place::new();
+    let place = TestHome::new();
     let relay = || {
         let mut settings = place.settings();
         settings.client.relay = Some(vec![]);
@@ -96,7 +96,7 @@ fn a_relay_client_reaches_other_hosts_only_where_there_is_a_way_out() {
     );
     assert_eq!(said, [replies::OK, replies::OK, replies::NO_MAILBOX]);
     let mut settings = relay();
-    if let Ways::Two { remote, .. } = &mut settings.ways {
+    if let Transports::Two { remote, .. } = &mut settings.transports {
         *remote = None;
     }
     assert_eq!(
@@ -107,7 +107,7 @@ fn a_relay_client_reaches_other_hosts_only_where_there_is_a_way_out() {
 
 #[test]
 fn rcpthosts_that_are_not_local_go_the_way_out() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.hosts.rcpthosts = Some(HostList::new(vec![b"backup.test".to_vec()]));
     let said = rcpt(&place, settings, &["x@backup.test", "joe@here.test"]);
@@ -116,7 +116,7 @@ fn rcpthosts_that_are_not_local_go_the_way_out() {
 
 #[test]
 fn with_morercpthosts_that_cannot_be_read_nobody_is_refused_for_good() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.hosts.rcpthosts = Some(HostList::new(vec![b"here.test".to_vec()]));
     settings.hosts.more = KeyFile::open_named("/nonexistent/more.cdb".into());
@@ -126,13 +126,13 @@ fn with_morercpthosts_that_cannot_be_read_nobody_is_refused_for_good() {
 
 #[test]
 fn bad_senders_are_told_at_each_recipient() {
-    let said = Place::new().talk("MAIL FROM:<x@SPAM.test>\r\nRCPT TO:<joe@here.test>\r\n");
+    let said = TestHome::new().talk("MAIL FROM:<x@SPAM.test>\r\nRCPT TO:<joe@here.test>\r\n");
     assert_eq!(said.after_banner(), [replies::OK, replies::BAD_SENDER]);
 }
 
 #[test]
 fn the_limit_of_recipients_is_temporary_and_those_before_it_get_the_message() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.recipients = 100;
     let many = "RCPT TO:<joe@here.test>\r\n".repeat(101);
@@ -151,7 +151,7 @@ fn the_limit_of_recipients_is_temporary_and_those_before_it_get_the_message() {
 
 #[test]
 fn relayclients_value_is_appended_to_every_recipient_and_then_decides() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.external();
     settings.client.relay = Some(b"@fixme".to_vec());
     let input = "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nRCPT TO:<y>\r\nDATA\r\n.\r\n";
@@ -176,7 +176,7 @@ fn relayclients_value_is_appended_to_every_recipient_and_then_decides() {
 
 #[test]
 fn an_external_queue_knows_its_users() {
-    let place = Place::new();
+    let place = TestHome::new();
     let said = rcpt(
         &place,
         place.external(),
@@ -187,7 +187,7 @@ fn an_external_queue_knows_its_users() {
 
 #[test]
 fn own_addresses_in_brackets_are_replaced_in_senders_and_recipients() {
-    let place = Place::new();
+    let place = TestHome::new();
     let input = "MAIL FROM:<s@[127.0.0.1]>\r\nRCPT TO:<joe@[127.0.0.1]>\r\nDATA\r\n.\r\n";
     place.talk(input);
     assert_eq!(
@@ -198,7 +198,7 @@ fn own_addresses_in_brackets_are_replaced_in_senders_and_recipients() {
 
 #[test]
 fn refusals_are_logged_with_who_and_why() {
-    let said = Place::new().talk("HELO me\r\nMAIL FROM:<s@x>\r\nRCPT TO:<x@far.test>\r\n");
+    let said = TestHome::new().talk("HELO me\r\nMAIL FROM:<s@x>\r\nRCPT TO:<x@far.test>\r\n");
     assert_eq!(
         said.log[1],
         "smtpd: refuse ip=192.0.2.1 verb=RCPT from=<s@x> to=<x@far.test> helo=me \

@@ -50,7 +50,7 @@ struct Talk {
 }
 
 impl Talk {
-    fn begin(place: &Rc<Place>) -> Talk {
+    fn begin(place: &Rc<TestHome>) -> Talk {
         let (server, client) = UnixStream::pair().expect("a pair");
         let mut settings = unlimited(place);
         settings.client.relay = Some(Vec::new());
@@ -62,7 +62,7 @@ impl Talk {
             ("XCLIENT", ""),
         ];
         let place = Rc::clone(place);
-        let means = Means {
+        let context = Context {
             env: env.into_iter().collect(),
             settings: Box::new(move |env| {
                 let mut settings = unlimited(&place);
@@ -73,7 +73,7 @@ impl Talk {
             }),
             door: None,
         };
-        let mut session = Session::new(conn, log().0, settings, means);
+        let mut session = Session::new(conn, log().0, settings, context);
         assert!(session.open());
         Talk { session, client }
     }
@@ -118,7 +118,7 @@ impl Talk {
     }
 }
 
-fn unlimited(place: &Place) -> Settings {
+fn unlimited(place: &TestHome) -> Settings {
     let mut settings = place.settings();
     let limits = &mut settings.limits;
     (limits.bad_commands, limits.refused, limits.messages) = (0, 0, 0);
@@ -177,7 +177,7 @@ fn reaches_elsewhere(talk: &mut Talk, model: &mut Model) -> bool {
 
 #[test]
 fn a_stranger_behind_a_proxy_reaches_nobody_elsewhere_whatever_it_says() {
-    let place = Rc::new(Place::new());
+    let place = Rc::new(TestHome::new());
     for seed in 1..=WALKS {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut talk = Talk::begin(&place);

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn status_codes_stand_in_front_where_they_are_offered() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.terms.enhanced = true;
     let input = "EHLO c\r\nMAIL FROM:<s@x>\r\nRCPT TO:<nobody@here.test>\r\nRCPT TO:<joe@here.test>\r\n\
@@ -39,7 +39,7 @@ fn status_codes_stand_in_front_where_they_are_offered() {
 
 #[test]
 fn without_tls_there_is_no_starttls() {
-    let said = Place::new().talk("EHLO c\r\nSTARTTLS\r\n");
+    let said = TestHome::new().talk("EHLO c\r\nSTARTTLS\r\n");
     assert!(!said.replies.iter().any(|line| line.contains("STARTTLS")));
     assert_eq!(
         said.replies.last().map(String::as_str),
@@ -49,7 +49,7 @@ fn without_tls_there_is_no_starttls() {
 
 #[test]
 fn where_tls_is_demanded_nothing_is_sent_without_it() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.terms.tls_to_send = true;
     let said = place.talk_with(settings, b"MAIL FROM:<s@x>\r\nNOOP\r\n");
@@ -58,7 +58,7 @@ fn where_tls_is_demanded_nothing_is_sent_without_it() {
 
 #[test]
 fn auth_that_is_not_offered_is_told() {
-    let said = Place::new().talk("EHLO c\r\nAUTH PLAIN\r\n");
+    let said = TestHome::new().talk("EHLO c\r\nAUTH PLAIN\r\n");
     assert!(!said.replies.iter().any(|line| line.contains("AUTH ")));
     assert_eq!(
         said.replies.last().map(String::as_str),
@@ -68,7 +68,7 @@ fn auth_that_is_not_offered_is_told() {
 
 #[test]
 fn who_speaks_before_the_banner_is_dropped_where_that_is_asked_for() {
-    let place = Place::new();
+    let place = TestHome::new();
     let early = || {
         let mut settings = place.settings();
         settings.terms.greet_delay = Duration::from_millis(200);
@@ -89,7 +89,7 @@ fn who_speaks_before_the_banner_is_dropped_where_that_is_asked_for() {
 
 #[test]
 fn commands_of_a_pipeline_that_follow_a_refused_one_are_nobodys_fault() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.bad_commands = 3;
     settings.limits.databytes = 10;
@@ -112,7 +112,7 @@ fn commands_of_a_pipeline_that_follow_a_refused_one_are_nobodys_fault() {
 
 #[test]
 fn xclient_is_for_listed_peers() {
-    let place = Place::new();
+    let place = TestHome::new();
     let input = "XCLIENT ADDR=192.0.2.77 NAME=far.test\r\nMAIL FROM:<s@x>\r\n";
     let said = place.talk_with(place.settings(), input.as_bytes());
     assert_eq!(said.after_banner(), [replies::NO_XCLIENT, replies::OK]);
@@ -120,7 +120,7 @@ fn xclient_is_for_listed_peers() {
 
 #[test]
 fn in_the_tarpit_each_recipient_waits() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.tarpit_after = 2;
     settings.limits.tarpit = Duration::from_millis(100);
@@ -136,7 +136,7 @@ fn in_the_tarpit_each_recipient_waits() {
 
 #[test]
 fn a_recipient_over_the_limit_has_one_line_in_the_log() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.recipients = 1;
     let input = format!(
@@ -160,7 +160,7 @@ fn refusals(said: &Said) -> Vec<String> {
 
 #[test]
 fn every_refusal_has_a_line() {
-    let place = Place::new();
+    let place = TestHome::new();
     let long = "x".repeat(LINE_LIMIT + 1);
     for (said, line) in [
         (
@@ -215,7 +215,7 @@ fn every_refusal_has_a_line() {
 
 #[test]
 fn a_refusal_for_want_of_tls_or_a_login_has_a_line() {
-    let place = Place::new();
+    let place = TestHome::new();
     let with_auth = |value: &str| {
         let env: Env = [("SMTPAUTH", value)].into_iter().collect();
         let words = ["/bin/sh", "-c", "exit 1"].map(std::ffi::OsString::from);
@@ -247,7 +247,7 @@ fn a_refusal_for_want_of_tls_or_a_login_has_a_line() {
 
 #[test]
 fn refusals_without_end_are_counted_and_do_not_fill_the_log() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut settings = place.settings();
     settings.limits.bad_commands = 0;
     let limit = usize::try_from(wire::refusals::TOLD_LIMIT).expect("small");
@@ -264,7 +264,7 @@ fn refusals_without_end_are_counted_and_do_not_fill_the_log() {
 
 #[test]
 fn the_end_tells_what_has_passed_and_how_long_it_took() {
-    let said = Place::new().talk("NOOP\r\nQUIT\r\n");
+    let said = TestHome::new().talk("NOOP\r\nQUIT\r\n");
     let sent: usize = said.replies.iter().map(|line| line.len() + 2).sum();
     let expected = format!(
         "smtpd: end ip=192.0.2.1 reason=quit accepted=0 refused=0 in=12 out={sent} seconds=0"

@@ -18,7 +18,7 @@
 //! A text of refusal is a reply with its code. Where the code is missing, or refuses nothing, it is 451:
 //! a script that fails in the middle may print anything.
 
-use crate::said;
+use crate::sanitize;
 
 /// The most bytes of an address: one byte more is too long for MAIL and RCPT too.
 const ADDRESS_LIMIT: usize = smtp::address::ADDRESS_BYTES - 1;
@@ -155,8 +155,8 @@ fn change(letter: u8, rest: &[u8]) -> Option<Result<Change, &'static str>> {
 
 /// The reply that a text of refusal makes.
 fn refusal(text: &[u8]) -> String {
-    said::refusal(text).unwrap_or_else(|| {
-        let line = said::line(text);
+    sanitize::refusal(text).unwrap_or_else(|| {
+        let line = sanitize::line(text);
         format!("451 {}", line.as_deref().unwrap_or(REFUSED))
     })
 }
@@ -203,7 +203,7 @@ fn name(text: &[u8]) -> Option<String> {
 /// A line that a reply of ours can follow on; any other one would be a reply by itself, and the
 /// client would take it for the answer to its command and ours for the answer to the next.
 fn print(text: &[u8]) -> Option<String> {
-    let line = said::line(text)?;
+    let line = sanitize::line(text)?;
     let (code, rest) = line.split_at_checked(3)?;
     (code.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with('-')).then_some(line)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nexthop::{Client, Failure, Hop, Limits, Place, Protocol, Security, Settings};
+use nexthop::{Client, Endpoint, Failure, Hop, Limits, Protocol, Security, Settings};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
@@ -179,14 +179,14 @@ impl<T: Send + 'static> Server<T> {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             script(&mut Peer::new(stream))
         });
-        let place = Place::Tcp {
+        let endpoint = Endpoint::Tcp {
             host: host.into(),
             port,
         };
         Server {
             hop: Hop {
                 protocol,
-                place,
+                endpoint,
                 security,
             },
             thread,
@@ -207,7 +207,7 @@ impl<T: Send + 'static> Server<T> {
         Server {
             hop: Hop {
                 protocol: Protocol::Lmtp,
-                place: Place::Unix(path),
+                endpoint: Endpoint::Unix(path),
                 security: Security::Plain,
             },
             thread,

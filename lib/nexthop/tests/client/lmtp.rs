@@ -119,7 +119,7 @@ fn a_server_that_does_not_know_lhlo_is_not_asked_otherwise() {
 fn a_socket_that_is_not_there_is_told() {
     let mut server = Server::lmtp(|_| ());
     let real = server.hop.clone();
-    server.hop.place = nexthop::Place::Unix("/nonexistent/lmtp".into());
+    server.hop.endpoint = nexthop::Endpoint::Unix("/nonexistent/lmtp".into());
     let failure = server.connect().expect_err("nothing is there");
     let reason = "unable to connect to lmtp:unix:/nonexistent/lmtp: file does not exist";
     assert_eq!(failure.reason, reason);

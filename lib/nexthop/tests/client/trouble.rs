@@ -206,7 +206,7 @@ fn what_is_said_without_being_asked_ends_the_conversation() {
 fn a_port_where_nobody_listens_is_told() {
     let mut server = Server::smtp(|_| ());
     let real = server.hop.clone();
-    server.hop.place = nexthop::Place::Tcp {
+    server.hop.endpoint = nexthop::Endpoint::Tcp {
         host: b"127.0.0.1".to_vec(),
         port: 1,
     };

@@ -5,22 +5,27 @@ use std::path::Path;
 
 use accounts::Home;
 use chain::child::Program;
-use nexthop::Place;
+use nexthop::Endpoint;
 
 use super::{Report, Weight};
-use crate::asked;
+use crate::query;
 use crate::settings::Settings;
-use crate::ways::{SIDES, Side, Way, Ways};
+use crate::transport::{DESTINATIONS, Destination, Transport, Transports};
 
 /// Tells of what is not there.
 pub(super) fn check(settings: &Settings, home: &Home, report: &mut Report) {
-    for side in SIDES {
+    for destination in DESTINATIONS {
         // One way for both sides is told of once.
-        if settings.ways.side(side) != side {
+        if settings.transports.destination(destination) != destination {
             continue;
         }
-        if let Some(way) = settings.ways.of(side) {
-            check_way(way, &source(settings, home, side), settings, report);
+        if let Some(transport) = settings.transports.of(destination) {
+            check_way(
+                transport,
+                &source(settings, home, destination),
+                settings,
+                report,
+            );
         }
     }
     let check_program = |path: &Path, what: &str, report: &mut Report| {
@@ -49,24 +54,24 @@ pub(super) fn check(settings: &Settings, home: &Home, report: &mut Report) {
 }
 
 /// Where a way stands.
-fn source(settings: &Settings, home: &Home, side: Side) -> String {
-    let path = match (&settings.ways, side) {
+fn source(settings: &Settings, home: &Home, destination: Destination) -> String {
+    let path = match (&settings.transports, destination) {
         // QMAILQUEUE, or bin/qmail-queue.
-        (Ways::One(_), _) => return "the way of all mail".to_owned(),
-        (Ways::Two { .. }, Side::Local) => home.control("localqueue"),
-        (Ways::Two { .. }, Side::Remote) => home.control("remotequeue"),
+        (Transports::One(_), _) => return "the way of all mail".to_owned(),
+        (Transports::Two { .. }, Destination::Local) => home.control("localqueue"),
+        (Transports::Two { .. }, Destination::Remote) => home.control("remotequeue"),
     };
     path.display().to_string()
 }
 
-fn check_way(way: &Way, source: &str, settings: &Settings, report: &mut Report) {
-    match way {
-        Way::Maildirs(Program::File(path))
-        | Way::Program(Program::File(path))
-        | Way::Sendmail(Program::File(path)) => {
+fn check_way(transport: &Transport, source: &str, settings: &Settings, report: &mut Report) {
+    match transport {
+        Transport::Maildirs(Program::File(path))
+        | Transport::Program(Program::File(path))
+        | Transport::Sendmail(Program::File(path)) => {
             if !os::file::may_execute(path) {
-                let mut what = format!("{way} is no program that can be executed");
-                if let Some(name) = host_name(way, path, &settings.home) {
+                let mut what = format!("{transport} is no program that can be executed");
+                if let Some(name) = host_name(transport, path, &settings.home) {
                     what.push_str(&format!(
                         "; a server is named as smtp:{name} or submission:{name}"
                     ));
@@ -74,30 +79,30 @@ fn check_way(way: &Way, source: &str, settings: &Settings, report: &mut Report) 
                 report.tell(Weight::Fault, source, &what);
             }
         }
-        Way::Maildirs(Program::Ours(_))
-        | Way::Program(Program::Ours(_))
-        | Way::Sendmail(Program::Ours(_)) => {}
-        Way::Hop(hop) => match &hop.place {
-            Place::Unix(_) => match asked::connect(hop, &settings.hop) {
+        Transport::Maildirs(Program::Ours(_))
+        | Transport::Program(Program::Ours(_))
+        | Transport::Sendmail(Program::Ours(_)) => {}
+        Transport::Hop(hop) => match &hop.endpoint {
+            Endpoint::Unix(_) => match query::connect(hop, &settings.hop) {
                 Ok(client) => client.quit(),
                 Err(failure) => {
                     let what = format!("{failure}: as long as that is so, its mail gets 451");
                     report.tell(Weight::Fault, source, &what);
                 }
             },
-            Place::Tcp { .. } => check_authorities(settings, report),
+            Endpoint::Tcp { .. } => check_authorities(settings, report),
         },
     }
 }
 
 /// The name of a server that was taken for that of a program: it has dots and no slash, and there is nothing.
-fn host_name<'p>(way: &Way, path: &'p Path, home: &Path) -> Option<&'p str> {
+fn host_name<'p>(transport: &Transport, path: &'p Path, home: &Path) -> Option<&'p str> {
     let name = path.strip_prefix(home).ok()?.to_str()?;
     let is_host = name.contains('.')
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
-    (matches!(way, Way::Program(_)) && is_host && !path.exists()).then_some(name)
+    (matches!(transport, Transport::Program(_)) && is_host && !path.exists()).then_some(name)
 }
 
 /// The certificates of servers are judged by these.
@@ -114,6 +119,6 @@ fn check_authorities(settings: &Settings, report: &mut Report) {
 /// Whether local mail is delivered by a server beside this one that speaks LMTP: if it is lmtpd, it reads the
 /// users and aliases of this home.
 pub(super) fn is_lmtp(settings: &Settings) -> bool {
-    let way = settings.ways.of(Side::Local);
-    matches!(way, Some(Way::Hop(hop)) if hop.protocol == nexthop::Protocol::Lmtp)
+    let transport = settings.transports.of(Destination::Local);
+    matches!(transport, Some(Transport::Hop(hop)) if hop.protocol == nexthop::Protocol::Lmtp)
 }

@@ -1,4 +1,4 @@
-//! What plugins and RCPTCHECK are told of a client's words.
+//! The environment that plugins and RCPTCHECK get, with what a client said made harmless.
 //!
 //! Many of them are shell scripts that print what they were told, and what a plugin prints are commands, a
 //! line each ([`crate::spp`]). A line end in a value would begin another line, and so would `\n` where the
@@ -24,8 +24,8 @@ const FROM_CLIENTS: [&str; 10] = [
     "TCPREMOTEINFO",
 ];
 
-/// `env` as a program may be told it that speaks to us in lines.
-pub(crate) fn env(env: &Env) -> Cow<'_, Env> {
+/// Copies `env` for a program that answers us in lines, with `?` for each byte that could make a line.
+pub(crate) fn sanitized(env: &Env) -> Cow<'_, Env> {
     let mut told = Cow::Borrowed(env);
     for name in FROM_CLIENTS {
         if let Some(value) = env.bytes(name).filter(|value| value.iter().any(is_risky)) {
@@ -51,7 +51,7 @@ mod tests {
     fn a_word_of_the_client_begins_no_line() {
         let said = "a\\nb\nc\rd\x0be\x7f\tf";
         let given: Env = FROM_CLIENTS.iter().map(|name| (*name, said)).collect();
-        let told = env(&given);
+        let told = sanitized(&given);
         for name in FROM_CLIENTS {
             let value = told.bytes(name).expect("set");
             assert_eq!(value, b"a?nb?c?d?e??f", "{name}");
@@ -67,6 +67,6 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        assert!(matches!(env(&given), Cow::Borrowed(_)));
+        assert!(matches!(sanitized(&given), Cow::Borrowed(_)));
     }
 }

@@ -1,7 +1,7 @@
 //! The side that decides and delivers. It reads nothing of the network: what it is asked has been
 //! understood by the other side, and is an address, or a message that it does not look into.
 //!
-//! As root it delivers by [`Hand`]s, one for each owner of mailboxes, some at a time; as anybody else
+//! As root it delivers by [`Worker`]s, one for each owner of mailboxes, some at a time; as anybody else
 //! by itself, into mailboxes of that user only.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,36 +14,36 @@ use delivery::spool::Spool;
 use os::names::passwd;
 use wire::Log;
 
-use crate::hands::{self, Hand, Job};
 use crate::outcome::Outcome;
 use crate::plan::{Owner, Part, Plan};
-use crate::record::{Standing, Verdict};
+use crate::record::{RecipientAnswer, RecipientStatus};
+use crate::workers::{self, Job, Worker};
 
 /// How long a delivery may take, up to the moment when the last copy becomes visible. A client waits
 /// ten minutes after its dot (RFC 5321 section 4.5.3.2.6).
 pub const DELIVERY_TIME: Duration = Duration::from_secs(4 * 60);
 
 /// How many owners are delivered to at a time: the disk can sync their files together.
-const HANDS: usize = 8;
+const WORKERS: usize = 8;
 
-/// Whoever answers questions about recipients and takes messages for them. An error is a sentence:
+/// Answers questions about recipients and takes messages for them. An error is a sentence:
 /// there will be no answers any more.
-pub trait Desk {
+pub trait Delivery {
     /// A transaction begins.
     fn mail(&mut self, sender: &[u8]) -> Result<(), String>;
     /// Who is this? One who is here is a recipient of the transaction from now on.
-    fn rcpt(&mut self, recipient: &[u8]) -> Result<Standing, String>;
-    /// Delivers to all recipients; a verdict for each, in order. The transaction is over.
-    fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<Verdict>, String>;
+    fn rcpt(&mut self, recipient: &[u8]) -> Result<RecipientAnswer, String>;
+    /// Delivers to all recipients; a status for each, in order. The transaction is over.
+    fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<RecipientStatus>, String>;
 }
 
-/// How the clerk delivers.
+/// Which processes write into mailboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By itself, as this user.
-    Alone(u32),
-    /// By hands.
-    Hands,
+pub enum Mode {
+    /// This one, as this user.
+    InProcess(u32),
+    /// Workers, one for each owner of mailboxes.
+    Workers,
 }
 
 /// The most mailboxes that the recipients of one message may have together. Whoever speaks is not logged
@@ -63,24 +63,29 @@ struct Recipients {
     targets: usize,
 }
 
-/// The side that decides.
+/// Looks recipients up in the accounts of this host, and delivers to them.
 #[derive(Debug)]
-pub struct Clerk {
+pub struct LocalDelivery {
     accounts: Accounts,
-    way: Way,
+    mode: Mode,
     host: Vec<u8>,
     log: Log,
     sender: Option<Vec<u8>>,
     recipients: Recipients,
 }
 
-impl Clerk {
+impl LocalDelivery {
     /// For the accounts of a home; the error is a sentence.
-    pub fn new(home: &Home, locals: Vec<Vec<u8>>, way: Way, log: Log) -> Result<Clerk, String> {
+    pub fn new(
+        home: &Home,
+        locals: Vec<Vec<u8>>,
+        mode: Mode,
+        log: Log,
+    ) -> Result<LocalDelivery, String> {
         let accounts = Accounts::open(home, locals).map_err(|error| error.to_string())?;
-        Ok(Clerk {
+        Ok(LocalDelivery {
             accounts,
-            way,
+            mode,
             host: os::process::host_name(),
             log,
             sender: None,
@@ -103,9 +108,9 @@ impl Clerk {
         let targets = deliver::targets(&self.accounts, &[recipient.to_vec()])?;
         for target in &targets {
             let uid = target.mailbox.uid;
-            let whose = match self.way {
+            let whose = match self.mode {
                 _ if uid == 0 => "the superuser".to_owned(),
-                Way::Alone(own) if own != uid => {
+                Mode::InProcess(own) if own != uid => {
                     format!("user id {uid} and this program runs as {own}")
                 }
                 _ => continue,
@@ -132,12 +137,12 @@ impl Clerk {
                 end_of_it => *end = Some(end_of_it),
             }
         };
-        let by = job.deadline + hands::GRACE;
+        let by = job.deadline + workers::GRACE;
         let mut lists = lists.into_iter();
-        let mut at_work: Vec<Hand> = Vec::with_capacity(HANDS);
+        let mut at_work: Vec<Worker> = Vec::with_capacity(WORKERS);
         loop {
             // Whoever is slow holds up himself: another begins where one has ended.
-            while at_work.len() < HANDS
+            while at_work.len() < WORKERS
                 && let Some(list) = lists.next()
             {
                 let his: Vec<(usize, Part)> = list
@@ -146,36 +151,37 @@ impl Clerk {
                     .collect();
                 if Instant::now() >= job.deadline {
                     let reason = "the delivery took too long".to_owned();
-                    let late = hands::refused(&Failure::new(Code::Timeout, reason));
+                    let late = workers::refused(&Failure::new(Code::Timeout, reason));
                     list.iter().for_each(|&number| note(number, late.clone()));
-                } else if self.way == Way::Hands {
+                } else if self.mode == Mode::Workers {
                     let Some(owner) = his.first().map(|(_, part)| part.owner.clone()) else {
                         continue;
                     };
-                    match Hand::start(job, &owner, his) {
-                        Ok(hand) => at_work.push(hand),
+                    match Worker::start(job, &owner, his) {
+                        Ok(worker) => at_work.push(worker),
                         Err(error) => {
                             let reason = format!("unable to fork: {}", os::reason(&error));
-                            let failed = hands::refused(&Failure::new(Code::Memory, reason));
+                            let failed = workers::refused(&Failure::new(Code::Memory, reason));
                             list.iter().for_each(|&number| note(number, failed.clone()));
                         }
                     }
                 } else {
                     for (number, part) in his {
-                        hands::deliver(job, part, &mut |outcome| note(number, outcome));
+                        workers::deliver(job, part, &mut |outcome| note(number, outcome));
                     }
                 }
             }
             if at_work.is_empty() {
                 break;
             }
-            let (still, ended): (Vec<Hand>, Vec<Hand>) = hands::listen::<HANDS>(at_work, by);
+            let (still, ended): (Vec<Worker>, Vec<Worker>) =
+                workers::listen::<WORKERS>(at_work, by);
             at_work = still;
-            for hand in ended {
-                settle(hand, by, &mut note);
+            for worker in ended {
+                settle(worker, by, &mut note);
             }
         }
-        let lost = || hands::lost("nobody has delivered it".to_owned());
+        let lost = || workers::lost("nobody has delivered it".to_owned());
         done.into_iter()
             .map(|(copies, end)| (copies, end.unwrap_or_else(lost)))
             .collect()
@@ -183,10 +189,10 @@ impl Clerk {
 
     fn log_part(&mut self, id: &str, sender: &[u8], to: &[u8], copies: &[Outcome], end: &Outcome) {
         let refusal = match end {
-            Outcome::Refused { verdict, reason } => Some((verdict, reason)),
+            Outcome::Refused { status, reason } => Some((status, reason)),
             Outcome::Delivered | Outcome::Copy { .. } => None,
         };
-        if let Some((Verdict::Refused(reply), reason)) = refusal {
+        if let Some((RecipientStatus::Refused(reply), reason)) = refusal {
             self.log
                 .event("fail")
                 .field("qp", id.as_bytes())
@@ -213,11 +219,11 @@ impl Clerk {
     }
 }
 
-/// Notes what a process has told; it speaks for its own parts alone.
-fn settle(hand: Hand, by: Instant, note: &mut dyn FnMut(usize, Outcome)) {
-    let mut missing = hand.parts.clone();
-    let (told, why) = hand.finish(by);
-    for (number, outcome) in told {
+/// Notes what a worker has reported; it speaks for its own parts alone.
+fn settle(worker: Worker, by: Instant, note: &mut dyn FnMut(usize, Outcome)) {
+    let mut missing = worker.parts.clone();
+    let (reported, why) = worker.finish(by);
+    for (number, outcome) in reported {
         if !missing.contains(&number) {
             continue;
         }
@@ -228,23 +234,23 @@ fn settle(hand: Hand, by: Instant, note: &mut dyn FnMut(usize, Outcome)) {
     }
     let why = why.unwrap_or_else(|| "it said nothing".to_owned());
     for number in missing {
-        let lost = hands::lost(format!("the process that delivers: {why}"));
+        let lost = workers::lost(format!("the process that delivers: {why}"));
         note(number, lost);
     }
 }
 
-impl Desk for Clerk {
+impl Delivery for LocalDelivery {
     fn mail(&mut self, sender: &[u8]) -> Result<(), String> {
         self.sender = Some(sender.to_vec());
         self.recipients = Recipients::default();
         Ok(())
     }
 
-    fn rcpt(&mut self, recipient: &[u8]) -> Result<Standing, String> {
+    fn rcpt(&mut self, recipient: &[u8]) -> Result<RecipientAnswer, String> {
         let name = recipient.to_ascii_lowercase();
         if let Some(&number) = self.recipients.names.get(&name) {
             self.recipients.list.push(number);
-            return Ok(Standing::Here);
+            return Ok(RecipientAnswer::Here);
         }
         Ok(match self.find(recipient) {
             Ok(targets) if self.recipients.targets + targets.len() > TARGET_LIMIT => {
@@ -253,7 +259,7 @@ impl Desk for Clerk {
                 );
                 let entry = self.log.event("fault").address("to", recipient);
                 entry.field("reason", reason.as_bytes()).say();
-                Standing::Temporary
+                RecipientAnswer::Temporary
             }
             Ok(targets) => {
                 let all = &mut self.recipients;
@@ -261,24 +267,24 @@ impl Desk for Clerk {
                 all.names.insert(name, all.found.len());
                 all.list.push(all.found.len());
                 all.found.push((recipient.to_vec(), targets));
-                Standing::Here
+                RecipientAnswer::Here
             }
-            Err(failure) if failure.code == Code::Refused => Standing::Unknown,
+            Err(failure) if failure.code == Code::Refused => RecipientAnswer::Unknown,
             Err(failure) => {
                 let entry = self.log.event("fault").address("to", recipient);
                 entry.field("reason", failure.reason.as_bytes()).say();
-                Standing::Temporary
+                RecipientAnswer::Temporary
             }
         })
     }
 
-    fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<Verdict>, String> {
+    fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<RecipientStatus>, String> {
         let sender = self.sender.take().unwrap_or_default();
         let Recipients { list, found, .. } = std::mem::take(&mut self.recipients);
         let (addresses, targets): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let owners = match self.way {
-            Way::Hands => Owners::of_system(&targets),
-            Way::Alone(_) => Owners::alone(),
+        let owners = match self.mode {
+            Mode::Workers => Owners::of_system(&targets),
+            Mode::InProcess(_) => Owners::alone(),
         };
         let mut plan = Plan::of(&targets, |target| owners.of(target));
         let firsts: Vec<usize> = plan.parts.iter().map(|part| part.recipient).collect();
@@ -290,17 +296,17 @@ impl Desk for Clerk {
             deadline: Instant::now() + DELIVERY_TIME,
         };
         let done = self.work(&mut plan, job);
-        let mut verdicts = Vec::with_capacity(done.len());
+        let mut statuses = Vec::with_capacity(done.len());
         for ((copies, end), first) in done.iter().zip(firsts) {
             let to = addresses.get(first).map_or(&b""[..], Vec::as_slice);
             self.log_part(id, &sender, to, copies, end);
-            verdicts.push(match end {
-                Outcome::Refused { verdict, .. } => verdict.clone(),
-                Outcome::Delivered | Outcome::Copy { .. } => Verdict::Delivered,
+            statuses.push(match end {
+                Outcome::Refused { status, .. } => status.clone(),
+                Outcome::Delivered | Outcome::Copy { .. } => RecipientStatus::Delivered,
             });
         }
-        let of_name = plan.verdicts(&verdicts);
-        let lost = || Verdict::refused(false, "4.3.0", "sorry, nobody has delivered it");
+        let of_name = plan.statuses(&statuses);
+        let lost = || RecipientStatus::refused(false, "4.3.0", "sorry, nobody has delivered it");
         let of_recipient = |name: usize| of_name.get(name).cloned().unwrap_or_else(lost);
         Ok(list.into_iter().map(of_recipient).collect())
     }
@@ -347,5 +353,5 @@ impl Owners {
 }
 
 #[cfg(test)]
-#[path = "clerk_tests.rs"]
+#[path = "local_delivery_tests.rs"]
 mod tests;

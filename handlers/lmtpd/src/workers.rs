@@ -1,8 +1,8 @@
-//! Those who deliver: a process for each owner of mailboxes, which is that owner and nobody else.
+//! The processes that deliver: one for each owner of mailboxes, which is that owner and nobody else.
 //!
-//! Such a process is started by root, with the message and a pipe. Before it touches a path in a user's
-//! hands it becomes him, with his groups, and proves that there is no way back. It tells on the pipe
-//! what it has done ([`crate::outcome`]) and ends. Whatever happens to it, its owner's mailboxes are
+//! Root starts such a worker with the message and a pipe. Before it touches a path that a user can change
+//! it becomes that user, with the user's groups, and proves that there is no way back. It reports on the
+//! pipe what it has done ([`crate::outcome`]) and ends. Whatever happens to it, its owner's mailboxes are
 //! all that it can have touched.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
-use delivery::deliver::{self, Place};
+use delivery::deliver::{self, Deliverer};
 use delivery::failure::{Code, Failure};
 use delivery::spool::Spool;
 use maildir::{Host, Names};
@@ -20,7 +20,7 @@ use os::process::Side;
 
 use crate::outcome::{self, Outcome, Reader};
 use crate::plan::{Owner, Part};
-use crate::record::Verdict;
+use crate::record::RecipientStatus;
 
 /// What its own clock cannot end, such as a file system that hangs, is ended from outside so much later.
 pub const GRACE: Duration = Duration::from_secs(20);
@@ -44,26 +44,26 @@ pub struct Job<'j> {
     pub deadline: Instant,
 }
 
-/// Delivers one part as who this process is; each outcome is given to `tell`.
-pub fn deliver(job: Job<'_>, part: Part, tell: &mut dyn FnMut(Outcome)) {
-    let mut place = Place {
+/// Delivers one part as who this process is; each outcome is given to `report`.
+pub fn deliver(job: Job<'_>, part: Part, report: &mut dyn FnMut(Outcome)) {
+    let mut deliverer = Deliverer {
         uid: os::identity::effective_uid(),
         names: Names::new(Host::new(job.host), std::process::id(), os::process::random),
         clock: SystemTime::now,
         deadline: job.deadline,
     };
-    match deliver::deliver(&mut place, job.sender, part.targets, job.message) {
+    match deliver::deliver(&mut deliverer, job.sender, part.targets, job.message) {
         Ok(copies) => {
             for copy in copies {
-                tell(Outcome::Copy {
+                report(Outcome::Copy {
                     path: copy.message.path,
                     size: copy.message.size,
                     taken: copy.taken,
                 });
             }
-            tell(Outcome::Delivered);
+            report(Outcome::Delivered);
         }
-        Err(failure) => tell(refused(&failure)),
+        Err(failure) => report(refused(&failure)),
     }
 }
 
@@ -71,7 +71,7 @@ pub fn deliver(job: Job<'_>, part: Part, tell: &mut dyn FnMut(Outcome)) {
 pub fn refused(failure: &Failure) -> Outcome {
     let (permanent, enhanced, text) = failure.reply();
     Outcome::Refused {
-        verdict: Verdict::refused(permanent, enhanced, &text),
+        status: RecipientStatus::refused(permanent, enhanced, &text),
         reason: failure.reason.as_bytes().to_vec(),
     }
 }
@@ -79,18 +79,22 @@ pub fn refused(failure: &Failure) -> Outcome {
 /// Says that nobody knows what became of a part.
 pub fn lost(why: String) -> Outcome {
     Outcome::Refused {
-        verdict: Verdict::refused(false, "4.3.0", "sorry, the delivery did not come to an end"),
+        status: RecipientStatus::refused(
+            false,
+            "4.3.0",
+            "sorry, the delivery did not come to an end",
+        ),
         reason: why.into_bytes(),
     }
 }
 
 /// A process that delivers as an owner.
 #[derive(Debug)]
-pub struct Hand {
+pub struct Worker {
     pid: i32,
     pipe: PipeReader,
     reader: Reader,
-    told: Vec<(usize, Outcome)>,
+    reported: Vec<(usize, Outcome)>,
     /// Since when it was seen to be stopped, by whom its owner is.
     stopped: Option<Instant>,
     /// It will tell nothing more: it is done, or why not.
@@ -99,16 +103,16 @@ pub struct Hand {
     pub parts: Vec<usize>,
 }
 
-impl Hand {
+impl Worker {
     /// Starts one for these parts, which are numbered and of one owner.
-    pub fn start(job: Job<'_>, owner: &Owner, parts: Vec<(usize, Part)>) -> io::Result<Hand> {
+    pub fn start(job: Job<'_>, owner: &Owner, parts: Vec<(usize, Part)>) -> io::Result<Worker> {
         let (pipe, writer) = io::pipe()?;
         match os::process::fork()? {
-            Side::Parent(pid) => Ok(Hand {
+            Side::Parent(pid) => Ok(Worker {
                 pid,
                 pipe,
                 reader: Reader::default(),
-                told: Vec::new(),
+                reported: Vec::new(),
                 stopped: None,
                 over: None,
                 parts: parts.into_iter().map(|(number, _)| number).collect(),
@@ -126,7 +130,7 @@ impl Hand {
         self.over = match self.pipe.read(&mut buffer) {
             Ok(0) => Some(Ok(())),
             Ok(count) => {
-                self.told.extend(self.reader.feed(&buffer[..count]));
+                self.reported.extend(self.reader.feed(&buffer[..count]));
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
@@ -161,7 +165,10 @@ impl Hand {
         let Some(status) = ended else {
             let _ = os::process::kill_at_once(self.pid);
             let _ = os::process::wait(self.pid);
-            return (self.told, why.or_else(|| Some("it did not end".to_owned())));
+            return (
+                self.reported,
+                why.or_else(|| Some("it did not end".to_owned())),
+            );
         };
         let why = match (status.code(), status.signal()) {
             (Some(0), _) => None,
@@ -169,39 +176,39 @@ impl Hand {
             (None, Some(signal)) => Some(format!("it was ended by signal {signal}")),
             (None, None) => Some("it ended in an unknown way".to_owned()),
         };
-        (self.told, why)
+        (self.reported, why)
     }
 }
 
-/// Waits until one of `hands`, at most `N`, has told something, and parts those that go on from those that are
+/// Waits until one of `workers`, at most `N`, has told something, and parts those that go on from those that are
 /// over; past `by` all are. It comes back after [`STOP_LIMIT`] at the latest.
-pub fn listen<const N: usize>(mut hands: Vec<Hand>, by: Instant) -> (Vec<Hand>, Vec<Hand>) {
+pub fn listen<const N: usize>(mut workers: Vec<Worker>, by: Instant) -> (Vec<Worker>, Vec<Worker>) {
     let mut wanted = [None; N];
-    for (place, hand) in wanted.iter_mut().zip(&hands) {
-        *place = Some((hand.pipe.as_fd(), For::Reading));
+    for (place, worker) in wanted.iter_mut().zip(&workers) {
+        *place = Some((worker.pipe.as_fd(), For::Reading));
     }
     let now = Instant::now();
     let is_late = now >= by;
     match os::poll::wait_any(wanted, Some(by.min(now + STOP_LIMIT))) {
         Ok(ready) if ready.iter().all(|ready| !ready) => {
             let now = Instant::now();
-            hands.iter_mut().for_each(|hand| hand.look(now));
+            workers.iter_mut().for_each(|worker| worker.look(now));
         }
         Ok(ready) => {
-            for (hand, _) in hands.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
-                hand.hear();
+            for (worker, _) in workers.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
+                worker.hear();
             }
         }
         Err(error) => {
             let why = os::reason(&error).into_owned();
-            hands
+            workers
                 .iter_mut()
-                .for_each(|hand| hand.over = Some(Err(why.clone())));
+                .for_each(|worker| worker.over = Some(Err(why.clone())));
         }
     }
-    hands
+    workers
         .into_iter()
-        .partition(|hand| hand.over.is_none() && !is_late)
+        .partition(|worker| worker.over.is_none() && !is_late)
 }
 
 /// The process of an owner.
@@ -209,10 +216,10 @@ fn work(job: Job<'_>, owner: &Owner, parts: Vec<(usize, Part)>, mut pipe: PipeWr
     let entered = enter(job, owner, pipe.as_fd());
     for (number, part) in parts {
         let mut frames = Vec::new();
-        let mut tell = |outcome: Outcome| frames.extend(outcome::write(number, &outcome));
+        let mut report = |outcome: Outcome| frames.extend(outcome::write(number, &outcome));
         match &entered {
-            Ok(_alarm) => deliver(job, part, &mut tell),
-            Err(reason) => tell(refused(&Failure::new(Code::Home, reason.clone()))),
+            Ok(_alarm) => deliver(job, part, &mut report),
+            Err(reason) => report(refused(&Failure::new(Code::Home, reason.clone()))),
         }
         // Where it cannot be told, the reader finds a part without an outcome.
         let _ = pipe.write_all(&frames);

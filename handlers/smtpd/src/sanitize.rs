@@ -1,4 +1,4 @@
-//! What programs say to a client through us: one printable line, and a reply that means what it
+//! Sanitizes what programs say to a client through us: one printable line, and a reply that means what it
 //! was meant to.
 //!
 //! A line end or a control byte from a program would be a second reply, and answer a command that

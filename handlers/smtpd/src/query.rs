@@ -1,4 +1,4 @@
-//! What `--check` and `--explain` have in common: as whom they answer, and how they look at the ways of mail.
+//! The options that `--check` and `--explain` share: which user they answer as, and how they try a transport.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +12,7 @@ use os::names::passwd;
 
 /// The options before the words of a question.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct QueryOptions {
     user: Option<OsString>,
     group: Option<OsString>,
     /// `-x`: the rules of superd.
@@ -26,13 +26,13 @@ pub struct Asked {
 /// A sentence, and the exit code that goes with it.
 pub type Trouble = (String, Exit);
 
-impl Asked {
+impl QueryOptions {
     /// Takes `words` apart; with `client` there may be what is about a client, `-x` and `--relay`. `None` where
     /// they mean nothing.
-    pub fn of(words: &[OsString], client: bool) -> Option<Asked> {
+    pub fn of(words: &[OsString], client: bool) -> Option<QueryOptions> {
         let valued = if client { "ugx" } else { "ug" };
         let mut options = Getopt::new(words.to_vec(), "", valued);
-        let mut asked = Asked::default();
+        let mut asked = QueryOptions::default();
         while let Some(option) = options.next_option().ok()? {
             match option {
                 Opt::Value(b'u', user) => asked.user = Some(user),
@@ -133,9 +133,9 @@ pub fn connect(hop: &Hop, settings: &nexthop::Settings) -> Result<Client, nextho
 mod tests {
     use super::*;
 
-    fn of(words: &[&str], client: bool) -> Option<Asked> {
+    fn of(words: &[&str], client: bool) -> Option<QueryOptions> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        Asked::of(&words, client)
+        QueryOptions::of(&words, client)
     }
 
     #[test]
@@ -144,19 +144,19 @@ mod tests {
             &["-u", "qmaild", "-gnofiles", "check-via", "/s", "-u"],
             false,
         );
-        let expected = Asked {
+        let expected = QueryOptions {
             user: Some("qmaild".into()),
             group: Some("nofiles".into()),
             words: vec!["check-via".into(), "/s".into(), "-u".into()],
-            ..Asked::default()
+            ..QueryOptions::default()
         };
         assert_eq!(asked, Some(expected));
         let asked = of(&["--relay", "/store", "-x", "r.cdb", "ip"], true);
-        let expected = Asked {
+        let expected = QueryOptions {
             rules: Some("r.cdb".into()),
             relay: Some("/store".into()),
             words: vec!["ip".into()],
-            ..Asked::default()
+            ..QueryOptions::default()
         };
         assert_eq!(asked, Some(expected));
         for (words, client) in [

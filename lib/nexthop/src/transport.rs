@@ -25,7 +25,7 @@ const NAME_BYTES: usize = 253;
 
 /// Where messages go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// A program with qmail-queue's interface.
     Queue(PathBuf),
     /// A program with sendmail's interface.
@@ -40,7 +40,7 @@ pub struct Hop {
     /// What it speaks.
     pub protocol: Protocol,
     /// Where it is.
-    pub place: Place,
+    pub endpoint: Endpoint,
     /// How the connection is protected.
     pub security: Security,
 }
@@ -56,7 +56,7 @@ pub enum Protocol {
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Endpoint {
     /// A UNIX socket of this host.
     Unix(PathBuf),
     /// A TCP port.
@@ -84,7 +84,7 @@ pub enum Security {
 
 /// Why a line names no way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WayError {
+pub enum TransportError {
     /// There is nothing.
     Empty,
     /// No path can have a NUL in it.
@@ -103,29 +103,29 @@ pub enum WayError {
     NoUnix(Vec<u8>),
 }
 
-impl fmt::Display for WayError {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WayError::Empty => write!(f, "no way out is named"),
-            WayError::Nul => write!(f, "there is a NUL in the name of the way out"),
-            WayError::Unknown(word) => {
+            TransportError::Empty => write!(f, "no way out is named"),
+            TransportError::Nul => write!(f, "there is a NUL in the name of the way out"),
+            TransportError::Unknown(word) => {
                 write!(f, "unknown kind of way out: {}", word.escape_ascii())
             }
-            WayError::Missing(text) => {
+            TransportError::Missing(text) => {
                 write!(f, "nothing stands behind {}", text.escape_ascii())
             }
-            WayError::Host(text) => write!(
+            TransportError::Host(text) => write!(
                 f,
                 "{} is no host: a name, an IPv4 address, or an IPv6 address in brackets",
                 text.escape_ascii()
             ),
-            WayError::Port(text) => write!(f, "{} is no port", text.escape_ascii()),
-            WayError::TooLong(path) => write!(
+            TransportError::Port(text) => write!(f, "{} is no port", text.escape_ascii()),
+            TransportError::TooLong(path) => write!(
                 f,
                 "{} has more than the {SOCKET_PATH_BYTES} bytes of a socket's path",
                 path.display()
             ),
-            WayError::NoUnix(word) => write!(
+            TransportError::NoUnix(word) => write!(
                 f,
                 "{} does not go over UNIX sockets, only lmtp does",
                 word.escape_ascii()
@@ -134,59 +134,61 @@ impl fmt::Display for WayError {
     }
 }
 
-impl std::error::Error for WayError {}
+impl std::error::Error for TransportError {}
 
-impl Way {
+impl Transport {
     /// Reads a line, without its line end. Relative paths are below `home`.
-    pub fn parse(text: &[u8], home: &Path) -> Result<Way, WayError> {
+    pub fn parse(text: &[u8], home: &Path) -> Result<Transport, TransportError> {
         let text = text.trim_ascii();
         if text.is_empty() {
-            return Err(WayError::Empty);
+            return Err(TransportError::Empty);
         }
         if text.contains(&0) {
-            return Err(WayError::Nul);
+            return Err(TransportError::Nul);
         }
         let path = |bytes: &[u8]| home.join(OsStr::from_bytes(bytes));
         let colon = text.iter().position(|&byte| byte == b':');
         let slash = text.iter().position(|&byte| byte == b'/');
         let Some(colon) = colon.filter(|&colon| slash.is_none_or(|slash| colon < slash)) else {
-            return Ok(Way::Queue(path(text)));
+            return Ok(Transport::Queue(path(text)));
         };
         let (word, rest) = (&text[..colon], &text[colon + 1..]);
         if rest.is_empty() {
-            return Err(WayError::Missing(text.to_vec()));
+            return Err(TransportError::Missing(text.to_vec()));
         }
         let (protocol, security, port) = match word {
-            b"sendmail" => return Ok(Way::Sendmail(path(rest))),
+            b"sendmail" => return Ok(Transport::Sendmail(path(rest))),
             b"lmtp" => (Protocol::Lmtp, Security::Plain, 24),
             b"smtp" => (Protocol::Smtp, Security::Opportunistic, 25),
             b"submission" => (Protocol::Smtp, Security::StartTls, 587),
             b"smtps" => (Protocol::Smtp, Security::Wrapped, 465),
-            _ => return Err(WayError::Unknown(word.to_vec())),
+            _ => return Err(TransportError::Unknown(word.to_vec())),
         };
-        let place = match rest.strip_prefix(b"unix:") {
-            Some(_) if protocol != Protocol::Lmtp => return Err(WayError::NoUnix(word.to_vec())),
-            Some(b"") => return Err(WayError::Missing(text.to_vec())),
+        let endpoint = match rest.strip_prefix(b"unix:") {
+            Some(_) if protocol != Protocol::Lmtp => {
+                return Err(TransportError::NoUnix(word.to_vec()));
+            }
+            Some(b"") => return Err(TransportError::Missing(text.to_vec())),
             Some(socket) => {
                 let socket = path(socket);
                 if socket.as_os_str().len() > SOCKET_PATH_BYTES {
-                    return Err(WayError::TooLong(socket));
+                    return Err(TransportError::TooLong(socket));
                 }
-                Place::Unix(socket)
+                Endpoint::Unix(socket)
             }
             None => tcp(rest, port)?,
         };
-        Ok(Way::Hop(Hop {
+        Ok(Transport::Hop(Hop {
             protocol,
-            place,
+            endpoint,
             security,
         }))
     }
 }
 
 /// `HOST[:PORT]`.
-fn tcp(text: &[u8], default: u16) -> Result<Place, WayError> {
-    let wrong = || WayError::Host(text.to_vec());
+fn tcp(text: &[u8], default: u16) -> Result<Endpoint, TransportError> {
+    let wrong = || TransportError::Host(text.to_vec());
     let (host, behind) = match text.strip_prefix(b"[") {
         Some(rest) => {
             let end = rest
@@ -209,10 +211,10 @@ fn tcp(text: &[u8], default: u16) -> Result<Place, WayError> {
     };
     let port = match behind {
         [] => default,
-        [b':', port @ ..] => number(port).ok_or_else(|| WayError::Port(port.to_vec()))?,
+        [b':', port @ ..] => number(port).ok_or_else(|| TransportError::Port(port.to_vec()))?,
         _ => return Err(wrong()),
     };
-    Ok(Place::Tcp {
+    Ok(Endpoint::Tcp {
         host: host.to_vec(),
         port,
     })
@@ -237,12 +239,12 @@ fn is_host_name(text: &[u8]) -> bool {
             .all(|label| !label.is_empty() && label.len() <= 63 && label.iter().all(is_plain))
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Way::Queue(program) => write!(f, "{}", program.display()),
-            Way::Sendmail(program) => write!(f, "sendmail:{}", program.display()),
-            Way::Hop(hop) => hop.fmt(f),
+            Transport::Queue(program) => write!(f, "{}", program.display()),
+            Transport::Sendmail(program) => write!(f, "sendmail:{}", program.display()),
+            Transport::Hop(hop) => hop.fmt(f),
         }
     }
 }
@@ -255,12 +257,12 @@ impl fmt::Display for Hop {
             (Protocol::Smtp, Security::StartTls) => "submission:",
             (Protocol::Smtp, Security::Wrapped) => "smtps:",
         })?;
-        match &self.place {
-            Place::Unix(path) => write!(f, "unix:{}", path.display()),
-            Place::Tcp { host, port } if host.contains(&b':') => {
+        match &self.endpoint {
+            Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
+            Endpoint::Tcp { host, port } if host.contains(&b':') => {
                 write!(f, "[{}]:{port}", host.escape_ascii())
             }
-            Place::Tcp { host, port } => write!(f, "{}:{port}", host.escape_ascii()),
+            Endpoint::Tcp { host, port } => write!(f, "{}:{port}", host.escape_ascii()),
         }
     }
 }
@@ -269,19 +271,19 @@ impl fmt::Display for Hop {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Way, WayError> {
-        Way::parse(text.as_bytes(), Path::new("/home"))
+    fn parse(text: &str) -> Result<Transport, TransportError> {
+        Transport::parse(text.as_bytes(), Path::new("/home"))
     }
 
     fn hop(text: &str) -> Hop {
         match parse(text) {
-            Ok(Way::Hop(hop)) => hop,
+            Ok(Transport::Hop(hop)) => hop,
             other => panic!("{text}: {other:?}"),
         }
     }
 
-    fn at(host: &str, port: u16) -> Place {
-        Place::Tcp {
+    fn at(host: &str, port: u16) -> Endpoint {
+        Endpoint::Tcp {
             host: host.into(),
             port,
         }
@@ -296,11 +298,11 @@ mod tests {
             ("./smtp:x", "/home/./smtp:x"),
             (" queue \t\r", "/home/queue"),
         ] {
-            assert_eq!(parse(text), Ok(Way::Queue(path.into())), "{text}");
+            assert_eq!(parse(text), Ok(Transport::Queue(path.into())), "{text}");
         }
-        let sendmail = Way::Sendmail("/usr/sbin/sendmail".into());
+        let sendmail = Transport::Sendmail("/usr/sbin/sendmail".into());
         assert_eq!(parse("sendmail:/usr/sbin/sendmail"), Ok(sendmail));
-        let ours = Way::Sendmail("/home/bin/s".into());
+        let ours = Transport::Sendmail("/home/bin/s".into());
         assert_eq!(parse("sendmail:bin/s"), Ok(ours));
     }
 
@@ -314,10 +316,10 @@ mod tests {
         ];
         for (text, protocol, security, port) in cases {
             for (text, port) in [(text.to_owned(), port), (format!("{text}:2525"), 2525)] {
-                let place = at("h.test", port);
+                let endpoint = at("h.test", port);
                 let expected = Hop {
                     protocol,
-                    place,
+                    endpoint,
                     security,
                 };
                 assert_eq!(hop(&text), expected, "{text}");
@@ -327,15 +329,15 @@ mod tests {
 
     #[test]
     fn hosts_are_names_and_addresses_of_both_families() {
-        assert_eq!(hop("smtp:192.0.2.1").place, at("192.0.2.1", 25));
-        assert_eq!(hop("smtp:[2001:db8::1]").place, at("2001:db8::1", 25));
-        assert_eq!(hop("smtp:[::1]:26").place, at("::1", 26));
+        assert_eq!(hop("smtp:192.0.2.1").endpoint, at("192.0.2.1", 25));
+        assert_eq!(hop("smtp:[2001:db8::1]").endpoint, at("2001:db8::1", 25));
+        assert_eq!(hop("smtp:[::1]:26").endpoint, at("::1", 26));
         assert_eq!(
-            hop("smtp:a_b-c.test.:65535").place,
+            hop("smtp:a_b-c.test.:65535").endpoint,
             at("a_b-c.test.", 65535)
         );
         let label = "a".repeat(63);
-        assert_eq!(hop(&format!("smtp:{label}")).place, at(&label, 25));
+        assert_eq!(hop(&format!("smtp:{label}")).endpoint, at(&label, 25));
         for wrong in [
             "smtp:::1",
             "smtp:2001:db8::1",
@@ -352,7 +354,10 @@ mod tests {
             &format!("smtp:{label}a"),
             &format!("smtp:{}", ["abc"; 64].join(".")),
         ] {
-            assert!(matches!(parse(wrong), Err(WayError::Host(_))), "{wrong}");
+            assert!(
+                matches!(parse(wrong), Err(TransportError::Host(_))),
+                "{wrong}"
+            );
         }
     }
 
@@ -360,7 +365,7 @@ mod tests {
     fn a_port_is_a_number_from_1_to_65535() {
         for wrong in ["0", "65536", "", "+25", "25x", "smtp"] {
             let error = parse(&format!("smtp:h:{wrong}"));
-            assert_eq!(error, Err(WayError::Port(wrong.into())));
+            assert_eq!(error, Err(TransportError::Port(wrong.into())));
         }
     }
 
@@ -369,10 +374,13 @@ mod tests {
         let socket = |length: usize| parse(&format!("lmtp:unix:/{}", "s".repeat(length - 1)));
         assert!(socket(SOCKET_PATH_BYTES).is_ok());
         let error = socket(SOCKET_PATH_BYTES + 1);
-        assert!(matches!(error, Err(WayError::TooLong(_))), "{error:?}");
+        assert!(
+            matches!(error, Err(TransportError::TooLong(_))),
+            "{error:?}"
+        );
         assert_eq!(
-            hop("lmtp:unix:run/s").place,
-            Place::Unix("/home/run/s".into())
+            hop("lmtp:unix:run/s").endpoint,
+            Endpoint::Unix("/home/run/s".into())
         );
     }
 
