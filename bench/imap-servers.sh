@@ -1,7 +1,7 @@
 # imap-servers.sh: the IMAP servers that imap-login and imap-mailbox measure; they source it after common.sh.
 #
 #   superd     superd -v -HRl0 -c 1000 -b 1000 ... imapup bench.example checkpw imapd Maildir, a virtual user
-#   dovecot    in its high-performance mode: see tests/support/dovecot.sh
+#   dovecot    in its high-performance mode: see tests/kit/programs/dovecot.sh
 #
 # All else is as in pop3-servers.sh, which this takes and changes.
 
@@ -22,7 +22,7 @@ start() {
         launch server SUPERD_LIBEXEC="$work/bin" SUPERD_HOME="$dir" "$superd" -v -HRl0 -c 1000 -b 1000 \
             "$address" 2143 imapup bench.example checkpw imapd Maildir
         ;;
-    dovecot) launch server sh "$here/../tests/support/dovecot.sh" "$peers/dovecot" "$dir" "$address" ;;
+    dovecot) launch server sh "$here/../tests/kit/programs/dovecot.sh" "$peers/dovecot" "$dir" "$address" ;;
     *) fail "there is no IMAP server $1 (superd, dovecot)" ;;
     esac
 }

@@ -1,7 +1,7 @@
 # pop3-servers.sh: the POP3 servers that login, memory and mailbox measure; they source it after common.sh.
 #
 #   superd     superd -v -HRl0 -c 1000 -b 1000 ... popup bench.example checkpw pop3d Maildir, a virtual user
-#   dovecot    in its high-performance mode: see tests/support/dovecot.sh
+#   dovecot    in its high-performance mode: see tests/kit/programs/dovecot.sh
 #   mailfront  tcpserver ... pop3front-auth pop3front-maildir Maildir; cvm-pwfile answers on a UNIX socket
 #   c-chain    tcpserver ... qmail-popup bench.example checkpw qmail-pop3d Maildir, from the folder
 #              $BENCH_C_CHAIN (checkpw from $peers where it is not there), with a private /etc/passwd
@@ -80,7 +80,7 @@ start() {
         launch server SUPERD_LIBEXEC="$work/bin" SUPERD_HOME="$dir" "$superd" -v -HRl0 -c 1000 -b 1000 \
             "$address" 2110 popup bench.example checkpw pop3d Maildir
         ;;
-    dovecot) launch server sh "$here/../tests/support/dovecot.sh" "$peers/dovecot" "$dir" "$address" ;;
+    dovecot) launch server sh "$here/../tests/kit/programs/dovecot.sh" "$peers/dovecot" "$dir" "$address" ;;
     mailfront)
         libraries=$(sed -n "s/.*LD_LIBRARY_PATH='\([^']*\)'.*/\1/p" "$peers/pop3front-auth")
         launch cvm LD_LIBRARY_PATH="$libraries" CVM_PWFILE_PATH="$dir/users" "$root/usr/bin/cvm-pwfile" "cvm-local:$dir/socket"

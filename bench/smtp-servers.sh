@@ -2,7 +2,7 @@
 #
 #   superd        superd -v -HRl0 -c 1000 -b 1000 -u 54321 -g 54321 ... smtpd, which hands over to maildir-queue
 #   superd-lmtpd  the same under another number, with control/localqueue leading to superd unix:... lmtpd, as root
-#   postfix       smtpd, cleanup, qmgr and virtual: see tests/support/postfix.sh
+#   postfix       smtpd, cleanup, qmgr and virtual: see tests/kit/programs/postfix.sh
 #   qmail         tcpserver ... qmail-smtpd, and qmail-start ./Maildir/, from a qmail whose compiled-in home is the
 #                 folder $BENCH_QMAIL: a copy with an empty queue is mounted there, where nobody else sees it
 #
@@ -103,7 +103,7 @@ start() {
         launch server SUPERD_LIBEXEC="$work/bin" SUPERD_HOME="$dir" "$superd" -v -HRl0 -c 1000 -b 1000 \
             -u $((owner + 1)) -g $((owner + 1)) "$address" 2525 smtpd
         ;;
-    postfix) launch server sh "$here/../tests/support/postfix.sh" "$peers/postfix" "$dir" "$address" $owner $owner ;;
+    postfix) launch server sh "$here/../tests/kit/programs/postfix.sh" "$peers/postfix" "$dir" "$address" $owner $owner ;;
     qmail)
         with_qmail delivery qmail-start ./Maildir/
         beside=$pid

@@ -7,9 +7,9 @@
 #
 #   DIR/root      what was unpacked
 #   DIR/bin       one entry a program: a link, or a wrapper that points it to its libraries
-#                 (bin/dovecot CONFIG: Dovecot in the foreground; tests/support/dovecot.sh makes a CONFIG;
+#                 (bin/dovecot CONFIG: Dovecot in the foreground; tests/kit/programs/dovecot.sh makes a CONFIG;
 #                 bin/dovecot-imap CONFIG: its IMAP behind another login;
-#                 bin/postfix CONFIG_DIRECTORY: Postfix in the foreground, see tests/support/postfix.sh;
+#                 bin/postfix CONFIG_DIRECTORY: Postfix in the foreground, see tests/kit/programs/postfix.sh;
 #                 bin/postfix-sendmail CONFIG_DIRECTORY WORDS...: its sendmail)
 #   DIR/MISSING   one line for each program that could not be had, with the reason; empty when all is there
 #   DIR/stamp     what DIR was made from; while it fits, the next call has nothing to do
