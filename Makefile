@@ -45,8 +45,9 @@ SUPERD = $(TARGET_DIR)/$(TARGET)/release/superd
 # PAM. So it has flags and a directory of its own, and no other cargo command may include it.
 NSS_DIR = $(TARGET_DIR)/nss
 NSS = $(NSS_DIR)/$(HOST)/release/superd-nss
-# Taken out and not switched off: rustc links statically where any flag says so.
-NSS_CARGO = env RUSTFLAGS="$(subst -C target-feature=+crt-static,,$(subst -C relocation-model=static,,$(RUSTFLAGS)))" $(CARGO)
+# Taken out and not switched off: rustc links statically where any flag says so. What is left must not be empty, or
+# Cargo takes the flags of .cargo/config.toml; the model that is named is the one that rustc has anyway.
+NSS_CARGO = env RUSTFLAGS="-C relocation-model=pic $(subst -C target-feature=+crt-static,,$(subst -C relocation-model=static,,$(RUSTFLAGS)))" $(CARGO)
 NSS_FLAGS = --locked --target $(HOST) --target-dir $(NSS_DIR)
 # Sets $$crypt and $$pam to what there is to link with, and says what there is not.
 links = echo 'int main(void) { return 0; }' | cc -x c - $(1) -o $(NSS_DIR)/links 2>/dev/null
@@ -73,11 +74,20 @@ SMALL ?=
 MESSAGES ?= 1000
 BENCH_C_CHAIN ?=
 BENCH_QMAIL ?=
+# The sets of tests of whole programs (tests/NAME), and the crates whose unit tests belong to each: make test T=smtp.
+CRATES_superd = superd-server lookup rules dns recordio splogger
+CRATES_smtp = smtpd lmtpd maildir-queue rblsmtpd smtp nexthop delivery blocklist
+CRATES_pop3 = popup pop3d login wire maildir
+CRATES_imap = imapup imapd imap mime
+CRATES_auth = authd checkpassword superd-passwd auth accounts chain
+CRATES_relay = relay relay-store
+CRATES_tools = kit os
+SETS = superd smtp pop3 imap auth relay tools
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 # Cargo uses all cores by itself, and the order of the checks is the order of their output.
 .NOTPARALLEL:
-.PHONY: build help tools install uninstall test peers check-format check-lints check-fuzz check-programs check-man \
+.PHONY: build help tools install uninstall test test-set peers check-format check-lints check-fuzz check-programs check-man \
 	check-rules left-out demo demo-check bench soak fuzz clean
 
 build: tools
@@ -91,6 +101,7 @@ help:
 	@echo "make              build $(SUPERD)"
 	@echo "make install      install below $(PREFIX) (PREFIX=, DESTDIR=); make uninstall takes it away"
 	@echo "make test         all checks: format, lints, tests beside the originals, man pages, sample rules"
+	@echo "make test T=smtp  the tests of one set: $(SETS)"
 	@echo "make demo         run the demonstration; make demo-check runs it as a test"
 	@echo "make bench        compare speed with tcpserver, Dovecot, Postfix (PARTS=smtp, MAILBOX=20000: see bench/README.md)"
 	@echo "make soak         the long tests"
@@ -153,8 +164,20 @@ program_names = ( dir=$$(mktemp -d) && $(SUPERD) --links $$dir >/dev/null && \
 target:
 	@mkdir -p $@
 
+# T counts only where it is said to make: it is a name that an environment may well have.
+ifeq ($(origin T),command line)
+test: peers test-set
+else
 test: build peers check-format check-lints check-fuzz check-programs check-man check-rules demo-check left-out
 	@echo "all tests passed"
+endif
+
+# Unit tests first, with the programs that those of popup and imapup run, which Cargo leaves out where targets are chosen.
+test-set: | target
+	@[ "$(CRATES_$(T))" ] || { echo "there is no set of tests called $(T): there are $(SETS)" >&2; exit 1; }
+	@echo "running the tests of $(T)"
+	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test --quiet $(CARGO_FLAGS) $(addprefix --package ,$(CRATES_$(T)))
+	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test $(CARGO_FLAGS) --package superd --test $(T)
 
 peers: | target
 	@rm -f $(SUPERD_LEFT_OUT)
@@ -185,18 +208,14 @@ check-fuzz: | target
 	else echo "fuzz targets: the engine is C++ and there is no c++" >>$(SUPERD_LEFT_OUT); fi
 
 # Most of what the tests do is waiting, so more of them run at once than there are cores. Building them
-# and running them takes minutes; half an hour means that something hangs. Examples in the documentation
-# come first: there may be none, and the last line that is printed is then no "0 passed".
+# and running them takes minutes; half an hour means that something hangs. No choice of targets: with one
+# Cargo does not build the programs that the tests of popup and imapup run.
 check-programs: | target
 	@echo "running the tests"
-	@timeout 600 $(CARGO) test --quiet $(CARGO_FLAGS) --workspace --exclude superd-nss --doc
 	@$(nss_parts) >>$(SUPERD_LEFT_OUT); [ -z "$$crypt" ] || { \
 		timeout 600 $(NSS_CARGO) test $(NSS_FLAGS) --package superd-nss $$pam && \
 		timeout 600 $(NSS_CARGO) test $(NSS_FLAGS) --package os $${pam:---features nss} --lib -- nss:: pam::; }
-	@# The tests of popup and imapup run these; of a choice of targets Cargo builds no more than those.
-	@$(CARGO) build --quiet $(CARGO_FLAGS) --package popup --example house
-	@$(CARGO) build --quiet $(CARGO_FLAGS) --package imapup --example imap_house
-	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test $(CARGO_FLAGS) --workspace --exclude superd-nss --lib --bins --tests
+	@RUST_TEST_THREADS=4 timeout 1800 $(CARGO) test $(CARGO_FLAGS) --workspace --exclude superd-nss
 
 check-man: | target
 	@if [ -x $(MANDOC) ]; then echo "checking the man pages" && $(MANDOC) -T lint -W warning $(MAN_PAGES); \

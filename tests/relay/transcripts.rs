@@ -81,10 +81,5 @@ fn relay_and_small_programs() {
         b"one\ntwo",
         Run::new(bin("recordio")).args(["sed", "s/^/>/"]),
     );
-    all.run(
-        "recordio and a program that is not there",
-        b"",
-        Run::new(bin("recordio")).arg("/nonexistent/program"),
-    );
     all.check();
 }

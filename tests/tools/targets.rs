@@ -73,3 +73,46 @@ fn every_transcript_is_compared() {
         );
     }
 }
+
+/// The value of a Makefile's variable.
+fn variable<'a>(makefile: &'a str, name: &str) -> Vec<&'a str> {
+    let line = makefile
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+    line.unwrap_or_else(|| panic!("no {name}"))
+        .split(' ')
+        .collect()
+}
+
+#[test]
+fn every_set_has_its_target_and_every_crate_is_of_one_set() {
+    let makefile = fs::read_to_string(top().join("Makefile")).unwrap();
+    let manifest = fs::read_to_string(top().join("Cargo.toml")).unwrap();
+    let sets = variable(&makefile, "SETS");
+    let targets = manifest
+        .lines()
+        .filter(|line| line.starts_with("path = \"tests/"));
+    assert_eq!(targets.count(), sets.len());
+    let mut named: Vec<&str> = Vec::new();
+    for set in sets {
+        let target = format!("path = \"tests/{set}/main.rs\"");
+        assert!(manifest.contains(&target), "{set}");
+        named.append(&mut variable(&makefile, &format!("CRATES_{set}")));
+    }
+    named.sort_unstable();
+    let mut folders: Vec<PathBuf> = ["os", "rules", "superd", "superd/lookup", "tests/kit"]
+        .map(|name| top().join(name))
+        .into();
+    for room in ["lib", "handlers"] {
+        let entries = fs::read_dir(top().join(room)).unwrap();
+        folders.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    let name = |folder: &PathBuf| {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("name = \""));
+        line.unwrap().trim_end_matches('"').to_owned()
+    };
+    let mut crates: Vec<String> = folders.iter().map(name).collect();
+    crates.sort();
+    assert_eq!(named, crates);
+}
