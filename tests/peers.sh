@@ -21,7 +21,7 @@ set -eu
 [ $# -eq 1 ] || { echo "usage: peers.sh DIR" >&2; exit 100; }
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
-support=$(cd "$(dirname "$0")/support" && pwd)
+support=$(cd "$(dirname "$0")/kit/programs" && pwd)
 root=$dir/root
 bin=$dir/bin
 # Archive directories are made over at each release: a message must not depend on the user's language.
