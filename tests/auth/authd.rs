@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::checkers::{Call, add_hash, apop, crypt, pop};
 use kit::desk::Desk;
 use kit::pop3::{HOST, JOE, Office, PASSWORD, Pop3, SYSTEM_PASSWORD, with_system_users};
+use kit::run::becoming;
 use kit::sasl::apop_digest;
 use kit::server::Report;
 use kit::{
@@ -450,24 +451,9 @@ fn nobody_sets_the_password_of_somebody_else_and_root_has_none() {
     let office = Office::new();
     let before = fs::read(office.maildir("ann").join(".password")).unwrap();
     let as_joe = |words: &[&str]| {
-        let mut all = office.launcher();
-        let joe = JOE.to_string();
-        all.extend(
-            [
-                "setpriv",
-                "--reuid",
-                &joe,
-                "--regid",
-                &joe,
-                "--clear-groups",
-                "--",
-            ]
-            .map(str::to_owned),
-        );
-        all.push(bin("superd-passwd").display().to_string());
-        all.extend(words.iter().map(ToString::to_string));
-        let run = Run::new(&all[0])
-            .args(&all[1..])
+        let launcher = [office.launcher(), becoming(JOE, JOE)].concat();
+        let run = Run::behind(&launcher, bin("superd-passwd"))
+            .args(words)
             .env("SUPERD_HOME", office.path("home"));
         run.input("of joe\n").done()
     };

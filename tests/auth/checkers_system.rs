@@ -232,9 +232,8 @@ fn the_lowest_number_of_people_is_that_of_login_defs() {
             record.display()
         );
         let launcher = office.launcher();
-        let done = Run::new(&launcher[0])
-            .args(&launcher[1..])
-            .args(["sh", "-c", &text])
+        let done = Run::behind(&launcher, "sh")
+            .args(["-c", &text])
             .arg(bin("checkpassword"))
             .env("SUPERD_HOME", office.path("home"))
             .done();

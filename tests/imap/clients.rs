@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::house::{Whose, simple};
-use kit::clients::python;
+use kit::clients::{private_file, python, run_fetchmail};
 use kit::dovecot::Dovecot;
 use kit::imap::{Imap, step};
 use kit::place::files;
@@ -289,20 +289,7 @@ fn fetchmail_takes_new_mail_once() {
             if delivered == 6 {
                 served.deliver(5..=6);
             }
-            let done = Run::new(&fetchmail)
-                .args([
-                    "-f",
-                    "rc",
-                    "--nodetach",
-                    "--nosyslog",
-                    "--pidfile",
-                    "pid",
-                    "-v",
-                ])
-                .env("HOME", dir.path())
-                .env("FETCHMAILHOME", dir.path())
-                .dir(dir.path())
-                .done();
+            let done = run_fetchmail(&fetchmail, dir.path());
             // 1 says that there was no new mail.
             assert_eq!(
                 done.code,
@@ -321,12 +308,6 @@ fn fetchmail_takes_new_mail_once() {
                 .all(|path| path.to_str().unwrap().ends_with(":2,S"))
         );
     });
-}
-
-fn private_file(path: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// mbsync between the account and a Maildir of its own.

@@ -200,13 +200,12 @@ impl Home {
 
     /// imapd over this Maildir as [`Home::imapd`] starts it, on two pipes.
     pub fn imapd_run(&self) -> run::Run {
-        let mut command = if is_root() {
-            let (uid, gid) = (self.uid.to_string(), self.gid.to_string());
-            let words = ["--reuid", &uid, "--regid", &gid, "--clear-groups", "--"];
-            run::Run::new("setpriv").args(words).arg(bin("imapd"))
+        let launcher = if is_root() {
+            run::becoming(self.uid, self.gid)
         } else {
-            run::Run::new(bin("imapd"))
+            vec![]
         };
+        let mut command = run::Run::behind(&launcher, bin("imapd"));
         for (name, value) in self.env() {
             command = command.env(name, value);
         }

@@ -3,7 +3,6 @@
 use crate::house::{Home, three};
 use kit::pop3::{HOST, Office, PASSWORD};
 use kit::sasl::{base64, cram};
-use kit::script;
 use kit::transcript::{Talk, Transcript};
 
 /// What a client of this protocol says and hears.
@@ -26,21 +25,12 @@ impl Speak for Talk {
     }
 }
 
-fn checker(office: &Office) -> String {
-    let path = office.path("checker");
-    script(
-        &path,
-        "#!/bin/sh\nin=$(tr '\\0' '\\n' <&3)\ncase $in in *secret*) USER=joe; export USER; exec \"$@\";; *later*) exit 111;; *broken*) exit 2;; esac\nexit 1\n",
-    );
-    path.display().to_string()
-}
-
 #[test]
 fn imap_before_the_login() {
     let office = Office::new();
     let mut all = Transcript::new("imap-login");
     all.hide(office.path(""), "<office>/");
-    let checker = checker(&office);
+    let checker = office.checker();
     let login = |user: &str, password: &str| base64(format!("\0{user}\0{password}"));
     let server = office
         .serve(&[

@@ -1,6 +1,5 @@
 //! What the suites of pop3d share: a Maildir, and pop3d alone over it, as its owner.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -114,23 +113,17 @@ impl Mailbox {
     }
 
     /// What becomes the owner and then this program, with its words.
-    fn as_owner(&self) -> Vec<OsString> {
-        if !is_root() {
-            return vec!["env".into()];
+    fn as_owner(&self) -> Vec<String> {
+        if is_root() {
+            run::becoming(self.uid, self.gid)
+        } else {
+            vec!["env".to_owned()]
         }
-        let (uid, gid) = (self.uid.to_string(), self.gid.to_string());
-        let words = ["setpriv", "--reuid", &uid, "--regid", &gid];
-        let words = words.into_iter().chain(["--clear-groups", "--"]);
-        words.map(OsString::from).collect()
     }
 
     /// Another program, in the home as the owner.
     pub fn run(&self, program: impl AsRef<Path>) -> Run {
-        let words = self.as_owner();
-        Run::new(&words[0])
-            .args(&words[1..])
-            .arg(program.as_ref())
-            .dir(self.home())
+        Run::behind(&self.as_owner(), program.as_ref()).dir(self.home())
     }
 
     /// pop3d on two pipes, with all its input at once, to its end.

@@ -138,19 +138,9 @@ fn the_servers_end_line_has_the_exit_code_of_the_session() {
         let server = office
             .serve(&["popup", HOST, checker, program, "Maildir"])
             .start();
-        let mut client = server.connect();
-        client.line();
-        client.send(said);
-        client.finish();
-        client.rest();
-        server.wait_for_ends(1);
-        let line = server.wait_for("superd: end ");
-        let wanted = format!(" status {expected}");
-        assert!(
-            line.ends_with(&wanted),
-            "{checker} {program} {said:?}: {:?}",
-            server.log()
-        );
+        let status = server.status_of(said);
+        let told = format!("{checker} {program} {said:?}: {:?}", server.log());
+        assert_eq!(status, expected, "{told}");
     }
 }
 

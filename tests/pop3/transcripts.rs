@@ -4,7 +4,6 @@ use std::fs;
 
 use kit::pop3::{HOST, Office, PASSWORD};
 use kit::sasl::{apop_digest, base64, cram};
-use kit::script;
 use kit::transcript::{Talk, Transcript};
 
 /// What a client of this protocol says and hears.
@@ -39,21 +38,11 @@ fn transcript(name: &'static str, office: &Office) -> Transcript {
     transcript
 }
 
-/// A checker that lets in with `PASSWORD` alone, and knows trouble.
-fn checker(office: &Office) -> String {
-    let path = office.path("checker");
-    script(
-        &path,
-        "#!/bin/sh\nin=$(tr '\\0' '\\n' <&3)\ncase $in in *secret*) USER=joe; export USER; exec \"$@\";; *later*) exit 111;; *broken*) exit 2;; esac\nexit 1\n",
-    );
-    path.display().to_string()
-}
-
 #[test]
 fn pop3_before_the_login() {
     let office = Office::new();
     let mut all = transcript("pop3-login", &office);
-    let checker = checker(&office);
+    let checker = office.checker();
     let login = |user: &str, password: &str| base64(format!("\0{user}\0{password}"));
     let server = office
         .serve(&[

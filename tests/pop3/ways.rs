@@ -2,12 +2,11 @@
 //! started by the init script, and read by clients that people use.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 
 use kit::clients::{self, How, Mail};
 use kit::imap::Imap;
 use kit::pop3::{Office, PASSWORD, Pop3, SYSTEM_PASSWORD, with_system_users};
-use kit::{Client, Done, Run, address, bin};
+use kit::{Client, address, bin};
 
 /// An office with mail, whose services are those of the init script.
 struct Host {
@@ -37,42 +36,26 @@ impl Host {
         for (number, text) in messages().iter().enumerate() {
             host.office.deliver("joe", &format!("{number}.a"), text);
         }
-        let done = host.script("start");
+        let done = host.office.init_script("start");
         assert_eq!(
             done.code,
             Some(0),
             "{}{}{}",
             done.out(),
             done.err(),
-            host.log()
+            host.office.log()
         );
         host
-    }
-
-    fn script(&self, word: &str) -> Done {
-        let launcher = self.office.launcher();
-        Run::new(&launcher[0])
-            .args(&launcher[1..])
-            .arg("/bin/sh")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("init/superd"))
-            .arg(word)
-            .env("SUPERD_DEFAULTS", self.office.path("settings"))
-            .done()
     }
 
     fn port(&self, port: u16) -> SocketAddr {
         (self.address, port).into()
     }
-
-    fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.office.path("log")).unwrap_or_default();
-        kit::log::without_sessions(&log)
-    }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.script("stop");
+        self.office.init_script("stop");
     }
 }
 
@@ -184,7 +167,7 @@ fn both_at_once_on_one_port() {
     read_by_password(host.port(110), PASSWORD);
     read_by_apop(host.port(110));
     refuses(host.port(110), SYSTEM_PASSWORD);
-    let log = host.log();
+    let log = host.office.log();
     for method in ["method=user", "method=apop"] {
         assert!(log.contains(method), "{log}");
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::time::Duration;
 
-use crate::store::{IP, Office, as_somebody, numbers, report};
+use crate::store::{IP, Office, numbers, report};
 use kit::{Run, SOMEBODY, as_root, bin, libexec, note_left_out, probe};
 
 #[test]
@@ -42,7 +42,7 @@ fn the_next_program_finds_descriptors_and_variables_as_they_were() {
     assert_eq!(told.env("TCPREMOTEIP").as_deref(), Some(IP));
     assert_eq!(
         numbers(&told),
-        numbers(&report(&as_somebody(probe()).done()))
+        numbers(&report(&Run::unprivileged(probe()).done()))
     );
 }
 
@@ -248,7 +248,7 @@ fn a_setuid_program_refuses_to_run() {
         .arg((SOMEBODY + 1).to_string())
         .done();
     assert_eq!(made.code, Some(0), "{}", made.err());
-    let done = as_somebody(&program)
+    let done = Run::unprivileged(&program)
         .arg(probe())
         .env("TCPREMOTEIP", IP)
         .env("RELAY_CTRL_CONFDIR", office.path("conf"))

@@ -5,13 +5,14 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rules::cdb::Cdb;
 
 use kit::imap::Imap;
 use kit::pop3::{Office, PASSWORD, Pop3, with_system_users};
+use kit::run::becoming;
 use kit::sasl::apop_digest;
 use kit::{Client, DEADLINE, Done, Run, address, bin, script};
 
@@ -84,14 +85,14 @@ impl Host {
             .input(fs::read(host.office.path("rules/tcp.smtp")).unwrap())
             .done();
         assert_eq!(done.code, Some(0), "{}", done.err());
-        let done = host.script("start");
+        let done = host.office.init_script("start");
         assert_eq!(
             done.code,
             Some(0),
             "{}{}{}",
             done.out(),
             done.err(),
-            host.log()
+            host.office.log()
         );
         host
     }
@@ -126,21 +127,11 @@ impl Host {
             .done()
     }
 
-    fn script(&self, word: &str) -> Done {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("init/superd");
-        self.run(&["/bin/sh", script.to_str().unwrap(), word])
-    }
-
     /// What root's crontab has in it.
     fn crontab_line(&self) {
         let program = bin("relay-ctrl-age");
         let done = self.run(&["/bin/sh", "-c", program.to_str().unwrap()]);
         assert_eq!((done.code, done.err().as_str()), (Some(0), ""));
-    }
-
-    fn log(&self) -> String {
-        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
-        kit::log::without_sessions(&log)
     }
 
     /// What a client gets who wants to send to another domain; empty where he is not even greeted.
@@ -163,7 +154,7 @@ impl Host {
         if by == By::Imap {
             let mut client = Imap::connect_from(client, (self.address, 10_143).into());
             let reply = client.login("joe", PASSWORD);
-            assert!(reply.starts_with("OK"), "{reply} {}", self.log());
+            assert!(reply.starts_with("OK"), "{reply} {}", self.office.log());
             client.ok("LOGOUT");
             return;
         }
@@ -176,7 +167,7 @@ impl Host {
             client.login("joe", PASSWORD)
         };
         // It is recorded before this is said.
-        assert!(reply.starts_with("+OK"), "{reply} {}", self.log());
+        assert!(reply.starts_with("+OK"), "{reply} {}", self.office.log());
         client.ask("QUIT");
     }
 
@@ -184,11 +175,12 @@ impl Host {
     fn story(&self, client: Ipv4Addr, by: By, age: &dyn Fn()) {
         let stranger = Ipv4Addr::new(127, 8, 8, 8);
         let denied = Ipv4Addr::new(127, 66, client.octets()[2], 1);
-        let refused = |reply: String| assert!(reply.starts_with("553 "), "{reply} {}", self.log());
+        let refused =
+            |reply: String| assert!(reply.starts_with("553 "), "{reply} {}", self.office.log());
         refused(self.relays(client));
         self.logs_in(client, by);
         let reply = self.relays(client);
-        assert!(reply.starts_with("250 "), "{reply} {}", self.log());
+        assert!(reply.starts_with("250 "), "{reply} {}", self.office.log());
         // Nobody else gains by it, and a rule that denies is not overruled by a login.
         refused(self.relays(stranger));
         assert!(self.relays(Ipv4Addr::new(127, 9, 9, 9)).starts_with("250 "));
@@ -205,7 +197,7 @@ impl Host {
             assert!(
                 Instant::now() < deadline,
                 "{client} is still open: {}",
-                self.log()
+                self.office.log()
             );
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -215,7 +207,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.script("stop");
+        self.office.init_script("stop");
     }
 }
 
@@ -230,7 +222,7 @@ fn with_the_classic_database_that_a_login_rebuilds_and_the_crontab_ages() {
     host.keep_a_database();
     host.story(CLIENT, By::Password, &|| host.crontab_line());
     // Nobody is told that an address is open which the rules deny.
-    let log = host.log();
+    let log = host.office.log();
     let about = |line: &&str| line.contains("relay-ctrl-allow: ") && line.contains(" ip=127.66.");
     let lines: Vec<&str> = log.lines().filter(about).collect();
     assert_eq!(lines.len(), 1, "{log}");
@@ -250,22 +242,17 @@ fn with_a_user_of_its_own_whose_crontab_ages_his_store() {
     for name in ["spool", "rules", "rules/tcp.smtp", "rules/tcp.smtp.cdb"] {
         host.office.give("ann", &host.path(name));
     }
-    let ann = host.office.uid_of("ann").to_string();
+    let ann = host.office.uid_of("ann");
     let program = bin("relay-ctrl-age").display().to_string();
     host.story(CLIENT, By::Apop, &|| {
-        let become_ann = [
-            "setpriv",
-            "--reuid",
-            &ann,
-            "--regid",
-            &ann,
-            "--clear-groups",
-        ];
-        let done = host.run(&[&become_ann[..], &["--", &program]].concat());
+        let become_ann = becoming(ann, ann);
+        let mut words: Vec<&str> = become_ann.iter().map(String::as_str).collect();
+        words.push(&program);
+        let done = host.run(&words);
         assert_eq!((done.code, done.err().as_str()), (Some(0), ""));
     });
     // What root wrote at the logins has stayed that user's to write.
-    let owner = |name: &str| fs::metadata(host.path(name)).unwrap().uid().to_string();
+    let owner = |name: &str| fs::metadata(host.path(name)).unwrap().uid();
     assert_eq!(owner("rules/tcp.smtp.cdb"), ann);
     assert_eq!(owner("spool/.lock"), ann);
 }
@@ -288,7 +275,7 @@ fn with_the_direct_mode_of_superd() {
     let host = Host::new("RELAY_STORE=$STORE/made/here\nSMTP_OPTIONS=\"-HR --relay $RELAY_STORE\"");
     assert!(host.path("spool/made/here").is_dir());
     host.story(CLIENT, By::Apop, &|| {});
-    let log = host.log();
+    let log = host.office.log();
     let line = "relay-ctrl-allow: open ip=127.7.7.1 user=joe how=apop until=";
     assert!(log.contains(line), "{log}");
     // The log of the mail that is relayed says who it was.
@@ -304,9 +291,13 @@ fn with_the_direct_mode_of_superd() {
         ("QUIT", "221"),
     ] {
         let said = client.ask(line);
-        assert!(said.starts_with(reply), "{line}: {said} {}", host.log());
+        assert!(
+            said.starts_with(reply),
+            "{line}: {said} {}",
+            host.office.log()
+        );
     }
-    let log = host.log();
+    let log = host.office.log();
     let is_his = |line: &str| line.starts_with("smtpd: ") && line.contains(" login=joe");
     assert!(log.lines().any(is_his), "{log}");
 }
@@ -335,10 +326,14 @@ fn a_hundred_pop3_logins_at_once_open_a_hundred_addresses_ten_times_in_a_row() {
         let cdb = Cdb::open_path(&host.path("rules/tcp.smtp.cdb")).unwrap();
         for client in &clients {
             let record = cdb.get(client.to_string().as_bytes()).unwrap();
-            assert!(record.is_some(), "{client} {}", host.log());
+            assert!(record.is_some(), "{client} {}", host.office.log());
         }
     }
-    assert!(!host.log().contains("trouble"), "{}", host.log());
+    assert!(
+        !host.office.log().contains("trouble"),
+        "{}",
+        host.office.log()
+    );
 }
 
 #[test]
@@ -367,7 +362,7 @@ fn by_imap_with_the_direct_mode_of_superd() {
     }
     let host = Host::new("RELAY_STORE=$STORE/made/here\nSMTP_OPTIONS=\"-HR --relay $RELAY_STORE\"");
     host.story(CLIENT, By::Imap, &|| {});
-    let log = host.log();
+    let log = host.office.log();
     let line = "relay-ctrl-allow: open ip=127.7.7.1 user=joe how=imap until=";
     assert!(log.contains(line), "{log}");
 }

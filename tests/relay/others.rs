@@ -5,7 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::store::{IP, Office, RULES, as_somebody, numbers, report, within_a_second};
+use crate::store::{IP, Office, RULES, numbers, report, within_a_second};
+use kit::run::becoming;
 use kit::{Run, SOMEBODY, as_root, bin, is_root, probe};
 
 #[test]
@@ -20,18 +21,9 @@ fn a_store_behind_a_closed_door_is_reached_by_the_descriptor_of_chdir_alone() {
     fs::create_dir_all(office.path("door/allow")).unwrap();
     mode("door", 0o700);
     mode("door/allow", 0o777);
-    let somebody = SOMEBODY.to_string();
     let chain = |last: &str| {
         Run::new(bin("relay-ctrl-chdir"))
-            .args([
-                "setpriv",
-                "--reuid",
-                &somebody,
-                "--regid",
-                &somebody,
-                "--clear-groups",
-                "--",
-            ])
+            .args(becoming(SOMEBODY, SOMEBODY))
             .arg(bin(last))
             .arg(probe())
             .env("RELAY_CTRL_DIR", office.path("door/allow"))
@@ -49,7 +41,7 @@ fn a_store_behind_a_closed_door_is_reached_by_the_descriptor_of_chdir_alone() {
     assert_eq!(told.env("RELAY_CTRL_DIR_FD"), None);
     assert_eq!(
         numbers(&told),
-        numbers(&report(&as_somebody(probe()).done()))
+        numbers(&report(&Run::unprivileged(probe()).done()))
     );
     let file = office.path("door/allow").join(IP);
     assert_eq!(
@@ -67,7 +59,7 @@ fn a_store_behind_a_closed_door_is_reached_by_the_descriptor_of_chdir_alone() {
     assert_eq!(told.env("USER").as_deref(), Some("alice"));
     assert_eq!(told.env("RELAY_CTRL_DIR_FD"), None);
 
-    let outside = as_somebody(bin("relay-ctrl-allow"))
+    let outside = Run::unprivileged(bin("relay-ctrl-allow"))
         .arg(probe())
         .env("RELAY_CTRL_DIR", office.path("door/allow"))
         .env("TCPREMOTEIP", "203.0.113.9")

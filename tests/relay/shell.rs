@@ -9,6 +9,7 @@ use std::sync::mpsc;
 
 use kit::place::attack;
 use kit::pop3::{HOST, JOE, Office, PASSWORD, Pop3, with_system_users};
+use kit::run::becoming;
 use kit::{Client, DEADLINE, Done, Run, Server, Side, bin, compile, libexec, private_dir};
 
 /// An address that nobody comes from.
@@ -60,19 +61,9 @@ impl Host {
 
     /// A shell of joe's, with the settings of the host and what else he can think of.
     fn as_joe(&self, text: &str) -> Done {
-        let launcher = self.office.launcher();
-        let joe = JOE.to_string();
-        let mut run = Run::new(&launcher[0])
-            .args(&launcher[1..])
-            .args([
-                "setpriv",
-                "--reuid",
-                &joe,
-                "--regid",
-                &joe,
-                "--clear-groups",
-            ])
-            .args(["--", "/bin/sh", "-c", text])
+        let launcher = [self.office.launcher(), becoming(JOE, JOE)].concat();
+        let mut run = Run::behind(&launcher, "/bin/sh")
+            .args(["-c", text])
             .env("HOME", self.office.path("joe"))
             .env("USER", "joe")
             .env("TCPREMOTEIP", WANTED)

@@ -1,7 +1,6 @@
 //! What the suites of POP-before-SMTP share: an office with settings, rules and a store, and its programs run as the
 //! user whom a login has become.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
@@ -69,7 +68,7 @@ impl Office {
 
     /// A program with the settings of this office.
     pub fn run(&self, program: &str) -> Run {
-        as_somebody(bin(program)).env("RELAY_CTRL_CONFDIR", self.path("conf"))
+        Run::unprivileged(bin(program)).env("RELAY_CTRL_CONFDIR", self.path("conf"))
     }
 
     /// relay-ctrl-allow for a login from `ip`, in front of the reporting program.
@@ -128,24 +127,6 @@ fn text_of(record: &Record) -> String {
         .map(|(name, value)| [name, value].join(&b'='));
     let set: Vec<String> = set.map(|set| String::from_utf8(set).unwrap()).collect();
     set.join(" ")
-}
-
-/// As the user whom a checker has become, where this is root.
-pub fn as_somebody(program: impl AsRef<OsStr>) -> Run {
-    if !is_root() {
-        return Run::new(program);
-    }
-    let somebody = SOMEBODY.to_string();
-    Run::new("setpriv")
-        .args([
-            "--reuid",
-            &somebody,
-            "--regid",
-            &somebody,
-            "--clear-groups",
-            "--",
-        ])
-        .arg(program)
 }
 
 /// The descriptors that a program had, by number: this process may have inherited some.

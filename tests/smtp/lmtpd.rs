@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use kit::place::files;
 use kit::pop3::{JOE, Office, POST_GROUP, with_system_users};
 use kit::process::{Process, connection, eventually, holders};
-use kit::run::PATH;
+use kit::run::{PATH, becoming};
 use kit::smtp::House;
 use kit::{Client, Done, Run, Server, bin, is_null, is_root, libexec, peer, script, signal, soak};
 
@@ -80,9 +80,7 @@ impl Lmtp for Client {
 
 /// One session on descriptors 0 and 1, with these words before the program.
 fn session(launcher: &[String], home: &Path, variables: &[(&str, &str)], input: &str) -> Done {
-    let mut run = Run::new(&launcher[0])
-        .args(&launcher[1..])
-        .arg(libexec().join("lmtpd"))
+    let mut run = Run::behind(launcher, libexec().join("lmtpd"))
         .env("SUPERD_HOME", home)
         .input(input);
     for (name, value) in variables {
@@ -514,22 +512,12 @@ fn without_root_it_delivers_to_its_own_user_and_to_nobody_else() {
     let home = house.own_dir("eve");
     users.push_str(&format!("eve:x:{other}:{other}::{}::\n", home.display()));
     fs::write(house.path("home/users"), users).unwrap();
-    let (user, group) = (house.user.to_string(), house.group.to_string());
-    let launcher: Vec<String> = if is_root() {
-        [
-            "setpriv",
-            "--reuid",
-            &user,
-            "--regid",
-            &group,
-            "--clear-groups",
-            "--",
-        ]
-        .map(str::to_owned)
-        .to_vec()
+    let launcher = if is_root() {
+        becoming(house.user, house.group)
     } else {
         vec!["env".to_owned()]
     };
+    let user = house.user;
     let input = ONE.replace(
         "DATA",
         "RCPT TO:<eve>\r\nRCPT TO:<ann>\r\nRCPT TO:<nobody-here>\r\nDATA",

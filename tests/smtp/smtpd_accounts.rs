@@ -223,9 +223,8 @@ fn a_home_that_is_not_mounted_makes_mail_wait_and_bounces_nothing() {
     fs::write(office.path("message"), "x\n").unwrap();
     fs::write(office.path("envelope"), b"Fs@x\0Tjoe@here.test\0\0").unwrap();
     let launcher = office.launcher();
-    let done = Run::new(&launcher[0])
-        .args(&launcher[1..])
-        .args(["sh", "-c", "exec \"$0\" <\"$1\" 1<\"$2\""])
+    let done = Run::behind(&launcher, "sh")
+        .args(["-c", "exec \"$0\" <\"$1\" 1<\"$2\""])
         .arg(libexec().join("maildir-queue"))
         .arg(office.path("message"))
         .arg(office.path("envelope"))

@@ -4,10 +4,9 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use kit::clients::python;
 use kit::sasl::base64;
 use kit::server::Builder;
-use kit::smtp::{House, behind_tls};
+use kit::smtp::{House, behind_tls, smtplib};
 use kit::{Client, Run, bin, libexec, script};
 
 /// A recipient elsewhere.
@@ -116,10 +115,6 @@ fn a_proxy_that_has_sent_for_itself_is_nobodys_proxy_any_more() {
 #[test]
 fn starttls_goes_back_to_the_client_and_not_to_its_proxy() {
     let house = House::new();
-    let Some(python) = python() else { return };
-    let Some((certificate, _)) = kit::tls::certificate() else {
-        return;
-    };
     let queue = house.capturing("taken");
     let proxy = [
         ("XCLIENT", Path::new("")),
@@ -130,37 +125,22 @@ fn starttls_goes_back_to_the_client_and_not_to_its_proxy() {
         return;
     };
     const SAYS: &str = "
-import smtplib, ssl, sys
-host, port, certificate = sys.argv[1:]
-smtp = smtplib.SMTP(host, int(port), timeout=20, local_hostname='proxy.test')
 smtp.ehlo()
-print(*smtp.docmd('XCLIENT ADDR=203.0.113.7 NAME=client.far.test'))
+say('XCLIENT ADDR=203.0.113.7 NAME=client.far.test')
 smtp.ehlo()
-context = ssl.create_default_context()
-context.load_verify_locations(certificate)
-context.check_hostname = False
-smtp.starttls(context=context)
-print(*smtp.ehlo())
-print(*smtp.docmd('MAIL FROM:<s@x>'))
-print(*smtp.docmd('RCPT TO:<x@far.test>'))
-print(*smtp.docmd('RCPT TO:<joe@here.test>'))
-print(*smtp.data(b'Subject: x\\r\\n\\r\\ny\\r\\n'))
-print(*smtp.docmd('XCLIENT LOGIN=hashed'))
+encrypt()
+say('EHLO proxy.test')
+say('MAIL FROM:<s@x>')
+say('RCPT TO:<x@far.test>')
+say('RCPT TO:<joe@here.test>')
+message()
+say('XCLIENT LOGIN=hashed')
 ";
-    let done = Run::new(python)
-        .args(["-c", SAYS])
-        .arg(program.address.ip().to_string())
-        .arg(program.address.port().to_string())
-        .arg(&certificate)
-        .done();
-    let said = done.out();
-    let codes: Vec<&str> = said.lines().filter_map(|line| line.get(..3)).collect();
-    assert_eq!(
-        codes,
-        ["220", "250", "250", "553", "250", "250", "503"],
-        "{said}{}",
-        done.err()
-    );
+    let Some((codes, said)) = smtplib(&program, SAYS) else {
+        return;
+    };
+    let expected = ["220", "250", "250", "553", "250", "250", "503"];
+    assert_eq!(codes, expected, "{said}");
     assert!(!said.contains("XCLIENT NAME"), "{said}");
     let log = program.log();
     assert!(log.contains("smtpd: accept ip=203.0.113.7 "), "{log}");
@@ -169,42 +149,22 @@ print(*smtp.docmd('XCLIENT LOGIN=hashed'))
 #[test]
 fn a_proxy_may_encrypt_first() {
     let house = House::new();
-    let Some(python) = python() else { return };
-    let Some((certificate, _)) = kit::tls::certificate() else {
-        return;
-    };
     let Some(program) = behind_tls(&house, &[], &[("XCLIENT", Path::new(""))]) else {
         return;
     };
     const SAYS: &str = "
-import smtplib, ssl, sys
-host, port, certificate = sys.argv[1:]
-smtp = smtplib.SMTP(host, int(port), timeout=20, local_hostname='proxy.test')
-context = ssl.create_default_context()
-context.load_verify_locations(certificate)
-context.check_hostname = False
-smtp.starttls(context=context)
-print(*smtp.docmd('XCLIENT HELO=their.test PROTO=ESMTP'))
-print(*smtp.docmd('XCLIENT ADDR=203.0.113.7 NAME=client.far.test'))
-print(*smtp.docmd('MAIL FROM:<s@x>'))
-print(*smtp.docmd('RCPT TO:<joe@here.test>'))
-print(*smtp.data(b'Subject: x\\r\\n\\r\\ny\\r\\n'))
+encrypt()
+say('XCLIENT HELO=their.test PROTO=ESMTP')
+say('XCLIENT ADDR=203.0.113.7 NAME=client.far.test')
+say('MAIL FROM:<s@x>')
+say('RCPT TO:<joe@here.test>')
+message()
 smtp.quit()
 ";
-    let done = Run::new(python)
-        .args(["-c", SAYS])
-        .arg(program.address.ip().to_string())
-        .arg(program.address.port().to_string())
-        .arg(&certificate)
-        .done();
-    let said = done.out();
-    let codes: Vec<&str> = said.lines().filter_map(|line| line.get(..3)).collect();
-    assert_eq!(
-        codes,
-        ["220", "220", "250", "250", "250"],
-        "{said}{}",
-        done.err()
-    );
+    let Some((codes, said)) = smtplib(&program, SAYS) else {
+        return;
+    };
+    assert_eq!(codes, ["220", "220", "250", "250", "250"], "{said}");
     let mail = house.mail("joe").concat();
     assert!(
         mail.contains("Received: from client.far.test (HELO their.test) (203.0.113.7)"),

@@ -62,8 +62,8 @@ impl Host {
             log = path("log"),
         );
         fs::write(host.path("settings"), text).unwrap();
-        let done = host.script("start");
-        let told = format!("{}{}{}", done.out(), done.err(), host.log());
+        let done = host.office.init_script("start");
+        let told = format!("{}{}{}", done.out(), done.err(), host.office.log());
         assert_eq!(done.code, Some(0), "{told}");
         host
     }
@@ -81,24 +81,8 @@ impl Host {
         fs::write(self.path("home/control").join(name), format!("{text}\n")).unwrap();
     }
 
-    fn script(&self, word: &str) -> Done {
-        let launcher = self.office.launcher();
-        Run::new(&launcher[0])
-            .args(&launcher[1..])
-            .arg("/bin/sh")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("init/superd"))
-            .arg(word)
-            .env("SUPERD_DEFAULTS", self.path("settings"))
-            .done()
-    }
-
     fn port(&self, port: u16) -> SocketAddr {
         (self.address, port).into()
-    }
-
-    fn log(&self) -> String {
-        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
-        kit::log::without_sessions(&log)
     }
 
     /// The messages in `new` of a user.
@@ -113,7 +97,7 @@ impl Host {
     fn wait_for(&self, parts: &[&str]) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let log = self.log();
+            let log = self.office.log();
             let is_it = |line: &&str| parts.iter().all(|part| line.contains(part));
             if let Some(line) = log.lines().find(is_it) {
                 return line.to_owned();
@@ -180,7 +164,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.script("stop");
+        self.office.init_script("stop");
     }
 }
 
@@ -219,7 +203,7 @@ fn read_by_pop3(host: &Host, user: &str, number: usize) -> Option<String> {
         .args(["-u", &format!("{user}:{SYSTEM_PASSWORD}")])
         .arg(format!("pop3://{}/{number}", host.address))
         .done();
-    assert_eq!(done.code, Some(0), "{}{}", done.err(), host.log());
+    assert_eq!(done.code, Some(0), "{}{}", done.err(), host.office.log());
     Some(done.out().replace("\r\n", "\n"))
 }
 
@@ -240,11 +224,11 @@ fn a_message_for_a_user_of_the_system_is_his_and_is_read_by_pop3() {
     let Some(done) = swaks(&host, SMTP, "joe@here.test", &[]) else {
         return;
     };
-    assert_eq!(done.code, Some(0), "{}{}", done.out(), host.log());
+    assert_eq!(done.code, Some(0), "{}{}", done.out(), host.office.log());
     let uid = host.office.uid_of("joe");
     let maildir = host.office.maildir("joe");
     let [file] = &files(&maildir.join("new"))[..] else {
-        panic!("one message: {}", host.log())
+        panic!("one message: {}", host.office.log())
     };
     belongs(file, uid, 0o600);
     for name in ["", "tmp", "new", "cur"] {
@@ -320,7 +304,7 @@ fn with_the_services_of_the_script_each_recipient_is_who_he_is() {
         assert!(
             replies.last().unwrap().starts_with("250 ok "),
             "{replies:?} {}",
-            host.log()
+            host.office.log()
         );
         let mail = (host.mail("joe").len(), host.mail("ann").len());
         assert_eq!(mail, (joe, ann), "{recipients:?}");
@@ -364,14 +348,24 @@ fn without_the_service_that_delivers_nothing_is_taken_and_nothing_is_lost() {
     // A service of the same settings that is started later is enough.
     let text = fs::read_to_string(host.path("settings")).unwrap();
     fs::write(host.path("settings"), text + "SERVICES='lmtp smtp'\n").unwrap();
-    assert_eq!(host.script("start").code, Some(0), "{}", host.log());
+    assert_eq!(
+        host.office.init_script("start").code,
+        Some(0),
+        "{}",
+        host.office.log()
+    );
     let mut client = host.greeted(SMTP);
     let replies = host.transaction(&mut client, "s@far.test", &["joe@here.test"]);
     begins(&replies, &["250", "250", "354", "250"]);
     // The service behind an open session is started anew, and what it had open ends: its next message gets there.
     let text = fs::read_to_string(host.path("settings")).unwrap();
     fs::write(host.path("settings"), text.clone() + "SERVICES=lmtp\n").unwrap();
-    assert_eq!(host.script("restart").code, Some(0), "{}", host.log());
+    assert_eq!(
+        host.office.init_script("restart").code,
+        Some(0),
+        "{}",
+        host.office.log()
+    );
     fs::write(host.path("settings"), text).unwrap();
     let replies = host.transaction(&mut client, "s@far.test", &["joe@here.test"]);
     begins(&replies, &["250", "250", "354", "250"]);
@@ -410,7 +404,7 @@ fn who_does_not_log_in_submits_nothing() {
             reply,
             "535 authentication failed (#5.7.8)",
             "{user} {}",
-            host.log()
+            host.office.log()
         );
     }
     let replies = host.transaction(&mut client, "joe@here.test", &["x@far.test"]);
@@ -429,7 +423,7 @@ fn who_does_not_log_in_submits_nothing() {
     // On the port of other hosts nobody logs in.
     let mut client = host.greeted(SMTP);
     assert!(ask(&mut client, "AUTH PLAIN").starts_with("502 "));
-    assert!(!host.log().contains(SYSTEM_PASSWORD));
+    assert!(!host.office.log().contains(SYSTEM_PASSWORD));
 }
 
 #[test]
@@ -445,7 +439,7 @@ fn people_log_in_by_the_clients_they_have_and_reach_everybody() {
             SYSTEM_PASSWORD,
         ];
         if let Some(done) = swaks(&host, SUBMISSION, "x@far.test", &words) {
-            assert_eq!(done.code, Some(0), "{}{}", done.out(), host.log());
+            assert_eq!(done.code, Some(0), "{}{}", done.out(), host.office.log());
             one_from_joe(&host, "text of swaks\n");
         }
     }
@@ -463,7 +457,7 @@ fn people_log_in_by_the_clients_they_have_and_reach_everybody() {
             .arg(format!("smtp://{}:{SUBMISSION}", host.address))
             .input("Subject: by curl\r\n\r\ntext of curl\r\n")
             .done();
-        assert_eq!(done.code, Some(0), "{}{}", done.err(), host.log());
+        assert_eq!(done.code, Some(0), "{}{}", done.err(), host.office.log());
         one_from_joe(&host, "text of curl\n");
     }
     if let Some(msmtp) = peer("msmtp") {
@@ -483,7 +477,7 @@ fn people_log_in_by_the_clients_they_have_and_reach_everybody() {
             .env("HOME", dir.path())
             .input("From: s@far.test\nSubject: by msmtp\n\ntext of msmtp\n")
             .done();
-        assert_eq!(done.code, Some(0), "{}{}", done.err(), host.log());
+        assert_eq!(done.code, Some(0), "{}{}", done.err(), host.office.log());
         one_from_joe(&host, "text of msmtp\n");
     }
     if let Some(python) = python() {
@@ -505,17 +499,17 @@ s.quit()
             .arg(SYSTEM_PASSWORD)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .done();
-        assert_eq!(done.code, Some(0), "{}{}", done.err(), host.log());
+        assert_eq!(done.code, Some(0), "{}{}", done.err(), host.office.log());
         one_from_joe(&host, "text of smtplib\n");
     }
-    assert!(!host.log().contains(SYSTEM_PASSWORD));
+    assert!(!host.office.log().contains(SYSTEM_PASSWORD));
 }
 
 /// One message has left for x@far.test; its header and the log say that joe sent it.
 fn one_from_joe(host: &Host, end: &str) {
     let sent = host.take_sent();
     let [(envelope, message)] = &sent[..] else {
-        panic!("one message: {sent:?} {}", host.log())
+        panic!("one message: {sent:?} {}", host.office.log())
     };
     assert_eq!(envelope, "Fs@far.test|Tx@far.test||");
     assert!(
@@ -537,7 +531,7 @@ fn who_has_logged_in_reaches_local_users_too_and_they_read_it_by_imap() {
     let mut client = host.greeted(SUBMISSION);
     let secret = base64(format!("\0joe\0{SYSTEM_PASSWORD}"));
     let reply = ask(&mut client, &format!("AUTH PLAIN {secret}"));
-    assert!(reply.starts_with("235 "), "{reply} {}", host.log());
+    assert!(reply.starts_with("235 "), "{reply} {}", host.office.log());
     let replies = host.transaction(
         &mut client,
         "joe@here.test",
@@ -549,7 +543,7 @@ fn who_has_logged_in_reaches_local_users_too_and_they_read_it_by_imap() {
     assert!(
         reader.login("joe", SYSTEM_PASSWORD).starts_with("OK "),
         "{}",
-        host.log()
+        host.office.log()
     );
     let told = reader.ok("SELECT INBOX");
     assert!(told.iter().any(|line| line == "1 EXISTS"), "{told:?}");
@@ -568,7 +562,7 @@ fn where_it_is_asked_for_people_send_as_themselves() {
         let mut client = host.greeted(SUBMISSION);
         let secret = base64(format!("\0{login}\0{SYSTEM_PASSWORD}"));
         let reply = ask(&mut client, &format!("AUTH PLAIN {secret}"));
-        assert!(reply.starts_with("235 "), "{reply} {}", host.log());
+        assert!(reply.starts_with("235 "), "{reply} {}", host.office.log());
         for sender in ["ann@here.test", "joe@far.test", "", "joe-x@here.test"] {
             let replies = host.transaction(&mut client, sender, &["x@far.test"]);
             begins(&replies, &["553", "503", "503"]);
@@ -617,5 +611,5 @@ fn the_line_of_the_manual_serves_without_the_script() {
     child.kill().unwrap();
     child.wait().unwrap();
     begins(&replies, &["250", "250", "354", "250"]);
-    assert_eq!(host.mail("joe").len(), 1, "{}{}", said(), host.log());
+    assert_eq!(host.mail("joe").len(), 1, "{}{}", said(), host.office.log());
 }

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use kit::clients::python;
-use kit::smtp::{House, behind_tls};
-use kit::{Client, Run};
+use kit::Client;
+use kit::smtp::{House, behind_tls, smtplib};
 
 #[test]
 fn what_was_sent_in_the_clear_behind_starttls_is_not_taken_as_sent_after_it() {
@@ -30,61 +29,36 @@ fn what_was_sent_in_the_clear_behind_starttls_is_not_taken_as_sent_after_it() {
 
 /// Greets, logs in and is let through in the clear, begins TLS, and says what it hears then.
 const BEFORE_AND_AFTER: &str = "
-import smtplib, ssl, sys
-host, port, certificate = sys.argv[1:]
-smtp = smtplib.SMTP(host, int(port), timeout=20, local_hostname='before.test')
 smtp.ehlo()
-print(*smtp.docmd('AUTH PLAIN', 'AGpvZQB4'))
-print(*smtp.docmd('MAIL FROM:<s@x>'))
-print(*smtp.docmd('RCPT TO:<x@far.test>'))
-print(*smtp.docmd('STARTTLS'))
-print(*smtp.docmd('RSET'))
-context = ssl.create_default_context()
-context.load_verify_locations(certificate)
-context.check_hostname = False
-smtp.starttls(context=context)
-print(*smtp.docmd('MAIL FROM:<s@x>'))
-print(*smtp.docmd('RCPT TO:<x@far.test>'))
-print(*smtp.docmd('RCPT TO:<joe@here.test>'))
-print(*smtp.data(b'Subject: x\\r\\n\\r\\ny\\r\\n'))
+say('AUTH PLAIN AGpvZQB4')
+say('MAIL FROM:<s@x>')
+say('RCPT TO:<x@far.test>')
+say('STARTTLS')
+say('RSET')
+encrypt()
+say('MAIL FROM:<s@x>')
+say('RCPT TO:<x@far.test>')
+say('RCPT TO:<joe@here.test>')
+message()
 smtp.quit()
 ";
 
 #[test]
 fn behind_starttls_nobody_has_greeted_or_logged_in() {
     let house = House::new();
-    let Some(python) = python() else { return };
-    let Some((certificate, _)) = kit::tls::certificate() else {
-        return;
-    };
     let remote = house.capturing("remote");
     house.control("remotequeue", remote.to_str().unwrap());
     let everybody = ["/bin/sh", "-c", "exit 0"];
     let Some(program) = behind_tls(&house, &everybody, &[("SMTPAUTH", Path::new("1"))]) else {
         return;
     };
-    let done = Run::new(python)
-        .args(["-c", BEFORE_AND_AFTER])
-        .arg(program.address.ip().to_string())
-        .arg(program.address.port().to_string())
-        .arg(&certificate)
-        .done();
-    let said = done.out();
-    let codes: Vec<&str> = said.lines().filter_map(|line| line.get(..3)).collect();
+    let Some((codes, said)) = smtplib(&program, BEFORE_AND_AFTER) else {
+        return;
+    };
     // In the clear: a login that lets him relay, and no STARTTLS within a transaction.
-    assert_eq!(
-        codes[..5],
-        ["235", "250", "250", "503", "250"],
-        "{said}{}",
-        done.err()
-    );
+    assert_eq!(codes[..5], ["235", "250", "250", "503", "250"], "{said}");
     // Behind it: a stranger.
-    assert_eq!(
-        codes[5..],
-        ["250", "553", "250", "250"],
-        "{said}{}",
-        done.err()
-    );
+    assert_eq!(codes[5..], ["250", "553", "250", "250"], "{said}");
     let [message] = &house.mail("joe")[..] else {
         panic!("one message: {}", program.log());
     };

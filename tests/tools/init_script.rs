@@ -269,9 +269,7 @@ fn whoever_may_not_look_at_the_service_is_told_so() {
         &String::from_utf8(text.expect("it")).expect("text"),
     );
     for word in ["status", "stop"] {
-        let done = Run::new("setpriv")
-            .args(["--reuid", "54321", "--regid", "54321", "--clear-groups"])
-            .arg(installed.path("superd"))
+        let done = Run::unprivileged(installed.path("superd"))
             .arg(word)
             .env("SUPERD_DEFAULTS", installed.path("settings"))
             .done();

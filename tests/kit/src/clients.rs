@@ -126,7 +126,14 @@ pub fn fetchmail(server: SocketAddr, how: How, user: &str, password: &str) -> Op
         kept.display()
     );
     private_file(&dir.path().join("rc"), &rc);
-    let done = Run::new(fetchmail)
+    let done = run_fetchmail(&fetchmail, dir.path());
+    succeeded("fetchmail", &done);
+    Some(texts(&kept))
+}
+
+/// Runs fetchmail with the settings of DIR/rc.
+pub fn run_fetchmail(fetchmail: &Path, dir: &Path) -> Done {
+    Run::new(fetchmail)
         .args([
             "-f",
             "rc",
@@ -136,27 +143,33 @@ pub fn fetchmail(server: SocketAddr, how: How, user: &str, password: &str) -> Op
             "pid",
             "-v",
         ])
-        .env("HOME", dir.path())
-        .env("FETCHMAILHOME", dir.path())
-        .dir(dir.path())
-        .done();
-    succeeded("fetchmail", &done);
-    let mut mail: Mail = files(&kept)
-        .iter()
-        .map(|path| text(&fs::read(path).unwrap()))
-        .collect();
+        .env("HOME", dir)
+        .env("FETCHMAILHOME", dir)
+        .dir(dir)
+        .done()
+}
+
+/// The messages of a directory.
+fn texts(dir: &Path) -> Mail {
+    let read = |path: &PathBuf| text(&fs::read(path).unwrap());
+    let mut mail: Mail = files(dir).iter().map(read).collect();
     mail.sort();
-    Some(mail)
+    mail
+}
+
+fn empty_maildir(dir: &Path) -> PathBuf {
+    let maildir = dir.join("Maildir");
+    for name in ["", "tmp", "new", "cur"] {
+        fs::create_dir(maildir.join(name)).unwrap();
+    }
+    maildir
 }
 
 /// getmail, into a Maildir.
 pub fn getmail(server: SocketAddr, how: How, user: &str, password: &str) -> Option<Mail> {
     let getmail = peer("getmail")?;
     let dir = private_dir(0o700);
-    let maildir = dir.path().join("Maildir");
-    for name in ["", "tmp", "new", "cur"] {
-        fs::create_dir(maildir.join(name)).unwrap();
-    }
+    let maildir = empty_maildir(dir.path());
     let apop = if how == How::Apop { "True" } else { "False" };
     let rc = format!(
         "[retriever]\ntype = SimplePOP3Retriever\nserver = {}\nport = {}\nusername = {user}\n\
@@ -183,22 +196,14 @@ pub fn getmail(server: SocketAddr, how: How, user: &str, password: &str) -> Opti
     run = run.arg("--getmaildir");
     let done = run.arg(dir.path()).env("HOME", dir.path()).done();
     succeeded("getmail", &done);
-    let mut mail: Mail = files(&maildir.join("new"))
-        .iter()
-        .map(|path| text(&fs::read(path).unwrap()))
-        .collect();
-    mail.sort();
-    Some(mail)
+    Some(texts(&maildir.join("new")))
 }
 
 /// mpop, into a Maildir.
 pub fn mpop(server: SocketAddr, how: How, user: &str, password: &str) -> Option<Mail> {
     let mpop = peer("mpop")?;
     let dir = private_dir(0o700);
-    let maildir = dir.path().join("Maildir");
-    for name in ["", "tmp", "new", "cur"] {
-        fs::create_dir(maildir.join(name)).unwrap();
-    }
+    let maildir = empty_maildir(dir.path());
     let auth = if how == How::Apop { "apop" } else { "user" };
     let rc = format!(
         "account test\nhost {}\nport {}\nuser {user}\npassword {password}\nauth {auth}\ntls off\n\
@@ -216,15 +221,11 @@ pub fn mpop(server: SocketAddr, how: How, user: &str, password: &str) -> Option<
         .env("HOME", dir.path())
         .done();
     succeeded("mpop", &done);
-    let mut mail: Mail = files(&maildir.join("new"))
-        .iter()
-        .map(|path| text(&fs::read(path).unwrap()))
-        .collect();
-    mail.sort();
-    Some(mail)
+    Some(texts(&maildir.join("new")))
 }
 
-fn private_file(path: &Path, text: &str) {
+/// Writes a file that only its owner can read.
+pub fn private_file(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }

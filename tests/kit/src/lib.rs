@@ -141,20 +141,7 @@ pub fn start_fails(side: Side, words: &[&str]) -> (Option<i32>, String) {
 
 /// [`start_fails`] as a user without privileges: this one, or somebody where this one is root.
 pub fn start_fails_as_somebody(side: Side, words: &[&str]) -> (Option<i32>, String) {
-    if !is_root() {
-        return start_fails(side, words);
-    }
-    let somebody = SOMEBODY.to_string();
-    let done = Run::new("setpriv")
-        .args([
-            "--reuid",
-            &somebody,
-            "--regid",
-            &somebody,
-            "--clear-groups",
-            "--",
-        ])
-        .arg(side.program("tcpserver"))
+    let done = Run::unprivileged(side.program("tcpserver"))
         .args(words)
         .done();
     (done.code, done.err())

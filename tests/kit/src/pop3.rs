@@ -8,8 +8,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::log::without_sessions;
+use crate::place::top;
 use crate::server::Builder;
-use crate::{Client, Run, Server, bin, is_root, libexec, note_left_out, private_dir};
+use crate::{Client, Done, Run, Server, bin, is_root, libexec, note_left_out, private_dir, script};
 
 /// The host that popup is told it is.
 pub const HOST: &str = "mx.example.org";
@@ -181,6 +183,32 @@ impl Office {
         );
         let words = ["unshare", "-m", "/bin/sh", "-c", &text, "sh"];
         words.into_iter().map(str::to_owned).collect()
+    }
+
+    /// A checker that takes everybody for joe whose secret has `secret` in it, and is in trouble where it has `later`
+    /// (111) or `broken` (2).
+    pub fn checker(&self) -> String {
+        let path = self.path("checker");
+        let text = "#!/bin/sh\nin=$(tr '\\0' '\\n' <&3)\ncase $in in\n\
+                    *secret*) USER=joe; export USER; exec \"$@\";;\n*later*) exit 111;;\n*broken*) exit 2;;\nesac\nexit 1\n";
+        script(&path, text);
+        path.display().to_string()
+    }
+
+    /// Runs the init script with this word, for the office's users and with the file `settings` of the office.
+    pub fn init_script(&self, word: &str) -> Done {
+        Run::behind(&self.launcher(), "/bin/sh")
+            .arg(top().join("init/superd"))
+            .arg(word)
+            .env("SUPERD_DEFAULTS", self.path("settings"))
+            .env("RELAY_CTRL_CONFDIR", self.path("conf"))
+            .done()
+    }
+
+    /// What the services of the init script have logged into the file `log`, without sessions.
+    pub fn log(&self) -> String {
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        without_sessions(&log)
     }
 
     /// superd, verbose and without look-ups, with these words behind it, for the office's users.

@@ -24,6 +24,21 @@ pub struct Run {
     deadline: Duration,
 }
 
+/// Words that run what follows them as this user, in this group and no other; for whoever is root.
+pub fn becoming(uid: u32, gid: u32) -> Vec<String> {
+    let (uid, gid) = (uid.to_string(), gid.to_string());
+    let words = [
+        "setpriv",
+        "--reuid",
+        &uid,
+        "--regid",
+        &gid,
+        "--clear-groups",
+        "--",
+    ];
+    words.into_iter().map(str::to_owned).collect()
+}
+
 /// What a program did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
@@ -59,6 +74,23 @@ impl Run {
             input: Vec::new(),
             dir: None,
             deadline: DEADLINE,
+        }
+    }
+
+    /// [`Run::new`] behind words that become the program, such as those of [`becoming`].
+    pub fn behind(launcher: &[String], program: impl AsRef<OsStr>) -> Run {
+        match launcher {
+            [] => Run::new(program),
+            [first, rest @ ..] => Run::new(first).args(rest).arg(program),
+        }
+    }
+
+    /// [`Run::new`] as a user without privileges: this one, or somebody where this one is root.
+    pub fn unprivileged(program: impl AsRef<OsStr>) -> Run {
+        if super::is_root() {
+            Run::behind(&becoming(super::SOMEBODY, super::SOMEBODY), program)
+        } else {
+            Run::new(program)
         }
     }
 

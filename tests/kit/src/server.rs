@@ -286,6 +286,19 @@ impl Server {
         self.wait_for_nth(2 * count + 1, ": status: ");
     }
 
+    /// The status in the end line of a session in which the client hears a greeting, says this and nothing more.
+    pub fn status_of(&self, said: &str) -> u32 {
+        let mut client = self.connect();
+        client.line();
+        client.send(said);
+        client.finish();
+        client.rest();
+        self.wait_for_ends(1);
+        let line = self.wait_for("superd: end ");
+        let status = line.rsplit(' ').next().and_then(|word| word.parse().ok());
+        status.unwrap_or_else(|| panic!("no status in {line:?}"))
+    }
+
     /// Sends a signal, by its name without SIG.
     pub fn signal(&self, name: &str) {
         signal(self.pid(), name);

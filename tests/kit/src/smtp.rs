@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::clients::python;
 use crate::place::worker;
 use crate::server::Builder;
 use crate::{DEADLINE, Run, Server, bin, files, is_root, libexec, private_dir, run, script, tls};
@@ -240,21 +241,44 @@ pub fn behind_tls(house: &House, words: &[&str], more: &[(&str, &Path)]) -> Opti
         ("SUPERD_LIBEXEC", libexec.as_path()),
     ];
     env.extend_from_slice(more);
-    let (user, group) = (house.user.to_string(), house.group.to_string());
     let launcher = if is_root() {
-        vec![
-            "setpriv",
-            "--reuid",
-            &user,
-            "--regid",
-            &group,
-            "--clear-groups",
-            "--",
-        ]
+        run::becoming(house.user, house.group)
     } else {
-        vec!["env"]
+        vec!["env".to_owned()]
     };
-    let launcher: Vec<String> = launcher.into_iter().map(str::to_owned).collect();
     let words: Vec<&str> = [smtpd.as_str()].iter().chain(words).copied().collect();
     tls::Program::start(&launcher, &words, &env)
+}
+
+/// What every script of [`smtplib`] begins with.
+const SMTPLIB: &str = "
+import smtplib, ssl, sys
+host, port, certificate = sys.argv[1:]
+smtp = smtplib.SMTP(host, int(port), timeout=20, local_hostname='before.test')
+def say(line):
+    print(*smtp.docmd(line))
+def message():
+    print(*smtp.data(b'Subject: x\\r\\n\\r\\ny\\r\\n'))
+def encrypt():
+    context = ssl.create_default_context()
+    context.load_verify_locations(certificate)
+    context.check_hostname = False
+    smtp.starttls(context=context)
+";
+
+/// A conversation of Python's smtplib with a program behind TLS, in Python: `say('LINE')` and `message()` print the
+/// reply, `encrypt()` begins TLS. The codes of the replies, and all that it said; `None` where there is no Python.
+pub fn smtplib(program: &tls::Program, script: &str) -> Option<(Vec<String>, String)> {
+    let done = Run::new(python()?)
+        .args(["-c", &format!("{SMTPLIB}{script}")])
+        .arg(program.address.ip().to_string())
+        .arg(program.address.port().to_string())
+        .arg(tls::certificate()?.0)
+        .done();
+    let said = done.out();
+    let codes = said.lines().filter_map(|line| line.get(..3));
+    Some((
+        codes.map(str::to_owned).collect(),
+        format!("{said}{}", done.err()),
+    ))
 }
