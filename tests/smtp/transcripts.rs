@@ -91,6 +91,11 @@ fn smtp_commands_and_refusals() {
             "RSET x",
             "HELO",
             "EHLO",
+            "QUIT x",
+        ]);
+    });
+    all.session("bad and unusual senders and recipients", &server, |talk| {
+        talk.greeted(&[
             "MAIL",
             "MAIL s@x",
             "MAIL FROM: <s@x>",
@@ -115,15 +120,16 @@ fn smtp_commands_and_refusals() {
             "RCPT TO:<@a:joe@here.test>",
             "RCPT TO:<\"joe\"@here.test>",
             "MAIL FROM:<t@y>",
-            "STARTTLS",
-            "AUTH PLAIN",
-            "XCLIENT ADDR=192.0.2.1",
-            "BDAT",
-            "BDAT x",
-            "QUIT x",
+            "QUIT",
         ]);
-        talk.smtp(&["QUIT"]);
     });
+    all.session(
+        "commands of extensions that are not there",
+        &server,
+        |talk| {
+            talk.greeted(&["STARTTLS", "AUTH PLAIN", "XCLIENT ADDR=192.0.2.1", "BDAT"]);
+        },
+    );
     all.session(
         "lines too long, with NUL, with bytes above 127",
         &server,
@@ -149,9 +155,19 @@ fn smtp_commands_and_refusals() {
         talk.sent("MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nRCPT TO:<no@here.test>\r\nBDAT 6\r\nA: b\r\nBDAT 0\r\n", 5);
         talk.smtp(&["DATA", "NOOP", "RCPT TO:<ann@here.test>"]);
         talk.sent("BDAT 7 LAST\r\n\r\n.\r\nx\n", 1);
-        talk.sent("MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nBDAT 5 LAST\r\nA: b\n", 3);
+        talk.smtp(&["QUIT"]);
+    });
+    all.session("more of BDAT", &server, |talk| {
+        talk.greeted(&["EHLO client.test"]);
+        talk.sent(
+            "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nBDAT 5 LAST\r\nA: b\n",
+            3,
+        );
         talk.sent("MAIL FROM:<s@x>\r\nBDAT 5 LAST\r\nA: b\nRSET\r\n", 3);
-        talk.sent("MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nBDAT 6 LAST\r\nA: b\r\n", 3);
+        talk.sent(
+            "MAIL FROM:<s@x>\r\nRCPT TO:<joe@here.test>\r\nBDAT 6 LAST\r\nA: b\r\n",
+            3,
+        );
         talk.smtp(&["BDAT 99999999999999999999999999 LAST"]);
         talk.finish();
     });
@@ -380,6 +396,12 @@ fn smtp_auth() {
             "AUTH PLAIN ?",
             "AUTH PLAIN",
             "*",
+            "QUIT",
+        ]);
+    });
+    all.session("more of them", &server, |talk| {
+        talk.greeted(&[
+            "EHLO x",
             "AUTH LOGIN",
             "*",
             "AUTH LOGIN =",
@@ -610,6 +632,12 @@ fn lmtp() {
             "RSET",
             "DATA",
             "HELP",
+            "QUIT",
+        ]);
+    });
+    all.session("bad senders and recipients", &server, |talk| {
+        talk.greeted(&[
+            "LHLO x",
             "MAIL",
             "MAIL FROM:x",
             "MAIL FROM:<s@x> SIZE=10001",
@@ -623,13 +651,23 @@ fn lmtp() {
             "RCPT TO:<a b@here.test>",
             "RCPT TO:<joe@here.test> X=Y",
             "RCPT TO:<joe>",
-            "STARTTLS",
-            "AUTH PLAIN",
-            "XCLIENT ADDR=x",
-            "BDAT x",
+            "QUIT",
         ]);
-        talk.finish();
     });
+    all.session(
+        "commands of extensions that are not there",
+        &server,
+        |talk| {
+            talk.greeted(&[
+                "LHLO x",
+                "STARTTLS",
+                "AUTH PLAIN",
+                "XCLIENT ADDR=x",
+                "BDAT x",
+            ]);
+            talk.finish();
+        },
+    );
     all.session("messages that are refused", &server, |talk| {
         talk.greeted(&[
             "LHLO c",

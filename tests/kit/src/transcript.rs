@@ -51,7 +51,8 @@ impl Transcript {
     }
 
     /// A conversation with a server, to whose end `talk` brings it, and what the server logged for it. Superd must
-    /// run with -v, so that its end is seen.
+    /// run with -v, so that its end is seen. A dozen lines of a program's log are the most: it waits for nobody who
+    /// reads its log, and a pipe may hold no more than sixteen.
     pub fn session(&mut self, title: &str, server: &Server, talk: impl FnOnce(&mut Talk)) {
         self.session_from(Ipv4Addr::LOCALHOST, title, server, talk);
     }
