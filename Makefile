@@ -81,7 +81,7 @@ CRATES_pop3 = popup pop3d login wire maildir
 CRATES_imap = imapup imapd imap mime
 CRATES_auth = authd checkpassword superd-passwd auth accounts chain
 CRATES_relay = relay relay-store
-CRATES_tools = kit os
+CRATES_tools = kit os directions
 SETS = superd smtp pop3 imap auth relay tools
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
