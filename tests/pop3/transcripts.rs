@@ -164,7 +164,7 @@ fn pop3_before_the_login() {
     });
     all.session("one try, and nobody of that name", &server, |talk| {
         talk.line();
-        talk.pop3(&["USER nobody-here", "PASS wrong"]);
+        talk.pop3(&["USER stranger", "PASS wrong"]);
     });
     drop(server);
     let server = office.pop3("checkapoppw").start();

@@ -157,10 +157,12 @@ impl Client {
 
     /// Says that nothing more will be sent.
     pub fn finish(&self) {
-        self.stream
-            .get_ref()
-            .shutdown(std::net::Shutdown::Write)
-            .unwrap();
+        self.try_finish().unwrap();
+    }
+
+    /// [`Client::finish`] to a server that may have gone.
+    pub fn try_finish(&self) -> io::Result<()> {
+        self.stream.get_ref().shutdown(std::net::Shutdown::Write)
     }
 
     /// Reads to the end of the connection. A reset counts as an end: a server that closes with

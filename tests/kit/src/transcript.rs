@@ -259,10 +259,10 @@ impl Talk {
         }
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent. The server may have ended the connection itself.
     pub fn finish(&mut self) {
         self.text.push_str("C: \\end\n");
-        self.client.finish();
+        let _ = self.client.try_finish();
     }
 }
 
