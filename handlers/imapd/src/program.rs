@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use chain::Call;
 use maildir::Maildir;
@@ -13,9 +13,6 @@ use wire::{Conn, Limits, Log};
 
 use crate::session::Session;
 use crate::settings::Settings;
-
-/// How long a client may take to read that it is not served.
-const REFUSAL_TIME: Duration = Duration::from_secs(60);
 
 /// Why a client is not served, as it hears it.
 const BAD_SETTINGS: &str = "[SERVERBUG] This server is not set up to serve you.";
@@ -47,14 +44,8 @@ fn converse(call: &Call, mut log: Log, connect: impl FnOnce(Limits) -> io::Resul
     let start = Instant::now();
     let prepared = prepare(call, &mut log);
     let limits = match &prepared {
-        Ok((_, settings)) => Limits {
-            read: settings.timeout,
-            session_end: start.checked_add(settings.session).unwrap_or(start),
-        },
-        Err(_) => Limits {
-            read: REFUSAL_TIME,
-            session_end: start + REFUSAL_TIME,
-        },
+        Ok((_, settings)) => Limits::lasting(start, settings.timeout, settings.session),
+        Err(_) => Limits::to_refuse(start),
     };
     let mut conn = match connect(limits) {
         Ok(conn) => conn,

@@ -8,14 +8,12 @@ use imap::seq::SequenceSet;
 use maildir::quota::Account;
 use maildir::selection::{Selection, StoreError};
 use maildir::tree::{Name, Tree, Wire};
-use wire::{Conn, Log, Trouble};
+use wire::session::TOO_MANY_BAD;
+use wire::{BadCommands, Conn, End, Log, Trouble};
 
 use crate::answer::{Answer, Status};
 use crate::input::{self, Input, Received};
 use crate::settings::Settings;
-
-/// So many commands in a row that are none end a session (after RFC 3501 section 7.1.5).
-const BAD_LIMIT: u32 = 20;
 
 /// Replies are written out when there are more octets of them.
 pub(crate) const REPLY_BYTES: usize = 64 * 1024;
@@ -54,7 +52,8 @@ pub struct Session {
     told: String,
     /// The tag of the command that runs.
     pub(crate) tag: Vec<u8>,
-    bad: u32,
+    /// Those in a row (after RFC 3501 section 7.1.5).
+    bad: BadCommands,
 }
 
 /// What becomes of the session after a command.
@@ -123,7 +122,7 @@ impl Session {
             counts: Counts::default(),
             told: String::new(),
             tag: Vec::new(),
-            bad: 0,
+            bad: BadCommands::default(),
         }
     }
 
@@ -131,15 +130,15 @@ impl Session {
     pub fn run(mut self) {
         let start = Instant::now();
         self.greet();
-        let reason = loop {
+        let end = loop {
             match self.next() {
                 Ok(Go::On) => {}
-                Ok(Go::Logout) => break "logout".to_owned(),
-                Ok(Go::TooManyBad) => break "too many bad commands".to_owned(),
-                Ok(Go::Lost) => break "the selected mailbox was deleted".to_owned(),
+                Ok(Go::Logout) => break End::Quit("logout"),
+                Ok(Go::TooManyBad) => break End::Closed(TOO_MANY_BAD),
+                Ok(Go::Lost) => break End::Closed("the selected mailbox was deleted"),
                 Err(trouble) => {
                     self.say_bye(&trouble);
-                    break trouble.to_string();
+                    break End::Trouble(trouble);
                 }
             }
         };
@@ -155,7 +154,7 @@ impl Session {
             .field("copied", counts.copied.to_string().as_bytes())
             .field("expunged", counts.expunged.to_string().as_bytes())
             .traffic(self.conn.traffic(), start)
-            .field("reason", reason.as_bytes())
+            .field("reason", end.to_string().as_bytes())
             .say();
     }
 
@@ -312,13 +311,11 @@ impl Session {
 
     fn count_bad(&mut self, answer: &Answer) -> Go {
         match answer.status {
-            Status::Bad => self.bad += 1,
-            _ => self.bad = 0,
+            Status::Bad if self.bad.count() => return Go::TooManyBad,
+            Status::Bad => {}
+            _ => self.bad.forgive(),
         }
-        match self.bad {
-            BAD_LIMIT.. => Go::TooManyBad,
-            _ => Go::On,
-        }
+        Go::On
     }
 
     fn compress(&mut self, tag: &[u8]) -> Result<Go, Trouble> {

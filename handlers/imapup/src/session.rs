@@ -5,9 +5,10 @@
 
 use auth::Secret;
 use login::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
-use wire::Trouble;
 use wire::conn::FLOOD_LIMIT;
 use wire::sasl::{self, Credentials, Exchange, Fault, Mechanism, Turn};
+use wire::session::TOO_MANY_BAD;
+use wire::{BadCommands, Trouble};
 
 use crate::cursor::{Cursor, Malformed, TAG_LIMIT};
 use crate::gathered::Gathered;
@@ -21,9 +22,6 @@ pub const LINE_LIMIT: usize = TAG_LIMIT + " AUTHENTICATE CRAM-MD5 ".len() + sasl
 
 /// The most bytes of a literal. No name and no password can be as long.
 pub const LITERAL_LIMIT: usize = 4096;
-
-/// After so many commands that nobody should send the conversation ends.
-const BAD_LIMIT: u32 = 20;
 
 /// After so many lines of any kind it ends, too.
 const LINES_LIMIT: u32 = 1000;
@@ -39,7 +37,7 @@ pub struct Session {
     /// The log has been told of a password that was not taken.
     told: bool,
     lines: u32,
-    bad: u32,
+    bad: BadCommands,
 }
 
 impl Session {
@@ -52,7 +50,7 @@ impl Session {
             gathered: None,
             told: false,
             lines: 0,
-            bad: 0,
+            bad: BadCommands::default(),
         }
     }
 
@@ -160,12 +158,11 @@ impl Session {
     }
 
     fn count_bad(&mut self, out: &mut Vec<u8>) -> Step {
-        self.bad += 1;
-        if self.bad < BAD_LIMIT {
+        if !self.bad.count() {
             return Step::More;
         }
         say(out, replies::TOO_MANY_BAD);
-        Step::End("too many bad commands")
+        Step::End(TOO_MANY_BAD)
     }
 
     /// What is said to a password that is not to be sent; `None` where it may be.

@@ -309,7 +309,7 @@ fn what_is_no_login_is_bad_and_decides_nothing() {
             "{}: {reply}",
             arguments.escape_ascii()
         );
-        client.session.bad = 0;
+        client.session.bad.forgive();
     }
     // Well-formed, and nobody's.
     for arguments in ["\"\" x", "joe \"\"", "joe {0+}\r\n"] {
@@ -681,7 +681,7 @@ fn starttls_is_answered_once_and_only_where_it_is_offered() {
 fn after_so_many_bad_commands_it_ends() {
     let mut client = client(|_| ());
     let bad = "a XYZZY\r\n";
-    client.ask(bad.repeat(usize::try_from(BAD_LIMIT).expect("few") - 1));
+    client.ask(bad.repeat(usize::try_from(BadCommands::DEFAULT_LIMIT).expect("few") - 1));
     assert_eq!(client.send(bad), Step::End("too many bad commands"));
     assert_eq!(
         client.said(),

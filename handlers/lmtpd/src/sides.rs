@@ -20,9 +20,6 @@ use crate::replies;
 use crate::session::Session;
 use crate::settings::Settings;
 
-/// How long a client may take to read that it is not served.
-const LAST_WORDS: Duration = Duration::from_secs(60);
-
 /// The clock of the side that decides runs this much longer than that of the side that speaks.
 const GRACE: Duration = Duration::from_secs(150);
 
@@ -79,18 +76,12 @@ pub fn own_log(name: &str, ip: Option<&[u8]>) -> Log {
 
 /// Writes to the client that nobody is served; the log has said why.
 pub fn tell_no_service() {
-    let deadline = Instant::now() + LAST_WORDS;
-    let reply = format!("{}\r\n", replies::NO_SERVICE);
-    // Whoever does not read it is not served, either.
-    let _ = os::fd::write_all_until(io::stdout().as_fd(), reply.as_bytes(), deadline);
+    wire::session::last_words(format!("{}\r\n", replies::NO_SERVICE).as_bytes());
 }
 
 fn converse(settings: Settings, mut log: Log, delivery: impl Delivery) -> Exit {
-    let now = Instant::now();
-    let limits = Limits {
-        read: settings.limits.timeout,
-        session_end: now.checked_add(settings.limits.session).unwrap_or(now),
-    };
+    let (timeout, session) = (settings.limits.timeout, settings.limits.session);
+    let limits = Limits::lasting(Instant::now(), timeout, session);
     match Conn::standard(limits) {
         Ok(conn) => Session::new(conn, log, settings, delivery).run(),
         Err(error) => {

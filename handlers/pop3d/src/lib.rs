@@ -33,7 +33,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use chain::Call;
 use maildir::{Mailbox, MailboxError, Maildir, Options};
@@ -43,9 +43,6 @@ use wire::{Conn, Limits, Log};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::store::Messages;
-
-/// How long a client may take to read that it is not served.
-const REFUSAL_TIME: Duration = Duration::from_secs(60);
 
 /// How many threads read the messages of a large mailbox whose sizes are not known yet. (Asking how
 /// many processors there are costs more than a whole small session.)
@@ -79,14 +76,8 @@ fn converse(call: &Call, mut log: Log, connect: impl FnOnce(Limits) -> io::Resul
     // Before the conversation has its buffer, so that this takes the memory that opening leaves.
     let opened = prepare(call, &mut log);
     let limits = match &opened {
-        Ok((_, settings)) => Limits {
-            read: settings.timeout,
-            session_end: start.checked_add(settings.session).unwrap_or(start),
-        },
-        Err(_) => Limits {
-            read: REFUSAL_TIME,
-            session_end: start + REFUSAL_TIME,
-        },
+        Ok((_, settings)) => Limits::lasting(start, settings.timeout, settings.session),
+        Err(_) => Limits::to_refuse(start),
     };
     match connect(limits) {
         Ok(mut conn) => {

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::time::Instant;
 
 use wire::command::{self, Next, Verb};
-use wire::{Conn, Line, Log, Trouble};
+use wire::{BadCommands, Conn, End, Line, Log, Trouble};
 
 use crate::number::{self, Decimal};
 use crate::output::{Output, PIECE_BYTES};
@@ -21,9 +21,6 @@ use crate::uidl::Ids;
 /// The most bytes of a command line, without its end. (RFC 2449 section 4 allows 255 with it.)
 pub const LINE_LIMIT: usize = 512;
 
-/// After so many commands that nobody should send, the session ends.
-const BAD_COMMANDS: u64 = 20;
-
 /// What has happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -35,30 +32,18 @@ pub struct Counts {
     pub dele: u64,
     /// Octets of messages sent.
     pub bytes: u64,
-    bad: u64,
+    bad: BadCommands,
 }
 
-/// Why a session ended.
-#[derive(Debug)]
-enum End {
-    Quit,
-    BadCommands,
-    ReadError,
-    Trouble(Trouble),
-}
-
-impl End {
-    fn word(&self) -> &'static [u8] {
-        match self {
-            End::Quit => b"quit",
-            End::BadCommands => b"bad-commands",
-            End::ReadError => b"read-error",
-            End::Trouble(Trouble::Timeout) => b"timeout",
-            End::Trouble(Trouble::SessionOver) => b"session-timeout",
-            End::Trouble(Trouble::Closed) => b"closed",
-            End::Trouble(Trouble::Flood) => b"flood",
-            End::Trouble(Trouble::Io(_)) => b"failed",
-        }
+/// The end of a session in one word, as the log has it here.
+fn word(end: &End) -> &'static str {
+    match end {
+        End::Quit(word) | End::Closed(word) => word,
+        End::Trouble(Trouble::Timeout) => "timeout",
+        End::Trouble(Trouble::SessionOver) => "session-timeout",
+        End::Trouble(Trouble::Closed) => "closed",
+        End::Trouble(Trouble::Flood) => "flood",
+        End::Trouble(Trouble::Io(_)) => "failed",
     }
 }
 
@@ -220,12 +205,11 @@ impl<S: Store + 'static, O: Output + 'static> Session<S, O> {
     /// Refuses a command that nobody should send; too many of them end the session.
     fn bad(&mut self, text: &str) -> Next {
         self.reply(text);
-        self.counts.bad += 1;
-        if self.counts.bad < BAD_COMMANDS {
+        if !self.counts.bad.count() {
             return Next::Continue;
         }
         self.reply(replies::TOO_MANY_BAD);
-        self.close(End::BadCommands)
+        self.close(End::Closed("bad-commands"))
     }
 
     fn close(&mut self, end: End) -> Next {
@@ -431,7 +415,7 @@ impl<S: Store + 'static, O: Output + 'static> Session<S, O> {
             }
             Err(Failed::Broken(error)) => {
                 self.read_fault(n, &error);
-                self.close(End::ReadError)
+                self.close(End::Closed("read-error"))
             }
             Err(Failed::Client(trouble)) => self.close(End::Trouble(trouble)),
         }
@@ -496,7 +480,7 @@ impl<S: Store + 'static, O: Output + 'static> Session<S, O> {
         for fault in committed.faults {
             self.fault(&fault);
         }
-        self.close(End::Quit)
+        self.close(End::Quit("quit"))
     }
 
     fn fault(&mut self, reason: &str) {
@@ -508,7 +492,7 @@ impl<S: Store + 'static, O: Output + 'static> Session<S, O> {
     }
 
     fn log_end(&mut self) {
-        let end = self.end.as_ref().map_or(&b""[..], End::word);
+        let end = self.end.as_ref().map_or("", word);
         self.log
             .event("session")
             .field("user", &self.settings.user)
@@ -518,7 +502,7 @@ impl<S: Store + 'static, O: Output + 'static> Session<S, O> {
             .number("bytes", self.counts.bytes)
             .number("messages", self.store.len() as u64)
             .number("seconds", self.start.elapsed().as_secs())
-            .field("end", end)
+            .field("end", end.as_bytes())
             .say();
     }
 }

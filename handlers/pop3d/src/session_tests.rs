@@ -350,7 +350,7 @@ fn what_belongs_before_the_login_is_refused_after_it() {
 fn the_twentieth_bad_command_ends_the_session_and_nothing_is_removed() {
     let mut talk = Talk::over(two());
     talk.say("DELE 1");
-    for _ in 0..BAD_COMMANDS - 1 {
+    for _ in 1..BadCommands::DEFAULT_LIMIT {
         assert_eq!(
             talk.answer(b"XTND"),
             ("-ERR unimplemented\r\n".to_owned(), Next::Continue)

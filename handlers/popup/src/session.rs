@@ -5,8 +5,9 @@
 
 use auth::Secret;
 use login::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
-use wire::command;
 use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
+use wire::session::TOO_MANY_BAD;
+use wire::{BadCommands, command};
 
 use crate::replies;
 
@@ -16,9 +17,6 @@ pub const LINE_LIMIT: usize = 512;
 
 /// The most bytes of an AUTH line or a response in it.
 const SASL_LIMIT: usize = sasl::RESPONSE_LIMIT + 32;
-
-/// After so many commands that nobody should send the conversation ends.
-const BAD_LIMIT: u32 = 20;
 
 /// After so many commands of any kind it ends, too.
 const COMMAND_LIMIT: u32 = 1000;
@@ -33,7 +31,7 @@ pub struct Session {
     /// The log has been told of a password that was not taken.
     told: bool,
     commands: u32,
-    bad: u32,
+    bad: BadCommands,
 }
 
 impl Session {
@@ -46,7 +44,7 @@ impl Session {
             utf8: false,
             told: false,
             commands: 0,
-            bad: 0,
+            bad: BadCommands::default(),
         }
     }
 
@@ -90,12 +88,11 @@ impl Session {
     }
 
     fn count_bad(&mut self, out: &mut Vec<u8>) -> Step {
-        self.bad += 1;
-        if self.bad < BAD_LIMIT {
+        if !self.bad.count() {
             return Step::More;
         }
         say(out, replies::TOO_MANY_BAD);
-        Step::End("too many bad commands")
+        Step::End(TOO_MANY_BAD)
     }
 
     /// What is said to a password that is not to be sent; `None` where it may be.

@@ -416,7 +416,7 @@ fn a_nul_is_refused() {
 #[test]
 fn after_so_many_bad_commands_it_ends() {
     let mut session = session(|_| ());
-    for _ in 1..BAD_LIMIT {
+    for _ in 1..BadCommands::DEFAULT_LIMIT {
         assert_eq!(say_to(&mut session, b"HELO").0, Step::More);
     }
     let (step, reply) = say_to(&mut session, b"HELO");

@@ -5,7 +5,6 @@
 //! recipients end in good order.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use wire::command::{Next, Verb, find, split};
@@ -15,9 +14,6 @@ use crate::verdict::Refusal;
 
 /// The longest line that is taken for a command; a longer one is refused as what is no command.
 pub const LINE_LIMIT: usize = 1_024;
-
-/// How long a client may take to read the one line that it gets where it is not talked to.
-const LAST_WORDS: Duration = Duration::from_secs(60);
 
 const GREETING: &[u8] = b"220 rblsmtpd.local\r\n";
 const ACCEPTED: &[u8] = b"250 rblsmtpd.local\r\n";
@@ -48,17 +44,10 @@ struct Session {
 pub fn refuse(refusal: &Refusal, time: Duration, ahead: &[u8]) -> io::Result<()> {
     let refused = [refusal.line(), b"\r\n"].concat();
     if time.is_zero() {
-        let output = os::fd::standard_output();
-        let deadline = Instant::now() + LAST_WORDS;
-        let _ = os::fd::write_all_until(output.as_fd(), &refused, deadline);
+        wire::session::last_words(&refused);
         return Ok(());
     }
-    let now = Instant::now();
-    let limits = Limits {
-        read: time,
-        session_end: now.checked_add(time).unwrap_or(now),
-    };
-    let mut conn = Conn::standard(limits)?;
+    let mut conn = Conn::standard(Limits::lasting(Instant::now(), time, time))?;
     conn.resume(ahead);
     let mut session = Session { conn, refused };
     let _ = session.run();

@@ -44,7 +44,7 @@ mod xclient;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chain::tls::Door;
 use chain::{Applet, Call, Env};
@@ -54,9 +54,6 @@ use wire::{Conn, Limits, Log};
 use crate::query::QueryOptions;
 use crate::session::{Context, Session};
 use crate::settings::{Settings, SettingsError, Sources};
-
-/// How long a client may take to read that it is not served.
-const REFUSAL_TIME: Duration = Duration::from_secs(60);
 
 /// What stands behind the name.
 const USAGE: &str = "[ checkprogram subprogram [ arg ... ] ] | --check [ -u user ] [ -g group ] \
@@ -140,7 +137,7 @@ fn warn(log: &mut Log, reason: &str) {
 
 fn cannot_serve(reason: &str, log: &mut Log) -> Exit {
     log.event("fault").field("reason", reason.as_bytes()).say();
-    refuse();
+    wire::session::last_words(format!("{}\r\n", replies::NO_CONTROLS).as_bytes());
     Exit::NO
 }
 
@@ -166,11 +163,8 @@ fn settings(
 }
 
 fn serve(settings: Settings, call: Call, door: Option<Door>, mut log: Log) -> Exit {
-    let now = Instant::now();
-    let limits = Limits {
-        read: settings.limits.timeout,
-        session_end: now + settings.limits.session,
-    };
+    let (timeout, session) = (settings.limits.timeout, settings.limits.session);
+    let limits = Limits::lasting(Instant::now(), timeout, session);
     let (applets, words) = (call.applets, call.args);
     let context = Context {
         env: call.env,
@@ -184,19 +178,5 @@ fn serve(settings: Settings, call: Call, door: Option<Door>, mut log: Log) -> Ex
             log.event("fault").field("reason", reason.as_bytes()).say();
             Exit::NO
         }
-    }
-}
-
-/// Says that the configuration cannot be used; the log has said why.
-fn refuse() {
-    let limits = Limits {
-        read: REFUSAL_TIME,
-        session_end: Instant::now() + REFUSAL_TIME,
-    };
-    if let Ok(mut conn) = Conn::standard(limits) {
-        conn.reply(replies::NO_CONTROLS.as_bytes());
-        conn.reply(b"\r\n");
-        // Whoever does not read it is not served, either.
-        let _ = conn.flush();
     }
 }

@@ -17,7 +17,7 @@ use crate::challenge::Challenges;
 use crate::dialogue::{Answer, Login, Method, Refusal};
 use crate::foreign::{self, Ended};
 use crate::settings::Settings;
-use crate::{Judge, Protocol, sides};
+use crate::{Judge, Protocol};
 
 /// The delays before the answers to failed logins are these many units, and the last from then on.
 const DELAYS: [u32; 5] = [1, 2, 4, 8, 15];
@@ -259,7 +259,7 @@ impl Desk {
                 .field("user", &entry.user)
                 .field("reason", reason.as_bytes())
                 .say();
-            sides::tell(&(protocol.failed)(&note, why));
+            wire::session::last_words(&(protocol.failed)(&note, why));
             Exit::TEMPORARY
         };
         if entry.identity.is_none() && os::identity::effective_uid() == 0 {

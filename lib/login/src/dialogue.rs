@@ -2,7 +2,7 @@
 
 use auth::Secret;
 use os::Exit;
-use wire::{Conn, Line, Log, Trouble};
+use wire::{Conn, End, Line, Log, Trouble};
 use zeroize::{Zeroize, Zeroizing};
 
 use chain::tls::Door;
@@ -244,25 +244,26 @@ impl Talk {
                         .field("reason", reason.as_bytes())
                         .say();
                 }
-                Ok(Step::Quit) => return self.over(Exit::OK, "quit", log),
-                Ok(Step::End(reason)) => return self.over(Exit::NO, reason, log),
+                Ok(Step::Quit) => return self.over(End::Quit("quit"), log),
+                Ok(Step::End(reason)) => return self.over(End::Closed(reason), log),
                 // All that was answered before must be out: the answer to the login may be another
                 // program's.
                 Ok(Step::Decide(login)) => match self.conn.flush() {
                     Ok(()) => return Came::Login(login),
-                    Err(trouble) => return self.over(Exit::NO, &trouble.to_string(), log),
+                    Err(trouble) => return self.over(End::Trouble(trouble), log),
                 },
                 Ok(Step::StartTls) => {
                     if let Err(reason) = self.start_tls() {
                         log.event("fault").field("reason", reason.as_bytes()).say();
-                        return self.over(Exit::TEMPORARY, "TLS could not be begun", log);
+                        self.end(&End::Closed("TLS could not be begun"), log);
+                        return Came::End(Exit::TEMPORARY);
                     }
                 }
                 Err(trouble) => {
                     self.dialogue.given_up(&trouble, &mut self.out);
                     self.conn.last_words(&self.out);
                     self.out.clear();
-                    return self.over(Exit::NO, &trouble.to_string(), log);
+                    return self.over(End::Trouble(trouble), log);
                 }
             }
         }
@@ -275,8 +276,9 @@ impl Talk {
         if !answer.last {
             return None;
         }
-        self.end("too many failed logins", log);
-        Some(Exit::NO)
+        let end = End::Closed("too many failed logins");
+        self.end(&end, log);
+        Some(end.exit())
     }
 
     /// Overwrites what was read and is used up, the password among it. What the client sent after
@@ -339,17 +341,17 @@ impl Talk {
         self.out.clear();
     }
 
-    fn over(&mut self, exit: Exit, reason: &str, log: &mut Log) -> Came {
-        self.end(reason, log);
-        Came::End(exit)
+    fn over(&mut self, end: End, log: &mut Log) -> Came {
+        self.end(&end, log);
+        Came::End(end.exit())
     }
 
     /// The one line about the end of a conversation in which nobody was let in.
-    fn end(&mut self, reason: &str, log: &mut Log) {
+    fn end(&mut self, end: &End, log: &mut Log) {
         // The client may be gone; there is nobody else to tell.
         let _ = self.conn.flush();
         log.event("end")
-            .field("reason", reason.as_bytes())
+            .field("reason", end.to_string().as_bytes())
             .traffic(self.conn.traffic(), self.since)
             .say();
     }

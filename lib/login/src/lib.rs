@@ -35,6 +35,7 @@ use chain::tls::{self, Door};
 use chain::{Call, Env};
 use os::Exit;
 use wire::Log;
+use wire::session::last_words;
 
 use crate::challenge::Challenges;
 use crate::desk::{Desk, Way};
@@ -110,7 +111,7 @@ pub fn serve_with(mut call: Call, protocol: &Protocol, find: FindJudge) -> Exit 
     let _ = os::signals::default_child();
     // As the original: a host and one more word, whatever that is.
     if call.args.len() < 2 {
-        sides::tell(protocol.usage);
+        last_words(protocol.usage);
         return Exit::NO;
     }
     let host = call.args.remove(0);
@@ -122,7 +123,7 @@ pub fn serve_with(mut call: Call, protocol: &Protocol, find: FindJudge) -> Exit 
         Ok(ready) => ready,
         Err(reason) => {
             log.event("fault").field("reason", reason.as_bytes()).say();
-            sides::tell(protocol.permanent);
+            last_words(protocol.permanent);
             return Exit::TEMPORARY;
         }
     };
@@ -135,7 +136,7 @@ pub fn serve_with(mut call: Call, protocol: &Protocol, find: FindJudge) -> Exit 
         Ok(who) => sides::apart(ready, log, protocol, who),
         Err(reason) => {
             log.event("fault").field("reason", reason.as_bytes()).say();
-            sides::tell(protocol.permanent);
+            last_words(protocol.permanent);
             Exit::TEMPORARY
         }
     }

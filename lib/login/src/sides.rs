@@ -10,6 +10,7 @@ use chain::tls::Door;
 use os::Exit;
 use os::identity::Identity;
 use os::process::Side;
+use wire::session::{REFUSAL_TIME, last_words};
 use wire::{Conn, Limits, Log};
 use zeroize::Zeroizing;
 
@@ -17,9 +18,6 @@ use crate::desk::{Decision, Desk};
 use crate::dialogue::{Answer, Came, Refusal, Talk, Terms};
 use crate::settings::Settings;
 use crate::{Protocol, Ready, record};
-
-/// How long a client may take to read that it is not served.
-const LAST_WORDS: Duration = Duration::from_secs(60);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(60);
@@ -86,17 +84,10 @@ pub(crate) fn apart(mut ready: Ready, mut log: Log, protocol: &Protocol, who: Id
         Err(error) => {
             let reason = format!("unable to fork: {}", os::reason(&error));
             log.event("fault").field("reason", reason.as_bytes()).say();
-            tell(protocol.temporary);
+            last_words(protocol.temporary);
             Exit::TEMPORARY
         }
     }
-}
-
-/// Writes to the client where there is no conversation, or none any more.
-pub(crate) fn tell(text: &[u8]) {
-    let deadline = Instant::now() + LAST_WORDS;
-    // Whoever does not read it is not served, either.
-    let _ = os::fd::write_all_until(io::stdout().as_fd(), text, deadline);
 }
 
 fn talk(
@@ -105,11 +96,7 @@ fn talk(
     terms: Terms,
     protocol: &Protocol,
 ) -> io::Result<Talk> {
-    let now = Instant::now();
-    let limits = Limits {
-        read: settings.read,
-        session_end: now.checked_add(settings.login).unwrap_or(now),
-    };
+    let limits = Limits::lasting(Instant::now(), settings.read, settings.login);
     let mut conn = Conn::standard(limits)?;
     if !terms.joined {
         conn.read_exactly();
@@ -139,7 +126,7 @@ fn speak(ready: Ready, log: &mut Log, protocol: &Protocol, who: Identity, desk: 
     drop(parents);
     if let Err(reason) = give_up(who, desk.as_fd(), door.as_ref()) {
         log.event("fault").field("reason", reason.as_bytes()).say();
-        tell(protocol.permanent);
+        last_words(protocol.permanent);
         return Exit::TEMPORARY;
     }
     let mut talk = match talk(settings, door, terms, protocol) {
@@ -279,7 +266,7 @@ fn decide(
                     return gone(speaker, &mut log);
                 }
                 // A foreign chain may have served a whole session before it failed.
-                let by = Instant::now() + LAST_WORDS;
+                let by = Instant::now() + REFUSAL_TIME;
                 deadline = deadline.max(by);
                 if answer.last {
                     // It says its last words; there is nothing more to be decided.

@@ -8,6 +8,7 @@
 //! - [`data`]: the text of a message between DATA and its end mark, as a pure state machine;
 //! - [`log`]: the one grammar of our log lines;
 //! - [`refusals`]: how many lines of them refusals have;
+//! - [`session`]: bad commands, last words and the end of a session;
 //! - [`sasl`]: what is said between AUTH and its answer, without the protocol's frame.
 //!
 //! Nothing here knows a protocol's states, and nothing here trusts a byte that it reads: every
@@ -23,8 +24,10 @@ pub mod data;
 pub mod log;
 pub mod refusals;
 pub mod sasl;
+pub mod session;
 
 pub use codec::Codec;
 pub use conn::{Conn, Limits, Line, Ready, Traffic, Trouble};
 pub use log::Log;
 pub use refusals::Refusals;
+pub use session::{BadCommands, End};
