@@ -19,7 +19,8 @@ use crate::dnsbl;
 use crate::keyfile::KeyFile;
 use crate::make_cdb;
 use crate::query::{self, QueryOptions};
-use crate::settings::{Settings, SettingsError, Sources};
+use crate::settings::Settings;
+use crate::sources::{SettingsError, Sources};
 use crate::transport::Destination;
 
 mod transport;

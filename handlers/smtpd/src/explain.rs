@@ -29,7 +29,8 @@ use crate::handoff::{Failure, hop};
 use crate::hosts::Route;
 use crate::query::{self, QueryOptions};
 use crate::replies;
-use crate::settings::{Settings, Sources};
+use crate::settings::Settings;
+use crate::sources::Sources;
 use crate::transport::Transport;
 
 /// What lets a client relay, and who it was that let him.

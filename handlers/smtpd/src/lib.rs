@@ -12,7 +12,7 @@
 //! Dialogue, control files, environment and reply texts are qmail-smtpd's; where this differs on
 //! purpose smtpd(8) says so under COMPATIBILITY.
 //!
-//! The rooms: [`settings`], [`limits`] and [`transport`] read what decides; [`hosts`] is pure, as is the
+//! The rooms: [`settings`], [`limits`] and [`transport`] read, from [`sources`], what decides; [`hosts`] is pure, as is the
 //! grammar in `smtp`; [`decide`] is the decision about one recipient; [`session`] is the dialogue and
 //! [`data`] the message in it; [`handoff`] is who takes it.
 
@@ -36,6 +36,7 @@ pub mod replies;
 pub mod sanitize;
 pub mod session;
 pub mod settings;
+pub mod sources;
 pub mod spp;
 #[cfg(test)]
 mod test_support;
@@ -53,7 +54,8 @@ use wire::{Conn, Limits, Log};
 
 use crate::query::QueryOptions;
 use crate::session::{Context, Session};
-use crate::settings::{Settings, SettingsError, Sources};
+use crate::settings::Settings;
+use crate::sources::{SettingsError, Sources};
 
 /// What stands behind the name.
 const USAGE: &str = "[ checkprogram subprogram [ arg ... ] ] | --check [ -u user ] [ -g group ] \

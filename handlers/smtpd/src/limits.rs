@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use accounts::Home;
 
-use crate::settings::{SettingsError, Sources};
+use crate::sources::{SettingsError, Sources};
 
 /// Seconds that a client may be silent (control/timeoutsmtpd).
 const DEFAULT_TIMEOUT: u64 = 1200;

@@ -30,7 +30,8 @@ use zeroize::Zeroize;
 
 use crate::data::Receiving;
 use crate::replies;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::Settings;
+use crate::sources::SettingsError;
 use crate::transport::{DESTINATIONS, Destination, PerDestination};
 use crate::xclient::Introduction;
 

@@ -13,7 +13,7 @@ use accounts::{Accounts, Home};
 use chain::child::Program;
 use nexthop::Hop;
 
-use crate::settings::{SettingsError, Sources};
+use crate::sources::{SettingsError, Sources};
 
 /// A program or a server that takes messages.
 #[derive(Clone, Debug)]
