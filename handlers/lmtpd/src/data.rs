@@ -7,7 +7,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use delivery::spool::{self, Spool};
-use smtp::received::{Hops, Received};
+use smtp::dialogue::enhance;
+use smtp::incoming::{Flaw, Incoming};
+use smtp::received::Received;
 use wire::Trouble;
 use wire::command::Next;
 use wire::data::{Step, Unstuff};
@@ -39,7 +41,7 @@ impl<D: Delivery> Session<D> {
         let id = format!("{seconds}.{}.{}", std::process::id(), self.counts.messages);
         let received = Received {
             remote_host: &self.settings.remote_host,
-            helo: self.lhlo.as_deref(),
+            helo: self.dialogue.hello.name.as_deref(),
             remote_info: None,
             remote_ip: self.settings.remote_ip.as_deref().unwrap_or(b"unix"),
             local: &self.settings.me,
@@ -49,29 +51,27 @@ impl<D: Delivery> Session<D> {
             at,
         };
         let header = received.lines();
-        self.reply(replies::GO_AHEAD);
+        self.dialogue.reply(replies::GO_AHEAD);
         match self.read_text(&header) {
             End::Trouble(trouble) => {
                 self.log_refusal("broken", &id, mail, 0, None);
-                self.trouble = Some(trouble);
-                Next::Close
+                self.dialogue.fail(trouble)
             }
             End::Endless(reply) => {
                 self.log_refusal("refuse", &id, mail, 0, Some(reply));
-                self.close(replies::NO_SERVICE, "endless message")
+                self.dialogue.close(replies::NO_SERVICE, "endless message")
             }
             End::Whole(Err(reply), size) => {
                 self.log_refusal("refuse", &id, mail, size, Some(reply));
-                (0..mail.recipients).for_each(|_| self.reply(reply));
+                (0..mail.recipients).for_each(|_| self.dialogue.reply(reply));
                 Next::Continue
             }
             End::Whole(Ok(text), _) => {
                 // By TCP the answers to the message before show a client that is gone: whoever hears no reply
                 // sends the message again, and everybody would have it twice.
-                if let Err(trouble) = self.conn.reach() {
+                if let Err(trouble) = self.dialogue.conn.reach() {
                     self.log_refusal("broken", &id, mail, 0, None);
-                    self.trouble = Some(trouble);
-                    return Next::Close;
+                    return self.dialogue.fail(trouble);
                 }
                 self.deliver(&id, mail, text)
             }
@@ -81,41 +81,36 @@ impl<D: Delivery> Session<D> {
     /// Reads the text to its end, and keeps it as long as it may be taken.
     fn read_text(&mut self, header: &[u8]) -> End {
         let mut machine = Unstuff::new(self.settings.bare_lf);
-        let mut hops = Hops::default();
         let limits = self.settings.limits;
-        let (mut size, mut discarded) = (0_u64, 0_u64);
+        let mut incoming = Incoming::new(limits.databytes, limits.discard);
         let mut taken: Taken = Ok(Spool::new(spool::folders()));
         self.keep(&mut taken, header);
         let mut stored = Vec::new();
         loop {
-            let (used, step) = match self.conn.data() {
+            let (used, step) = match self.dialogue.conn.data() {
                 Ok(input) => machine.feed(input, &mut stored),
                 Err(trouble) => return End::Trouble(trouble),
             };
-            self.conn.consume(used);
-            hops.feed(&stored);
-            size += stored.len() as u64;
-            // Each of these stays true once it is, so the last answer is the one that counts.
-            let refusal = if machine.is_spoiled() {
-                Some(replies::BARE_LF)
-            } else if hops.too_many() {
-                Some(replies::LOOPING)
-            } else if limits.databytes > 0 && size > limits.databytes {
-                Some(replies::TOO_BIG)
-            } else {
-                None
-            };
+            self.dialogue.conn.consume(used);
+            // Each flaw stays once it is there, so the last answer is the one that counts.
+            let refusal = incoming
+                .feed(&stored, machine.is_spoiled())
+                .map(|flaw| match flaw {
+                    Flaw::BareLf => replies::BARE_LF,
+                    Flaw::Looping => replies::LOOPING,
+                    Flaw::TooBig => replies::TOO_BIG,
+                });
             match refusal {
                 None => self.keep(&mut taken, &stored),
                 Some(reply) => taken = Err(reply),
             }
             if taken.is_err() {
-                discarded += used as u64;
+                incoming.discard(used);
             }
             stored.clear();
             match (step, &taken) {
-                (Step::End(_) | Step::BareLf, _) => return End::Whole(taken, size),
-                (Step::More, Err(reply)) if discarded > limits.discard => {
+                (Step::End(_) | Step::BareLf, _) => return End::Whole(taken, incoming.size()),
+                (Step::More, Err(reply)) if incoming.is_endless() => {
                     return End::Endless(reply);
                 }
                 (Step::More, _) => {}
@@ -128,8 +123,7 @@ impl<D: Delivery> Session<D> {
         if let Ok(spool) = taken
             && let Err(failure) = spool.push(bytes)
         {
-            let entry = self.log.event("fault");
-            entry.field("reason", failure.reason.as_bytes()).say();
+            self.dialogue.log_fault(&failure.reason);
             *taken = Err(replies::NO_ROOM);
         }
     }
@@ -145,14 +139,15 @@ impl<D: Delivery> Session<D> {
             match statuses.get(number) {
                 Some(RecipientStatus::Delivered) => {
                     self.counts.delivered += 1;
-                    self.reply(&format!("{} {id}", replies::RECIPIENT_OK));
+                    self.dialogue
+                        .reply_with(&format!("{} {id}", replies::OK), Some((1, 5)));
                 }
-                Some(RecipientStatus::Refused(reply)) => self.reply(reply),
-                None => self.reply(replies::NO_ANSWER),
+                Some(RecipientStatus::Refused(reply)) => self.dialogue.reply(reply),
+                None => self.dialogue.reply(replies::NO_ANSWER),
             }
         }
         // Nothing that comes next holds these back.
-        let _ = self.conn.flush();
+        let _ = self.dialogue.conn.flush();
         match lost {
             None => Next::Continue,
             Some(reason) => self.lost(&reason),
@@ -160,7 +155,7 @@ impl<D: Delivery> Session<D> {
     }
 
     fn log_refusal(&mut self, event: &str, id: &str, mail: &Mail, size: u64, reply: Option<&str>) {
-        let mut entry = self.log.event(event);
+        let mut entry = self.dialogue.log.event(event);
         if reply.is_some() {
             entry = entry.field("verb", b"DATA");
         }
@@ -172,7 +167,7 @@ impl<D: Delivery> Session<D> {
         }
         entry = entry.number("rcpts", mail.recipients as u64);
         if let Some(reply) = reply {
-            entry = entry.field("reply", reply.as_bytes());
+            entry = entry.field("reply", enhance(reply, None).as_bytes());
         }
         entry.say();
     }

@@ -445,9 +445,12 @@ fn a_faulty_command_has_a_line_and_many_do_not_fill_the_log() {
     assert_eq!(
         refused,
         [
-            format!("verb=EHLO lhlo=\"\" {}", reply(replies::WANT_LHLO)),
-            format!("verb=RCPT lhlo=mx {}", reply(replies::WANT_MAIL)),
-            format!("verb=other lhlo=mx {}", reply(replies::UNIMPLEMENTED)),
+            format!(
+                "verb=EHLO lhlo=\"\" {}",
+                reply("500 5.5.1 this is LMTP: say LHLO")
+            ),
+            format!("verb=RCPT lhlo=mx {}", reply("503 5.5.1 MAIL first")),
+            format!("verb=other lhlo=mx {}", reply("502 5.5.1 unimplemented")),
         ]
     );
     let mut unlimited = settings();
@@ -462,7 +465,7 @@ fn a_faulty_command_has_a_line_and_many_do_not_fill_the_log() {
 fn too_many_bad_commands_end_the_session() {
     let said = said("x\r\n".repeat(30));
     assert_eq!(said.replies.len(), 1 + 20 + 1);
-    assert_eq!(said.replies[21], replies::TOO_MANY_BAD);
+    assert_eq!(said.replies[21], "421 4.7.0 too many bad commands");
     assert_eq!(said.exit, Exit::NO);
 }
 
@@ -493,10 +496,10 @@ fn a_session_has_a_limit_of_refused_recipients_and_its_log_one_of_lines() {
     );
     assert_eq!(under.exit, Exit::OK);
     let over = said_with(limited.clone(), Counter::default(), input("x", 50_000));
-    let no = replies::NO_MAILBOX;
+    let no = "550 5.1.1 sorry, no mailbox here by that name";
     assert_eq!(
         over.replies[BEGUN + 1..],
-        [no, no, no, replies::TOO_MANY_REFUSED]
+        [no, no, no, "421 4.7.0 too many refused recipients"]
     );
     assert_eq!(lines_of(&over, "refuse"), 3);
     ends_with_line(
@@ -521,7 +524,7 @@ fn a_session_has_a_limit_of_refused_recipients_and_its_log_one_of_lines() {
     assert_eq!(lines_of(&deferred, "refuse"), 100);
     assert_eq!(
         deferred.replies.last().map(String::as_str),
-        Some(replies::TOO_MANY_REFUSED)
+        Some("421 4.7.0 too many refused recipients")
     );
 }
 
@@ -535,7 +538,7 @@ fn recipients_over_the_limit_of_a_message_have_one_line_and_an_end() {
     assert_eq!(said.replies.len(), BEGUN + 1 + 1 + 1000 + 1);
     assert_eq!(
         said.replies.last().map(String::as_str),
-        Some(replies::TOO_MANY_REFUSED)
+        Some("421 4.7.0 too many refused recipients")
     );
 }
 
@@ -548,11 +551,13 @@ fn a_session_has_a_limit_of_accepted_recipients_of_all_messages_together() {
         format!("LHLO mx\r\n{one}RSET\r\n{one}RCPT TO:<ann@here.test>\r\nDATA\r\nx\r\n.\r\n{one}");
     let said = said_with(limited, Counter::default(), input);
     let last = said.replies.len() - 1;
-    assert_eq!(said.replies[last], replies::SESSION_HAD_TOO_MANY);
-    assert!(
-        said.replies
-            .contains(&replies::TOO_MANY_OF_SESSION.to_owned())
+    assert_eq!(
+        said.replies[last],
+        "421 4.7.0 too many recipients in one session, please connect again"
     );
+    assert!(said.replies.contains(
+        &"452 4.5.3 too many recipients in one session, please connect again".to_owned()
+    ));
     // Who was taken before has his message.
     assert_eq!(said.seen.messages.len(), 1);
     ends_with_line(
@@ -610,8 +615,8 @@ fn without_the_side_that_delivers_nothing_is_promised_and_the_session_ends() {
         let said = said_with(settings(), gone, &input);
         let expected = [
             "354 go ahead",
-            replies::NO_ANSWER,
-            replies::NO_ANSWER,
+            "451 4.3.0 sorry, the delivery did not come to an end",
+            "451 4.3.0 sorry, the delivery did not come to an end",
             replies::NO_SERVICE,
         ];
         assert_eq!(said.after_greeting()[BEGUN + 2..], expected);

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use accounts::Home;
-
 use wire::data::BareLf;
 
 use crate::checker::SmtpAuth;

@@ -3,6 +3,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
+use chain::Env;
+
 use super::*;
 use crate::limits::MOST_RECIPIENTS;
 use crate::transport::Destination;

@@ -8,6 +8,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::texts;
+
 /// An address must be shorter than this, unquoted.
 pub const ADDRESS_BYTES: usize = 900;
 
@@ -203,6 +205,31 @@ fn printable(byte: u8) -> u8 {
 fn domain_byte(byte: u8) -> u8 {
     let plain = byte.is_ascii_alphanumeric() || byte >= 0x80 || b"-._:[]".contains(&byte);
     if plain { byte } else { b'_' }
+}
+
+/// Reads the argument of MAIL: the sender and the parameters, or the reply that refuses it.
+pub fn mail_argument(argument: &[u8]) -> Result<(Vec<u8>, MailParameters), &'static str> {
+    parse(argument)
+        .and_then(|read| Ok((read.address, mail_parameters(read.parameters)?)))
+        .map_err(reply_to)
+}
+
+/// Reads the argument of RCPT: the recipient, or the reply that refuses it.
+pub fn rcpt_argument(argument: &[u8]) -> Result<Vec<u8>, &'static str> {
+    match parse(argument) {
+        Ok(read) if read.address.is_empty() => Err(texts::BAD_ADDRESS),
+        Ok(read) => Ok(read.address),
+        Err(fault) => Err(reply_to(fault)),
+    }
+}
+
+fn reply_to(fault: Fault) -> &'static str {
+    match fault {
+        Fault::TooLong => texts::SYNTAX,
+        Fault::Control => texts::BAD_ADDRESS,
+        Fault::Size => texts::BAD_SIZE,
+        Fault::Body => texts::BAD_BODY,
+    }
 }
 
 #[cfg(test)]
