@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use lmtpd::outcome::{self, Outcome, Reader};
-use lmtpd::record::{LIMIT, Order, Standing, VERDICT_LIMIT, Verdict};
+use lmtpd::record::{LIMIT, Order, RecipientAnswer, RecipientStatus, STATUS_LIMIT};
 
 fuzz_target!(|record: &[u8]| {
     if let Ok(order) = Order::parse(record) {
@@ -16,16 +16,16 @@ fuzz_target!(|record: &[u8]| {
         | Order::Deliver { id: bytes }) = order;
         assert!(bytes.iter().all(|&byte| byte >= b' ' && byte != 0x7f));
     }
-    if let Some(verdict) = Verdict::parse(record) {
-        assert!(record.len() <= VERDICT_LIMIT);
-        assert_eq!(verdict.to_record(), record);
-        if let Verdict::Refused(reply) = verdict {
+    if let Some(status) = RecipientStatus::parse(record) {
+        assert!(record.len() <= STATUS_LIMIT);
+        assert_eq!(status.to_record(), record);
+        if let RecipientStatus::Refused(reply) = status {
             assert!(reply.bytes().all(|byte| matches!(byte, b' '..=b'~')));
             assert!(!reply.starts_with('2'));
         }
     }
     if let [byte] = record {
-        let standing = Standing::of_byte(*byte);
+        let standing = RecipientAnswer::of_byte(*byte);
         assert!(standing.is_none_or(|standing| standing.to_byte() == *byte));
     }
     let whole = Reader::default().feed(record);

@@ -2,17 +2,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use smtpd::{said, spp};
+use smtpd::{sanitize, spp};
 
 fn is_line(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 fuzz_target!(|text: &[u8]| {
-    if let Some(line) = said::line(text) {
-        assert!(is_line(&line) && line.len() <= said::TEXT_LIMIT);
+    if let Some(line) = sanitize::line(text) {
+        assert!(is_line(&line) && line.len() <= sanitize::TEXT_LIMIT);
     }
-    if let Some(reply) = said::refusal(text) {
+    if let Some(reply) = sanitize::refusal(text) {
         assert!(is_line(&reply) && reply.starts_with(['4', '5']) && reply.as_bytes()[3] == b' ');
     }
     let Ok(output) = spp::output::parse(text) else {

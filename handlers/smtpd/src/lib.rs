@@ -19,7 +19,6 @@
 pub mod check;
 pub mod checker;
 mod client_rules;
-pub mod data;
 pub mod decide;
 pub mod dnsbl;
 pub mod explain;
@@ -30,6 +29,7 @@ pub mod limits;
 pub mod lists;
 pub mod make_cdb;
 mod plugin_env;
+pub mod policy;
 pub mod query;
 pub mod rcptcheck;
 pub mod replies;
@@ -40,6 +40,7 @@ pub mod sources;
 pub mod spp;
 #[cfg(test)]
 mod test_support;
+mod transaction;
 pub mod transport;
 mod xclient;
 
@@ -52,8 +53,9 @@ use chain::{Applet, Call, Env};
 use os::Exit;
 use wire::{Conn, Limits, Log};
 
+use crate::policy::Context;
 use crate::query::QueryOptions;
-use crate::session::{Context, Session};
+use crate::session::Session;
 use crate::settings::Settings;
 use crate::sources::{SettingsError, Sources};
 

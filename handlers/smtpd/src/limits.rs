@@ -75,9 +75,15 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
-    /// Whether so many accepted recipients are all that a session may have.
-    pub fn is_all_of_session(&self, count: u64) -> bool {
-        self.session_recipients > 0 && count >= self.session_recipients
+    /// Those that every SMTP or LMTP dialogue has.
+    pub fn dialogue(&self) -> smtp::tally::Limits {
+        smtp::tally::Limits {
+            bad_commands: self.bad_commands,
+            refused: self.refused,
+            recipients: self.recipients,
+            session_recipients: self.session_recipients,
+            databytes: self.databytes,
+        }
     }
 
     /// Reads them.

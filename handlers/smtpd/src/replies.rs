@@ -1,34 +1,10 @@
 //! What smtpd says. The texts that qmail-smtpd has are its own, to the letter: log parsers and
 //! people look for them.
 
-/// MAIL and RCPT were accepted.
-pub const OK: &str = "250 ok";
-/// RSET.
-pub const FLUSHED: &str = "250 flushed";
-/// DATA may begin.
-pub const GO_AHEAD: &str = "354 go ahead";
-/// VRFY.
-pub const VRFY: &str = "252 send some mail, i'll try my best";
+pub use smtp::texts::*;
+
 /// HELP.
 pub const HELP: &str = "214 this is superd's smtpd: see the manual page smtpd(8)";
-/// A command that is not known.
-pub const UNIMPLEMENTED: &str = "502 unimplemented (#5.5.1)";
-/// MAIL must come before.
-pub const WANT_MAIL: &str = "503 MAIL first (#5.5.1)";
-/// RCPT must come before.
-pub const WANT_RCPT: &str = "503 RCPT first (#5.5.1)";
-/// An address that is too long.
-pub const SYNTAX: &str = "555 syntax error (#5.5.4)";
-/// An address that has control bytes, or a recipient that is none.
-pub const BAD_ADDRESS: &str = "501 bad address (#5.1.3)";
-/// SIZE= without a number.
-pub const BAD_SIZE: &str = "501 bad SIZE (#5.5.4)";
-/// BODY= with something else than 7BIT or 8BITMIME.
-pub const BAD_BODY: &str = "504 that BODY is not implemented (#5.5.4)";
-/// A NUL in a command.
-pub const NUL: &str = "500 NUL in command (#5.5.2)";
-/// A command line over the limit.
-pub const LINE_TOO_LONG: &str = "500 line too long (#5.5.2)";
 /// The domain is not ours and the client may not relay.
 pub const NO_GATEWAY: &str =
     "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)";
@@ -42,39 +18,16 @@ pub const BAD_SENDER: &str = "553 sorry, your envelope sender is in my badmailfr
 pub const BAD_HELLO: &str = "553 sorry, your HELO host name is in my badhelo list (#5.7.1)";
 /// The recipient is in badrcptto.
 pub const BAD_RECIPIENT: &str = "553 sorry, this recipient is in my badrecipientto list (#5.7.1)";
-/// No such user.
-pub const NO_MAILBOX: &str = "550 sorry, no mailbox here by that name (#5.1.1)";
 /// His quota is used up.
 pub const FULL: &str = "552 sorry, that mailbox is full (#5.2.2)";
 /// Users cannot be looked up.
 pub const NO_LOOKUP: &str = "451 sorry, unable to look up that mailbox (#4.3.0)";
-/// More recipients than one message may have.
-pub const TOO_MANY_RECIPIENTS: &str = "452 too many recipients (#4.5.3)";
-/// More recipients than a session may have, in the midst of a message: those before it are taken.
-pub const TOO_MANY_OF_SESSION: &str =
-    "452 too many recipients in one session, please connect again (#4.5.3)";
-/// The same, for whoever begins another message.
-pub const SESSION_HAD_TOO_MANY: &str =
-    "421 too many recipients in one session, please connect again (#4.7.0)";
 /// The message is larger than allowed.
 pub const TOO_BIG: &str = "552 sorry, that message size exceeds my databytes limit (#5.3.4)";
-/// The message is going round.
-pub const LOOPING: &str = "554 too many hops, this message is looping (#5.4.6)";
-/// A bare LF, where that is refused.
-pub const BARE_LF: &str =
-    "550 sorry, your message has a LF without CR, see https://cr.yp.to/docs/smtplf.html (#5.6.11)";
 /// A bare LF, in qmail's way.
 pub const STRAY_NEWLINE: &str = "451 See https://cr.yp.to/docs/smtplf.html.";
 /// The client was silent for too long.
 pub const TIMEOUT: &str = "451 timeout (#4.4.2)";
-/// The session's time is over.
-pub const SESSION_OVER: &str = "421 this session took too long (#4.4.2)";
-/// A line without end.
-pub const FLOOD: &str = "421 that line does not end (#4.7.0)";
-/// More bad commands than a session may have.
-pub const TOO_MANY_BAD: &str = "421 too many bad commands (#4.7.0)";
-/// More refused recipients than a session may have.
-pub const TOO_MANY_REFUSED: &str = "421 too many refused recipients (#4.7.0)";
 /// More greetings and senders than a session may have for its messages.
 pub const TOO_MANY_VAIN: &str = "421 too many commands without a message (#4.7.0)";
 /// More messages than a session may have.

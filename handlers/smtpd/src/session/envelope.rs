@@ -1,126 +1,94 @@
 //! MAIL, RCPT and RSET: a transaction up to its message, at the next hop too where there is one.
 
-use accounts::address as envelope;
 use nexthop::{Client, MailParameters as HopParameters};
-use smtp::address::{self, Fault};
+use smtp::address;
 use wire::command::Next;
 
+use super::Session;
 use super::outside::PluginDecision;
-use super::{AtHop, Mail, Session};
 use crate::decide::{self, Decision, Known, Refusal, decide};
 use crate::handoff::{Failure, hop, sendmail};
 use crate::replies;
 use crate::spp::Plugins;
+use crate::transaction::{AtHop, Mail};
 use crate::transport::{DESTINATIONS, Destination, Transport};
 
 impl Session {
     pub(super) fn mail(&mut self, argument: &[u8]) -> Next {
-        if self.receiving.is_some() {
-            return self.bad(replies::CHUNKS_UNDER_WAY);
+        if self.transaction.receiving.is_some() {
+            return self.dialogue.bad(replies::CHUNKS_UNDER_WAY);
         }
-        let limit = self.settings.limits.messages;
-        if limit > 0 && self.counts.begun >= limit {
-            return self.close(replies::TOO_MANY_MESSAGES, "too many messages");
+        let limit = self.policy.settings.limits.messages;
+        if limit > 0 && self.policy.counts.begun >= limit {
+            return self
+                .dialogue
+                .close(replies::TOO_MANY_MESSAGES, "too many messages");
         }
-        let limits = &self.settings.limits;
-        if limits.is_all_of_session(self.counts.recipients) {
-            let why = "too many recipients in one session";
-            return self.close(replies::SESSION_HAD_TOO_MANY, why);
+        if let Some(over) = self.dialogue.tally.may_begin() {
+            return self.dialogue.close(over.reply, over.reason);
         }
         // Also a MAIL that is refused ends the transaction before it.
         self.abandon();
-        self.mail_refused = true;
-        if self.settings.terms.tls_to_send && !self.is_tls() {
-            return self.bad(replies::WANT_TLS);
+        self.transaction.mail_refused = true;
+        if self.policy.settings.terms.tls_to_send && !self.policy.is_tls() {
+            return self.dialogue.bad(replies::WANT_TLS);
         }
-        if self.must_log_in() {
-            return self.bad(replies::WANT_AUTH);
+        if self.policy.must_log_in() {
+            return self.dialogue.bad(replies::WANT_AUTH);
         }
-        let read = address::parse(argument)
-            .and_then(|read| Ok((address::mail_parameters(read.parameters)?, read.address)));
-        let (parameters, mut sender) = match read {
+        let (mut sender, parameters) = match address::mail_argument(argument) {
             Ok(read) => read,
-            Err(fault) => return self.bad(reply_to(fault)),
+            Err(text) => return self.dialogue.bad(text),
         };
         address::replace_own_literal(
             &mut sender,
-            self.settings.local_ip,
-            &self.settings.localiphost,
+            self.policy.settings.local_ip,
+            &self.policy.settings.localiphost,
         );
         let decision = self.ask_plugins("MAIL", &mut sender, Plugins::mail);
         if let PluginDecision::Over(next) = decision {
             return next;
         }
-        if self.settings.terms.own_sender && !self.is_own_sender(&sender) {
-            return self.refuse_sender(&sender, replies::OTHER_SENDER);
+        if self.policy.settings.terms.own_sender && !self.policy.is_own_sender(&sender) {
+            return self.dialogue.refuse_sender(&sender, replies::OTHER_SENDER);
         }
-        let databytes = self.settings.limits.databytes;
-        if databytes > 0 && parameters.size.is_some_and(|size| size > databytes) {
-            return self.refuse_sender(&sender, replies::TOO_BIG);
+        if self.dialogue.tally.is_too_big(parameters.size) {
+            return self.dialogue.refuse_sender(&sender, replies::TOO_BIG);
         }
-        self.mail_refused = false;
-        self.mail = Some(Mail {
+        self.transaction.mail_refused = false;
+        self.transaction.mail = Some(Mail {
             sender,
             parameters,
             vouched: decision == PluginDecision::Unchecked,
             ..Mail::default()
         });
-        self.reply_with(replies::OK, Some((1, 0)));
+        self.dialogue.reply_with(replies::OK, Some((1, 0)));
         Next::Continue
     }
 
-    fn refuse_sender(&mut self, sender: &[u8], text: &str) -> Next {
-        self.log_refusal("MAIL", Some(sender), None, text);
-        self.reply(text);
-        self.count_deferral()
-    }
-
-    /// Whether who has logged in may send as `sender`: his name is that address or, without a domain or with a local
-    /// one, the local part of a local one. Nobody in particular may send as anybody.
-    fn is_own_sender(&self, sender: &[u8]) -> bool {
-        let Some(user) = &self.user else { return true };
-        let local_part = |address| {
-            let (local, domain) = envelope::split(address);
-            let is_local = domain.is_none_or(|domain| self.settings.hosts.locals.names(domain));
-            is_local.then_some(local)
-        };
-        let same_local_part = local_part(sender)
-            .zip(local_part(user))
-            .is_some_and(|(sender, user)| sender.eq_ignore_ascii_case(user));
-        sender.eq_ignore_ascii_case(user) || same_local_part
-    }
-
     pub(super) fn rcpt(&mut self, argument: &[u8]) -> Next {
-        if self.receiving.is_some() {
-            return self.bad(replies::CHUNKS_UNDER_WAY);
+        if self.transaction.receiving.is_some() {
+            return self.dialogue.bad(replies::CHUNKS_UNDER_WAY);
         }
-        let Some(mail) = &mut self.mail else {
+        let Some(mail) = &mut self.transaction.mail else {
             return self.bad_in_turn(replies::WANT_MAIL);
         };
-        let mut recipient = match address::parse(argument) {
-            Ok(read) if read.address.is_empty() => return self.bad(replies::BAD_ADDRESS),
-            Ok(read) => read.address,
-            Err(fault) => return self.bad(reply_to(fault)),
+        let mut recipient = match address::rcpt_argument(argument) {
+            Ok(recipient) => recipient,
+            Err(text) => return self.dialogue.bad(text),
         };
-        let limits = &self.settings.limits;
-        let too_many = if mail.count() as u64 >= limits.recipients {
-            Some(replies::TOO_MANY_RECIPIENTS)
-        } else if limits.is_all_of_session(self.counts.recipients) {
-            Some(replies::TOO_MANY_OF_SESSION)
-        } else {
-            None
-        };
+        let too_many = self.dialogue.tally.refuse_further(mail.count());
         if let Some(text) = too_many {
             // One line in the log is enough: there may be thousands.
             if std::mem::replace(&mut mail.over_limit, true) {
-                self.reply(text);
-                return self.count_deferral();
+                self.dialogue.reply(text);
+                return self.dialogue.count_deferral();
             }
             return self.refuse(&recipient, text);
         }
         self.wait_in_tarpit();
-        decide::complete(&self.settings, &mut recipient);
-        let allowed = decide::is_reachable(&self.settings, &recipient);
+        decide::complete(&self.policy.settings, &mut recipient);
+        let allowed = decide::is_reachable(&self.policy.settings, &recipient);
         let decision = self.ask_plugins("RCPT", &mut recipient, |plugins, env, recipient| {
             plugins.rcpt(env, recipient, allowed)
         });
@@ -159,7 +127,7 @@ impl Session {
         recipient: &[u8],
         vouched_recipient: bool,
     ) -> Result<Destination, Next> {
-        let Some(mail) = &self.mail else {
+        let Some(mail) = &self.transaction.mail else {
             return Err(Next::Continue);
         };
         // Who was taken before is not looked up again: a large alias can be named a thousand times.
@@ -172,21 +140,21 @@ impl Session {
         }
         let known = Known {
             sender: &mail.sender,
-            helo: self.hello.name.as_deref().unwrap_or_default(),
+            helo: self.dialogue.hello.name.as_deref().unwrap_or_default(),
             size: mail.parameters.size.unwrap_or(0),
             vouched_sender: mail.vouched,
             vouched_recipient,
         };
-        match decide(&self.settings, known, recipient) {
+        match decide(&self.policy.settings, known, recipient) {
             Decision::Take(destination) => Ok(destination),
-            Decision::Bad(text) => Err(self.bad(text)),
+            Decision::Bad(text) => Err(self.dialogue.bad(text)),
             Decision::Refuse(refusal) => Err(self.refuse_for(recipient, &refusal)),
         }
     }
 
     fn refuse_for(&mut self, recipient: &[u8], refusal: &Refusal) -> Next {
         if let Some(fault) = &refusal.fault {
-            let entry = self.log.event("fault").address("to", recipient);
+            let entry = self.dialogue.log.event("fault").address("to", recipient);
             entry.field("reason", fault.as_bytes()).say();
         }
         self.refuse(recipient, &refusal.reply)
@@ -194,16 +162,15 @@ impl Session {
 
     /// Takes a recipient whose mail goes to `destination`, if the way there has nothing against him.
     fn send_on(&mut self, destination: Destination, recipient: Vec<u8>) -> Next {
-        let Some(mail) = &self.mail else {
+        let Some(mail) = &self.transaction.mail else {
             return Next::Continue;
         };
-        let destination = self.settings.transports.destination(destination);
+        let destination = self.policy.settings.transports.destination(destination);
         let count = mail.recipients[destination].len();
-        match self.settings.transports.of(destination) {
+        match self.policy.settings.transports.of(destination) {
             Some(Transport::Hop(_)) => {
                 // What was answered before goes out first: the hop may take a while.
-                if let Err(trouble) = self.conn.flush() {
-                    self.trouble = Some(trouble);
+                if !self.dialogue.flush() {
                     return Next::Close;
                 }
                 if let Err(failure) = self.ask_hop(destination, &recipient) {
@@ -225,17 +192,17 @@ impl Session {
             }
             _ => {}
         }
-        if let Some(mail) = &mut self.mail {
+        if let Some(mail) = &mut self.transaction.mail {
             mail.recipients[destination].push(recipient);
-            self.counts.recipients += 1;
+            self.dialogue.tally.recipients += 1;
         }
-        self.reply_with(replies::OK, Some((1, 5)));
+        self.dialogue.reply_with(replies::OK, Some((1, 5)));
         Next::Continue
     }
 
     /// What the next hop says about a recipient.
     fn ask_hop(&mut self, destination: Destination, recipient: &[u8]) -> Result<(), Failure> {
-        let at_hop = self.mail.as_mut();
+        let at_hop = self.transaction.mail.as_mut();
         let at_hop = at_hop.map(|mail| std::mem::take(&mut mail.hops[destination]));
         let (now, answer) = match at_hop.unwrap_or_default() {
             AtHop::Refused(failure) => (AtHop::Refused(failure.clone()), Err(failure)),
@@ -245,7 +212,7 @@ impl Session {
                 Err(failure) => (AtHop::Refused(failure.clone()), Err(failure)),
             },
         };
-        if let Some(mail) = &mut self.mail {
+        if let Some(mail) = &mut self.transaction.mail {
             mail.hops[destination] = now;
         }
         answer
@@ -253,10 +220,10 @@ impl Session {
 
     /// Tells the next hop the sender: the one of the transaction before if it is still there.
     fn begin_at_hop(&mut self, destination: Destination) -> Result<Box<Client>, Failure> {
-        let Some(Transport::Hop(hop)) = self.settings.transports.of(destination) else {
+        let Some(Transport::Hop(hop)) = self.policy.settings.transports.of(destination) else {
             return Err(hop::unreachable());
         };
-        let Some(mail) = &self.mail else {
+        let Some(mail) = &self.transaction.mail else {
             return Err(hop::unreachable());
         };
         let parameters = HopParameters {
@@ -264,25 +231,25 @@ impl Session {
             eight_bit: mail.parameters.eight_bit,
             utf8: mail.parameters.utf8,
         };
-        if let Some(mut client) = self.idle[destination].take() {
+        if let Some(mut client) = self.transaction.idle[destination].take() {
             match client.mail(&mail.sender, &parameters) {
                 Ok(()) => return Ok(client),
                 Err(failure) if client.is_usable() => {
-                    self.idle[destination] = Some(client);
+                    self.transaction.idle[destination] = Some(client);
                     return Err(hop::told(&failure));
                 }
                 // It was tired of waiting.
                 Err(_) => {}
             }
         }
-        let connected = Client::connect(hop, &self.settings.hop);
+        let connected = Client::connect(hop, &self.policy.settings.hop);
         let mut client = Box::new(connected.map_err(|failure| hop::told(&failure))?);
         match client.mail(&mail.sender, &parameters) {
             Ok(()) => Ok(client),
             Err(failure) => {
                 let told = hop::told(&failure);
                 if client.is_usable() {
-                    self.idle[destination] = Some(client);
+                    self.transaction.idle[destination] = Some(client);
                 }
                 Err(told)
             }
@@ -291,49 +258,44 @@ impl Session {
 
     pub(super) fn rset(&mut self, _: &[u8]) -> Next {
         self.abandon();
-        self.mail_refused = false;
-        if let Some(plugins) = &mut self.settings.plugins {
+        self.transaction.mail_refused = false;
+        if let Some(plugins) = &mut self.policy.settings.plugins {
             plugins.reset();
         }
-        self.reply_with(replies::FLUSHED, None);
+        self.dialogue.reply_with(replies::FLUSHED, None);
         Next::Continue
-    }
-
-    /// Whether a transaction has begun.
-    pub(super) fn is_in_transaction(&self) -> bool {
-        self.mail.is_some() || self.receiving.is_some()
     }
 
     /// Ends the transaction, wherever it is.
     pub(crate) fn abandon(&mut self) {
         // Dropped in the middle, a message is given up by whoever has it.
-        self.receiving = None;
-        let Some(mut mail) = self.mail.take() else {
+        self.transaction.receiving = None;
+        let Some(mut mail) = self.transaction.mail.take() else {
             return;
         };
         for destination in DESTINATIONS {
             if let AtHop::Begun(mut client) = std::mem::take(&mut mail.hops[destination])
                 // Of what was answered before nothing waits for the hop. Who does not take it is found out.
-                && (self.conn.flush().is_ok() && client.reset().is_ok())
+                && (self.dialogue.conn.flush().is_ok() && client.reset().is_ok())
             {
-                self.idle[destination] = Some(client);
+                self.transaction.idle[destination] = Some(client);
             }
         }
     }
 
     fn wait_in_tarpit(&mut self) {
-        let limits = &self.settings.limits;
-        let count = self.mail.as_ref().map_or(0, Mail::count);
+        let limits = &self.policy.settings.limits;
+        let count = self.transaction.mail.as_ref().map_or(0, Mail::count);
         if limits.tarpit_after == 0
             || (count as u64) < limits.tarpit_after
-            || self.settings.client.relay.is_some()
+            || self.policy.settings.client.relay.is_some()
         {
             return;
         }
         let tarpit = limits.tarpit;
         // What was answered before goes out first; who does not take it will be found out.
-        if self.conn.flush().is_ok() {
-            self.pause(tarpit);
+        if self.dialogue.conn.flush().is_ok() {
+            self.dialogue.pause(tarpit);
         }
     }
 }
@@ -350,14 +312,5 @@ fn ask(mut client: Box<Client>, recipient: &[u8]) -> (AtHop, Result<(), Failure>
             };
             (now, Err(told))
         }
-    }
-}
-
-fn reply_to(fault: Fault) -> &'static str {
-    match fault {
-        Fault::TooLong => replies::SYNTAX,
-        Fault::Control => replies::BAD_ADDRESS,
-        Fault::Size => replies::BAD_SIZE,
-        Fault::Body => replies::BAD_BODY,
     }
 }

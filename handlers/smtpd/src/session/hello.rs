@@ -1,12 +1,14 @@
 //! HELO, EHLO and STARTTLS, and the verbs that change nothing.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use chain::tls::Started;
+use smtp::dialogue::Hello;
 use wire::command::Next;
 
+use super::Session;
 use super::outside::PluginDecision;
-use super::{Hello, Session};
 use crate::replies;
 use crate::xclient;
 
@@ -18,8 +20,8 @@ impl Session {
         if let Some(next) = self.meet(argument, false) {
             return next;
         }
-        let reply = [b"250 ", self.settings.greeting.as_slice(), b"\r\n"].concat();
-        self.conn.reply(&reply);
+        let reply = [b"250 ", self.policy.settings.greeting.as_slice(), b"\r\n"].concat();
+        self.dialogue.conn.reply(&reply);
         Next::Continue
     }
 
@@ -27,51 +29,43 @@ impl Session {
         if let Some(next) = self.meet(argument, true) {
             return next;
         }
-        let mut lines = vec![self.settings.greeting.clone()];
-        let mut offer = |line: String| lines.push(line.into_bytes());
-        offer("PIPELINING".to_owned());
-        offer("8BITMIME".to_owned());
-        offer("SMTPUTF8".to_owned());
-        offer("CHUNKING".to_owned());
-        if self.settings.terms.enhanced {
-            offer("ENHANCEDSTATUSCODES".to_owned());
+        let mut offered: Vec<Cow<'_, str>> = ["PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING"]
+            .map(Cow::from)
+            .to_vec();
+        if self.policy.settings.terms.enhanced {
+            offered.push("ENHANCEDSTATUSCODES".into());
         }
-        if self.context.door.is_some() {
-            offer("STARTTLS".to_owned());
+        if self.policy.context.door.is_some() {
+            offered.push("STARTTLS".into());
         }
-        let mechanisms = self.mechanisms();
+        let mechanisms = self.policy.mechanisms();
         if !mechanisms.is_empty() {
-            offer(format!("AUTH {}", mechanisms.join(" ")));
+            offered.push(format!("AUTH {}", mechanisms.join(" ")).into());
         }
-        if self.introduction.is_awaited() {
-            offer(xclient::ANNOUNCED.to_owned());
+        if self.policy.introduction.is_awaited() {
+            offered.push(xclient::ANNOUNCED.into());
         }
-        offer(format!("SIZE {}", self.settings.limits.databytes));
-        let mut reply = Vec::new();
-        let last = lines.len() - 1;
-        for (at, line) in lines.iter().enumerate() {
-            reply.extend_from_slice(if at == last { b"250 " } else { b"250-" });
-            reply.extend_from_slice(line);
-            reply.extend_from_slice(b"\r\n");
-        }
-        self.conn.reply(&reply);
+        let databytes = self.policy.settings.limits.databytes;
+        offered.push(format!("SIZE {databytes}").into());
+        let name = &self.policy.settings.greeting;
+        self.dialogue.reply_capabilities(name, &offered);
         Next::Continue
     }
 
     /// Begins anew with a client of that name; where the plugins want none, it is answered.
     fn meet(&mut self, name: &[u8], esmtp: bool) -> Option<Next> {
         self.abandon();
-        if let Some(plugins) = &mut self.settings.plugins {
+        if let Some(plugins) = &mut self.policy.settings.plugins {
             plugins.abandon();
         }
-        self.mail_refused = false;
+        self.transaction.mail_refused = false;
         let decision = self.ask_plugins("HELO", &mut Vec::new(), |plugins, env, _| {
             plugins.helo(env, name)
         });
         if let PluginDecision::Over(next) = decision {
             return Some(next);
         }
-        self.hello = Hello {
+        self.dialogue.hello = Hello {
             name: Some(name.to_vec()),
             esmtp,
         };
@@ -81,21 +75,20 @@ impl Session {
     /// STARTTLS (RFC 3207), by the program that stands beside this one. Nothing that was said before
     /// counts afterwards, and nothing that was sent ahead is read.
     pub(super) fn starttls(&mut self, argument: &[u8]) -> Next {
-        if self.context.door.is_none() {
-            return self.bad(replies::UNIMPLEMENTED);
+        if self.policy.context.door.is_none() {
+            return self.dialogue.bad(replies::UNIMPLEMENTED);
         }
         if !argument.is_empty() {
-            return self.bad(replies::BAD_TLS);
+            return self.dialogue.bad(replies::BAD_TLS);
         }
-        if self.is_in_transaction() {
-            return self.bad(replies::IN_TRANSACTION);
+        if self.transaction.has_begun() {
+            return self.dialogue.bad(replies::IN_TRANSACTION);
         }
-        self.reply_with(replies::READY_FOR_TLS, None);
-        if let Err(trouble) = self.conn.flush() {
-            self.trouble = Some(trouble);
+        self.dialogue.reply_with(replies::READY_FOR_TLS, None);
+        if !self.dialogue.flush() {
             return Next::Close;
         }
-        let Some(door) = self.context.door.take() else {
+        let Some(door) = self.policy.context.door.take() else {
             return Next::Close;
         };
         match door.start(Instant::now() + HANDSHAKE_TIME) {
@@ -104,8 +97,8 @@ impl Session {
                 Next::Continue
             }
             Err(reason) => {
-                self.log_fault(&reason);
-                self.ended = Some("TLS failed");
+                self.dialogue.log_fault(&reason);
+                self.dialogue.ended = Some("TLS failed");
                 Next::Close
             }
         }
@@ -113,29 +106,7 @@ impl Session {
 
     /// Goes on over the encrypted link.
     pub(super) fn encrypted(&mut self, link: Started) {
-        self.conn.replace(link.input, link.output);
+        self.dialogue.conn.replace(link.input, link.output);
         self.start_again(&link.variables);
-    }
-
-    pub(super) fn help(&mut self, _: &[u8]) -> Next {
-        self.reply(replies::HELP);
-        Next::Continue
-    }
-
-    pub(super) fn noop(&mut self, _: &[u8]) -> Next {
-        self.reply(replies::OK);
-        Next::Continue
-    }
-
-    pub(super) fn vrfy(&mut self, _: &[u8]) -> Next {
-        self.reply(replies::VRFY);
-        Next::Continue
-    }
-
-    pub(super) fn quit(&mut self, _: &[u8]) -> Next {
-        let greeting = String::from_utf8_lossy(&self.settings.greeting).into_owned();
-        self.reply(&format!("221 {greeting}"));
-        self.exit = os::Exit::OK;
-        Next::Close
     }
 }

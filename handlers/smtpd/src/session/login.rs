@@ -21,28 +21,7 @@ const FAILURE_LIMIT: u64 = 5;
 /// longer is answered at the next multiple of this, so that its time does not show either.
 const FAILURE_DELAY: Duration = Duration::from_secs(3);
 
-/// Variables that tell the name to the programs that follow.
-const NAME_VARIABLES: [&str; 3] = ["TCPREMOTEINFO", "SMTPAUTHUSER", "SMTP_AUTH_USER"];
-
 impl Session {
-    /// The mechanisms that are offered now.
-    pub(super) fn mechanisms(&self) -> Vec<&'static str> {
-        if self.user.is_some() || (self.demands_tls_to_log_in() && !self.is_tls()) {
-            return Vec::new();
-        }
-        let offered = self.settings.auth.mechanisms();
-        offered.into_iter().map(Mechanism::name).collect()
-    }
-
-    fn demands_tls_to_log_in(&self) -> bool {
-        self.settings.terms.tls_to_auth || self.settings.terms.tls_to_send
-    }
-
-    /// Whether nobody sends without a login.
-    pub(super) fn must_log_in(&self) -> bool {
-        self.settings.auth.is_required() && self.user.is_none()
-    }
-
     pub(super) fn auth(&mut self, argument: &[u8]) -> Next {
         let next = self.try_to_log_in(argument);
         self.forget_secret();
@@ -50,25 +29,25 @@ impl Session {
     }
 
     fn try_to_log_in(&mut self, argument: &[u8]) -> Next {
-        if self.settings.auth.mechanisms().is_empty() {
-            return self.bad(replies::UNIMPLEMENTED);
+        if self.policy.settings.auth.mechanisms().is_empty() {
+            return self.dialogue.bad(replies::UNIMPLEMENTED);
         }
-        if self.user.is_some() {
-            return self.bad(replies::AUTHENTICATED);
+        if self.policy.user.is_some() {
+            return self.dialogue.bad(replies::AUTHENTICATED);
         }
-        if self.is_in_transaction() {
-            return self.bad(replies::IN_TRANSACTION);
+        if self.transaction.has_begun() {
+            return self.dialogue.bad(replies::IN_TRANSACTION);
         }
-        if self.demands_tls_to_log_in() && !self.is_tls() {
-            return self.bad(replies::WANT_TLS_TO_AUTH);
+        if self.policy.demands_tls_to_log_in() && !self.policy.is_tls() {
+            return self.dialogue.bad(replies::WANT_TLS_TO_AUTH);
         }
         let (name, initial) = wire::command::split(argument);
         let initial = initial.trim_ascii_end();
-        let offered = self.settings.auth.mechanisms();
+        let offered = self.policy.settings.auth.mechanisms();
         let Some(mechanism) = Mechanism::of(name).filter(|one| offered.contains(one)) else {
-            return self.bad(replies::BAD_MECHANISM);
+            return self.dialogue.bad(replies::BAD_MECHANISM);
         };
-        let challenge: Vec<u8> = match auth::challenge::make(&self.settings.greeting) {
+        let challenge: Vec<u8> = match auth::challenge::make(&self.policy.settings.greeting) {
             Ok(challenge) => challenge,
             Err(error) => {
                 let reason = format!("unable to make a challenge: {}", os::reason(&error));
@@ -80,23 +59,22 @@ impl Session {
         self.forget_secret();
         let credentials = match shown {
             Ok(Ok(credentials)) => credentials,
-            Ok(Err(sasl::Fault::Cancelled)) => return self.bad(replies::AUTH_CANCELLED),
-            Ok(Err(_)) => return self.bad(replies::BAD_RESPONSE),
+            Ok(Err(sasl::Fault::Cancelled)) => return self.dialogue.bad(replies::AUTH_CANCELLED),
+            Ok(Err(_)) => return self.dialogue.bad(replies::BAD_RESPONSE),
             Err(next) => return next,
         };
         // Replies that were collected go out before a program is waited for.
-        if let Err(trouble) = self.conn.flush() {
-            self.trouble = Some(trouble);
+        if !self.dialogue.flush() {
             return Next::Close;
         }
         let login = match &credentials {
             Credentials::Password { login, .. } | Credentials::Cram { login, .. } => login.clone(),
         };
         let asked = Instant::now();
-        let answer = self.settings.auth.check(
+        let answer = self.policy.settings.auth.check(
             credentials,
             &challenge,
-            &self.context.env,
+            &self.policy.context.env,
             asked + checker::TIME,
         );
         match answer {
@@ -122,13 +100,17 @@ impl Session {
         loop {
             match turn {
                 Turn::Done(credentials) => return Ok(Ok(credentials)),
-                Turn::Ask(prompt) => self.reply(&format!("334 {prompt}")),
+                Turn::Ask(prompt) => self.dialogue.reply(&format!("334 {prompt}")),
             }
-            match self.conn.read_line(&mut line, sasl::RESPONSE_LIMIT) {
+            match self
+                .dialogue
+                .conn
+                .read_line(&mut line, sasl::RESPONSE_LIMIT)
+            {
                 Ok(Line::Whole) => {}
                 Ok(Line::TooLong) => return Ok(Err(sasl::Fault::Malformed)),
                 Err(trouble) => {
-                    self.trouble = Some(trouble);
+                    self.dialogue.trouble = Some(trouble);
                     return Err(Next::Close);
                 }
             }
@@ -148,42 +130,31 @@ impl Session {
         if let PluginDecision::Over(next) = decision {
             return next;
         }
-        self.log
+        self.dialogue
+            .log
             .event("login")
             .field("user", &user)
             .field("method", mechanism.name().as_bytes())
             .say();
-        self.context.env.set(
+        self.policy.context.env.set(
             "SMTPAUTHMETHOD",
             mechanism.name().to_ascii_lowercase().as_bytes(),
         );
-        self.enter(user);
-        self.reply(replies::AUTH_OK);
+        self.policy.enter(user);
+        self.dialogue.reply(replies::AUTH_OK);
         Next::Continue
-    }
-
-    /// `user` is who speaks from now on.
-    pub(super) fn enter(&mut self, user: Vec<u8>) {
-        for name in NAME_VARIABLES {
-            self.context.env.set(name, &user);
-        }
-        if self.settings.client.relay.is_none() {
-            self.settings.client.relay = Some(Vec::new());
-            self.context.env.set("RELAYCLIENT", b"");
-        }
-        self.settings.client.info = Some(user.clone());
-        self.user = Some(user);
     }
 
     /// Overwrites what was read of a secret. What the client sent behind it is not lost.
     fn forget_secret(&mut self) {
-        let ahead = zeroize::Zeroizing::new(self.conn.ahead().to_vec());
-        self.conn.wipe();
-        self.conn.resume(&ahead);
+        let ahead = zeroize::Zeroizing::new(self.dialogue.conn.ahead().to_vec());
+        self.dialogue.conn.wipe();
+        self.dialogue.conn.resume(&ahead);
     }
 
     fn not_him(&mut self, login: &[u8], mechanism: Mechanism, why: &str, asked: Instant) -> Next {
-        self.log
+        self.dialogue
+            .log
             .event("fail")
             .field("user", login)
             .field("method", mechanism.name().as_bytes())
@@ -195,18 +166,19 @@ impl Session {
     /// A check that could not be made waits and counts as one that failed: some names alone have trouble (a home
     /// that is not there), and whoever guesses names would learn them at full speed.
     fn cannot_tell(&mut self, reason: &str, asked: Instant) -> Next {
-        self.log_fault(reason);
+        self.dialogue.log_fault(reason);
         self.not_in(replies::AUTH_TROUBLE, asked)
     }
 
     /// Nobody has logged in: the reply, when its time has come, and the end of a session with too many of them.
     fn not_in(&mut self, reply: &str, asked: Instant) -> Next {
         std::thread::sleep(auth::delay::rest(FAILURE_DELAY, asked.elapsed()));
-        self.reply(reply);
-        self.counts.failed_logins += 1;
-        if self.counts.failed_logins < FAILURE_LIMIT {
+        self.dialogue.reply(reply);
+        self.policy.counts.failed_logins += 1;
+        if self.policy.counts.failed_logins < FAILURE_LIMIT {
             return Next::Continue;
         }
-        self.close(replies::TOO_MANY_AUTHS, "too many failed logins")
+        self.dialogue
+            .close(replies::TOO_MANY_AUTHS, "too many failed logins")
     }
 }

@@ -25,59 +25,63 @@ impl Session {
         address: &mut Vec<u8>,
         ask: impl FnOnce(&mut Plugins, &mut chain::Env, &mut Vec<u8>) -> Outcome,
     ) -> PluginDecision {
-        if self.settings.plugins.is_some()
+        if self.policy.settings.plugins.is_some()
             && matches!(verb, "HELO" | "MAIL")
-            && let Some(next) = self.count_beginning()
+            && let Some(over) = self.policy.count_beginning()
         {
-            return PluginDecision::Over(next);
+            return PluginDecision::Over(self.dialogue.close(over.reply, over.reason));
         }
-        let Some(plugins) = &mut self.settings.plugins else {
+        let Some(plugins) = &mut self.policy.settings.plugins else {
             return PluginDecision::GoOn;
         };
         // What was answered before goes out first: a plugin may take a while.
-        if let Err(trouble) = self.conn.flush() {
-            self.trouble = Some(trouble);
+        if !self.dialogue.flush() {
             return PluginDecision::Over(Next::Close);
         }
-        let outcome = ask(plugins, &mut self.context.env, address);
+        let outcome = ask(plugins, &mut self.policy.context.env, address);
         // One of them may have let the client relay, or not.
-        let relay = self.context.env.bytes("RELAYCLIENT");
+        let relay = self.policy.context.env.bytes("RELAYCLIENT");
         let is_sound = |value: &&[u8]| !value.iter().any(|&byte| byte < b' ' || byte == 0x7f);
-        self.settings.client.relay = relay.filter(is_sound).map(<[u8]>::to_vec);
+        self.policy.settings.client.relay = relay.filter(is_sound).map(<[u8]>::to_vec);
         for fault in &outcome.faults {
-            self.log_fault(fault);
+            self.dialogue.log_fault(fault);
         }
         for line in &outcome.before {
-            self.conn.reply(line.as_bytes());
-            self.conn.reply(b"\r\n");
+            self.dialogue.conn.reply(line.as_bytes());
+            self.dialogue.conn.reply(b"\r\n");
         }
         match outcome.turn {
             Turn::GoOn => PluginDecision::GoOn,
             Turn::Unchecked => PluginDecision::Unchecked,
             Turn::Refuse(reply) => {
-                self.mail_refused |= verb == "MAIL";
+                self.transaction.mail_refused |= verb == "MAIL";
                 PluginDecision::Over(match verb {
                     "RCPT" => self.refuse(address, &reply),
                     _ => {
-                        let from = self.mail.as_ref().map(|mail| mail.sender.clone());
+                        let from = self
+                            .transaction
+                            .mail
+                            .as_ref()
+                            .map(|mail| mail.sender.clone());
                         let from = if verb == "MAIL" {
                             Some(address.clone())
                         } else {
                             from
                         };
-                        self.log_refusal(verb, from.as_deref(), None, &reply);
-                        self.reply(&reply);
-                        self.count_deferral()
+                        self.dialogue
+                            .log_refusal(verb, from.as_deref(), None, &reply);
+                        self.dialogue.reply(&reply);
+                        self.dialogue.count_deferral()
                     }
                 })
             }
             Turn::Close(reply) => {
                 let said = reply.unwrap_or_default();
-                self.log_refusal(verb, None, None, &said);
+                self.dialogue.log_refusal(verb, None, None, &said);
                 if !said.is_empty() {
-                    self.reply(&said);
+                    self.dialogue.reply(&said);
                 }
-                self.ended = Some("a plugin has ended it");
+                self.dialogue.ended = Some("a plugin has ended it");
                 PluginDecision::Over(Next::Close)
             }
         }
@@ -89,10 +93,10 @@ impl Session {
             plugins.connection(env)
         });
         if matches!(decision, PluginDecision::Over(_))
-            && self.ended.is_none()
-            && self.trouble.is_none()
+            && self.dialogue.ended.is_none()
+            && self.dialogue.trouble.is_none()
         {
-            self.ended = Some("a plugin has refused it");
+            self.dialogue.ended = Some("a plugin has refused it");
         }
         !matches!(decision, PluginDecision::Over(_))
     }
@@ -100,49 +104,52 @@ impl Session {
     /// Refuses a recipient of a client whose address is on a list; a client that may relay is not looked
     /// up.
     pub(super) fn checks_address(&mut self, recipient: &[u8]) -> Option<Next> {
-        if self.settings.client.relay.is_some() || self.settings.dnsbl.is_idle() {
+        if self.policy.settings.client.relay.is_some() || self.policy.settings.dnsbl.is_idle() {
             return None;
         }
-        if self.listed.is_none() {
-            if let Err(trouble) = self.conn.flush() {
-                self.trouble = Some(trouble);
+        if self.policy.listed.is_none() {
+            if !self.dialogue.flush() {
                 return Some(Next::Close);
             }
             let found = self
+                .policy
                 .settings
                 .dnsbl
-                .look_up(&self.settings.client.ip, &mut self.log);
+                .look_up(&self.policy.settings.client.ip, &mut self.dialogue.log);
             let reply = |refusal: crate::dnsbl::Refusal| {
                 String::from_utf8_lossy(refusal.line()).into_owned()
             };
-            self.listed = Some(found.map(reply));
+            self.policy.listed = Some(found.map(reply));
         }
-        let reply = self.listed.clone().flatten()?;
+        let reply = self.policy.listed.clone().flatten()?;
         Some(self.refuse(recipient, &reply))
     }
 
     /// Asks RCPTCHECK about a recipient that would be taken; what it refuses is answered.
     pub(super) fn checks_recipient(&mut self, recipient: &[u8]) -> Option<Next> {
-        let is_relay = self.settings.client.relay.is_some();
-        let check = self.settings.rcpt_check.as_ref()?;
+        let is_relay = self.policy.settings.client.relay.is_some();
+        let check = self.policy.settings.rcpt_check.as_ref()?;
         if !check.applies_to(is_relay) {
             return None;
         }
-        if let Err(trouble) = self.conn.flush() {
-            self.trouble = Some(trouble);
+        if !self.dialogue.flush() {
             return Some(Next::Close);
         }
-        let sender = self.mail.as_ref().map(|mail| mail.sender.as_slice());
+        let sender = self
+            .transaction
+            .mail
+            .as_ref()
+            .map(|mail| mail.sender.as_slice());
         let question = Question {
             sender: sender.unwrap_or_default(),
             recipient,
-            helo: self.hello.name.as_deref().unwrap_or_default(),
+            helo: self.dialogue.hello.name.as_deref().unwrap_or_default(),
             is_ours: matches!(
-                self.settings.hosts.route(recipient, false),
+                self.policy.settings.hosts.route(recipient, false),
                 crate::hosts::Route::Local | crate::hosts::Route::Remote
             ),
         };
-        match check.ask(&question, &self.context.env) {
+        match check.ask(&question, &self.policy.context.env) {
             RcptVerdict::Yes | RcptVerdict::Ignored => None,
             RcptVerdict::No {
                 reply,
@@ -150,12 +157,12 @@ impl Session {
                 fault,
             } => {
                 if let Some(fault) = fault {
-                    let entry = self.log.event("fault").address("to", recipient);
+                    let entry = self.dialogue.log.event("fault").address("to", recipient);
                     entry.field("reason", fault.as_bytes()).say();
                 }
                 let next = self.refuse(recipient, &reply);
                 if close {
-                    self.ended = Some("RCPTCHECK has ended it");
+                    self.dialogue.ended = Some("RCPTCHECK has ended it");
                     return Some(Next::Close);
                 }
                 Some(next)

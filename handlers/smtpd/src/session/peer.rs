@@ -8,9 +8,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use chain::Env;
+use smtp::dialogue::Hello;
 use wire::command::Next;
 
-use super::{Hello, Session};
+use super::Session;
 use crate::client_rules::{self, Judgement};
 use crate::replies;
 use crate::xclient::{Heard, Introduced};
@@ -27,33 +28,35 @@ const PROXYS_OWN: [&str; 6] = [
 
 impl Session {
     pub(super) fn xclient(&mut self, argument: &[u8]) -> Next {
-        match self.introduction.hear(argument) {
+        match self.policy.introduction.hear(argument) {
             Heard::More => {
                 self.greet();
                 Next::Continue
             }
             Heard::Whole(client) => self.introduce(client),
-            Heard::Refused(text) => self.bad(text),
+            Heard::Refused(text) => self.dialogue.bad(text),
             Heard::Fatal(text) => self.end_for_xclient(text),
         }
     }
 
     /// Ends a session in which it cannot be known any more who speaks.
     pub(super) fn end_for_xclient(&mut self, text: &'static str) -> Next {
-        self.log_refusal(self.verb, None, None, text);
-        self.close(text, "XCLIENT failed")
+        self.dialogue
+            .log_refusal(self.dialogue.verb, None, None, text);
+        self.dialogue.close(text, "XCLIENT failed")
     }
 
     /// Begins for a client that the proxy speaks for.
     fn introduce(&mut self, client: Introduced) -> Next {
-        let proxy = self.settings.client.ip.clone();
-        let rules = self.start.given().bytes("XCLIENT_RULES");
+        let proxy = self.policy.settings.client.ip.clone();
+        let rules = self.policy.start.given().bytes("XCLIENT_RULES");
         let rules = rules.filter(|path| !path.is_empty()).map(<[u8]>::to_vec);
-        let mut env = environment(self.start.given(), &client);
-        self.log
+        let mut env = environment(self.policy.start.given(), &client);
+        self.dialogue
+            .log
             .set_ip(env.bytes("TCPREMOTEIP").unwrap_or(b"unknown"));
         if let Some(rules) = rules {
-            let path = self.settings.home.join(OsStr::from_bytes(&rules));
+            let path = self.policy.settings.home.join(OsStr::from_bytes(&rules));
             match client_rules::judge(&path, &client) {
                 Ok(Judgement::Allow(variables)) => {
                     for (name, value) in variables {
@@ -61,36 +64,45 @@ impl Session {
                     }
                 }
                 Ok(Judgement::Deny) => {
-                    self.log_refusal("XCLIENT", None, None, replies::NOT_SERVED);
-                    return self.close(replies::NOT_SERVED, "the rules deny the client");
+                    self.dialogue
+                        .log_refusal("XCLIENT", None, None, replies::NOT_SERVED);
+                    return self
+                        .dialogue
+                        .close(replies::NOT_SERVED, "the rules deny the client");
                 }
                 Err(reason) => {
-                    self.log_fault(&reason);
-                    return self.close(replies::NO_RULES, "the rules cannot be read");
+                    self.dialogue.log_fault(&reason);
+                    return self
+                        .dialogue
+                        .close(replies::NO_RULES, "the rules cannot be read");
                 }
             }
         }
-        let settings = match (self.context.settings)(&env) {
+        let settings = match (self.policy.context.settings)(&env) {
             Ok(settings) => settings,
             Err(error) => {
-                self.log_fault(&error.to_string());
-                return self.close(replies::NO_CONTROLS, "the settings cannot be read");
+                self.dialogue.log_fault(&error.to_string());
+                return self
+                    .dialogue
+                    .close(replies::NO_CONTROLS, "the settings cannot be read");
             }
         };
-        let over = self.began.checked_add(settings.limits.session);
-        self.conn.end_at(over.unwrap_or(self.began));
+        let over = self.dialogue.began.checked_add(settings.limits.session);
+        self.dialogue
+            .conn
+            .end_at(over.unwrap_or(self.dialogue.began));
         if client.login.is_some() || !chain::tls::is_wanted(&env) {
-            self.context.door = None;
+            self.policy.context.door = None;
         }
         if !self.start(env, settings) {
             return Next::Close;
         }
-        self.hello = Hello {
+        self.dialogue.hello = Hello {
             name: client.helo,
             esmtp: client.esmtp,
         };
         if let Some(user) = client.login {
-            self.enter(user);
+            self.policy.enter(user);
         }
         self.log_introduced(&proxy);
         self.greet();
@@ -98,19 +110,20 @@ impl Session {
     }
 
     fn log_introduced(&mut self, proxy: &[u8]) {
-        let client = &self.settings.client;
+        let client = &self.policy.settings.client;
         let relay: &[u8] = if client.relay.is_some() {
             b"yes"
         } else {
             b"no"
         };
         let mut entry = self
+            .dialogue
             .log
             .event("xclient")
             .field("proxy", proxy)
             .field("host", &client.host)
             .field("relay", relay);
-        if let Some(user) = &self.user {
+        if let Some(user) = &self.policy.user {
             entry = entry.field("user", user);
         }
         entry.say();

@@ -7,50 +7,19 @@
 
 use chain::Env;
 
-use super::{Hello, Session};
-use crate::settings::{Client, Settings};
-use crate::spp::Plugins;
+use smtp::dialogue::Hello;
 
-/// A client before its first word: all that a login, a plugin or a command can change later.
-#[derive(Clone, Debug)]
-pub(super) struct Start {
-    /// The environment as the super-server made it, with what the TLS program has added.
-    given: Env,
-    /// The same after the plugins that are asked before the banner, where there are any.
-    changed: Option<Env>,
-    client: Client,
-    plugins: Option<Plugins>,
-}
-
-impl Start {
-    /// Of a client that the super-server has given this environment, and of which `settings` were made.
-    pub(super) fn of(given: &Env, settings: &Settings) -> Start {
-        Start {
-            given: given.clone(),
-            changed: None,
-            client: settings.client.clone(),
-            plugins: settings.plugins.clone(),
-        }
-    }
-
-    /// What the plugins have made of it before the first word.
-    fn keep(&mut self, env: &Env, settings: &Settings) {
-        self.changed = settings.plugins.is_some().then(|| env.clone());
-        self.client = settings.client.clone();
-        self.plugins = settings.plugins.clone();
-    }
-
-    /// The environment as the super-server made it.
-    pub(super) fn given(&self) -> &Env {
-        &self.given
-    }
-}
+use super::Session;
+use crate::policy::Start;
+use crate::settings::Settings;
 
 impl Session {
     /// Begins for the client that the super-server has accepted; whether the plugins let it.
     pub(super) fn open(&mut self) -> bool {
         let is_welcome = self.is_welcome();
-        self.start.keep(&self.context.env, &self.settings);
+        self.policy
+            .start
+            .keep(&self.policy.context.env, &self.policy.settings);
         is_welcome
     }
 
@@ -59,10 +28,12 @@ impl Session {
     pub(super) fn start(&mut self, given: Env, settings: Settings) -> bool {
         self.forget();
         // Its ways may be others.
-        self.leave_idle();
-        self.start = Start::of(&given, &settings);
-        self.settings = settings;
-        self.context.env = given;
+        self.transaction.leave_idle();
+        self.policy.start = Start::of(&given, &settings);
+        self.dialogue.tally.limits = settings.limits.dialogue();
+        self.dialogue.enhanced = settings.terms.enhanced;
+        self.policy.settings = settings;
+        self.policy.context.env = given;
         self.open()
     }
 
@@ -70,46 +41,21 @@ impl Session {
     /// program.
     pub(super) fn start_again(&mut self, variables: &[u8]) {
         self.forget();
-        let start = &mut self.start;
+        let start = &mut self.policy.start;
         for env in [Some(&mut start.given), start.changed.as_mut()] {
             env.into_iter()
                 .for_each(|env| chain::tls::add_variables(env, variables));
         }
-        self.context.env = start.changed.as_ref().unwrap_or(&start.given).clone();
-        self.settings.client = self.start.client.clone();
-        self.settings.plugins = self.start.plugins.clone();
+        self.policy.context.env = start.changed.as_ref().unwrap_or(&start.given).clone();
+        self.policy.settings.client = self.policy.start.client.clone();
+        self.policy.settings.plugins = self.policy.start.plugins.clone();
     }
 
-    /// Forgets what the client has said. A field of the session is named here: so one that is added has to be
-    /// thought about.
+    /// Forgets what the client has said.
     fn forget(&mut self) {
         self.abandon();
-        let Session {
-            // Ended above.
-            mail: _,
-            receiving: _,
-            hello,
-            user,
-            listed,
-            mail_refused,
-            // What the client has not said, or what counts for the session as a whole.
-            conn: _,
-            log: _,
-            settings: _,
-            context: _,
-            start: _,
-            began: _,
-            verb: _,
-            introduction: _,
-            idle: _,
-            counts: _,
-            trouble: _,
-            ended: _,
-            exit: _,
-        } = self;
-        *hello = Hello::default();
-        *user = None;
-        *listed = None;
-        *mail_refused = false;
+        self.transaction.mail_refused = false;
+        self.dialogue.hello = Hello::default();
+        self.policy.forget();
     }
 }

@@ -30,7 +30,12 @@ use crate::lists::{Lists, Patterns};
 use crate::settings::{Client, Terms};
 use crate::transport::{Transport, Transports};
 
+use chain::Env;
+use smtp::tally::DEFERRAL_LIMIT;
+
 use super::*;
+use crate::policy::VAIN_LIMIT;
+use crate::sources::SettingsError;
 
 /// A home with users and a queue program that keeps what it gets.
 struct TestHome {

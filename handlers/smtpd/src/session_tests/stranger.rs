@@ -101,7 +101,7 @@ impl Talk {
 
     /// The code of what is said now.
     fn code(&mut self) -> String {
-        self.session.conn.flush().expect("written");
+        self.session.dialogue.conn.flush().expect("written");
         let mut reply = [0; 4096];
         let count = self.client.read(&mut reply).expect("read");
         String::from_utf8_lossy(&reply[..count.min(3)]).into_owned()

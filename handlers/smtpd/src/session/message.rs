@@ -5,20 +5,21 @@
 //! the true end of its message, so that what follows in the conversation is never taken for part of it,
 //! or the other way round.
 
-use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use accounts::control::digits;
-use smtp::received::{self, Hops, Received};
+use smtp::incoming::Incoming;
+use smtp::received::{self, Received};
 use wire::Trouble;
 use wire::chunk::Chunks;
 use wire::command::Next;
 use wire::data::{Step, Unstuff};
 
-use crate::handoff::{Envelope, Failure, Finished, Handoff, ProgramContext, hop};
+use super::Session;
+use super::outside::PluginDecision;
+use crate::handoff::{Envelope, Failure, Finished, Handoff, hop};
 use crate::replies::{self, queue as texts};
-use crate::session::{AtHop, Mail, PluginDecision, Session};
-use crate::settings::Settings;
+use crate::transaction::{AtHop, Id, Mail, Receiving};
 use crate::transport::{DESTINATIONS, PerDestination};
 
 /// Recipients that are named in a log line; more are only counted.
@@ -36,93 +37,13 @@ enum End {
     Trouble(Trouble),
 }
 
-/// What one message is called in the reply, the header and the log.
-#[derive(Clone, Debug)]
-struct Id {
-    seconds: u64,
-    /// What stands behind `qp`: the process id of the queue program, which is what a queue's own log
-    /// has, or, where none is started, this process's and the number of the message in it.
-    number: String,
-}
-
-impl std::fmt::Display for Id {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.seconds, self.number)
-    }
-}
-
-/// A message that is coming in.
-#[derive(Debug)]
-pub(crate) struct Receiving {
-    mail: Mail,
-    id: Id,
-    /// Who takes it, or the reply that refuses it; it has been given up then.
-    taken: Result<Handoff, Cow<'static, str>>,
-    hops: Hops,
-    /// Stored bytes so far, without our own header.
-    size: u64,
-    /// Bytes that were read though the message was refused.
-    discarded: u64,
-    chunks: Chunks,
-}
-
-impl Receiving {
-    /// Takes stored text that came in `used` bytes; `is_spoiled` says that a line end in it, or before
-    /// it, is not what it must be.
-    fn take(&mut self, stored: &[u8], used: usize, is_spoiled: bool, settings: &Settings) {
-        self.hops.feed(stored);
-        self.size += stored.len() as u64;
-        let databytes = settings.limits.databytes;
-        // Each of these stays true once it is, so the last answer is the one that counts.
-        let refusal = if is_spoiled {
-            Some(replies::BARE_LF)
-        } else if self.hops.too_many() {
-            Some(replies::LOOPING)
-        } else if databytes > 0 && self.size > databytes {
-            Some(replies::TOO_BIG)
-        } else {
-            None
-        };
-        let bare_cr = |handoff: &Handoff| !handoff.takes_bare_cr() && stored.contains(&b'\r');
-        match (&mut self.taken, refusal) {
-            (Ok(handoff), None) if bare_cr(handoff) => self.taken = Err(replies::BARE_CR.into()),
-            (Ok(handoff), None) => {
-                handoff.write(stored);
-                if handoff.is_broken() {
-                    self.discarded += used as u64;
-                }
-            }
-            (Ok(_), Some(reply)) => self.taken = Err(reply.into()),
-            (Err(before), reply) => {
-                self.discarded += used as u64;
-                if let Some(reply) = reply {
-                    *before = reply.into();
-                }
-            }
-        }
-    }
-
-    /// Whether so much was read in vain that it has to end.
-    fn is_endless(&self, settings: &Settings) -> bool {
-        self.discarded > settings.limits.discard
-    }
-
-    /// The reply to a message that is refused already.
-    fn refusal(&self) -> Cow<'static, str> {
-        match &self.taken {
-            Err(reply) => reply.clone(),
-            Ok(_) => texts::READ_ERROR.into(),
-        }
-    }
-}
-
 impl Session {
     /// DATA.
     pub(crate) fn data(&mut self, _: &[u8]) -> Next {
-        if self.receiving.is_some() {
-            return self.bad(replies::CHUNKS_UNDER_WAY);
+        if self.transaction.receiving.is_some() {
+            return self.dialogue.bad(replies::CHUNKS_UNDER_WAY);
         }
-        if let Err(text) = self.is_ready() {
+        if let Err(text) = self.transaction.is_ready() {
             return self.bad_in_turn(text);
         }
         if let PluginDecision::Over(next) = self.asks_for_data() {
@@ -131,12 +52,11 @@ impl Session {
         let Some(mut receiving) = self.begin() else {
             return Next::Continue;
         };
-        self.reply(replies::GO_AHEAD);
+        self.dialogue.reply(replies::GO_AHEAD);
         match self.read_text(&mut receiving) {
             End::Trouble(trouble) => {
                 self.log_message("broken", Some(&receiving.id), &receiving.mail, 0, None);
-                self.trouble = Some(trouble);
-                Next::Close
+                self.dialogue.fail(trouble)
             }
             End::BareLf => self.cut_off(&receiving, replies::STRAY_NEWLINE, "bare LF"),
             End::Endless => self.cut_off(&receiving, &receiving.refusal(), "endless message"),
@@ -148,11 +68,11 @@ impl Session {
     pub(crate) fn bdat(&mut self, argument: &[u8]) -> Next {
         let Some((size, is_last)) = chunk(argument) else {
             // Nobody knows where the next command begins.
-            return self.close(replies::BAD_CHUNK, "bad BDAT");
+            return self.dialogue.close(replies::BAD_CHUNK, "bad BDAT");
         };
-        let mut receiving = match self.receiving.take() {
+        let mut receiving = match self.transaction.receiving.take() {
             Some(receiving) => Some(receiving),
-            None => match self.is_ready() {
+            None => match self.transaction.is_ready() {
                 Ok(()) => match self.asks_for_data() {
                     PluginDecision::Over(Next::Close) => return Next::Close,
                     PluginDecision::Over(Next::Continue) => None,
@@ -174,7 +94,7 @@ impl Session {
             let mut stored = Vec::new();
             receiving.chunks.finish(&mut stored);
             let is_spoiled = receiving.chunks.is_spoiled();
-            receiving.take(&stored, 0, is_spoiled, &self.settings);
+            receiving.take(&stored, 0, is_spoiled);
             return self.settle(receiving);
         }
         if receiving.taken.is_err() {
@@ -186,12 +106,12 @@ impl Session {
                 0,
                 Some(&reply),
             );
-            self.reply(&reply);
+            self.dialogue.reply(&reply);
             // Chunks that are on their way already follow on this.
-            self.mail_refused = true;
+            self.transaction.mail_refused = true;
         } else {
-            self.receiving = Some(receiving);
-            self.reply(&format!("250 ok, {size} octets"));
+            self.transaction.receiving = Some(receiving);
+            self.dialogue.reply(&format!("250 ok, {size} octets"));
         }
         Next::Continue
     }
@@ -210,10 +130,10 @@ impl Session {
         let mut discarded = 0;
         let mut stored = Vec::new();
         while left > 0 {
-            let input = match self.conn.data() {
+            let input = match self.dialogue.conn.data() {
                 Ok(input) => input,
                 Err(trouble) => {
-                    self.trouble = Some(trouble);
+                    self.dialogue.trouble = Some(trouble);
                     return None;
                 }
             };
@@ -222,20 +142,20 @@ impl Session {
                 Some(receiving) => {
                     receiving.chunks.feed(&input[..count], &mut stored);
                     let is_spoiled = receiving.chunks.is_spoiled();
-                    receiving.take(&stored, count, is_spoiled, &self.settings);
+                    receiving.take(&stored, count, is_spoiled);
                     stored.clear();
-                    receiving.is_endless(&self.settings)
+                    receiving.incoming.is_endless()
                 }
                 None => {
                     discarded += count as u64;
-                    discarded > self.settings.limits.discard
+                    discarded > self.policy.settings.limits.discard
                 }
             };
-            self.conn.consume(count);
+            self.dialogue.conn.consume(count);
             left -= count as u64;
             if is_endless {
-                self.reply(texts::READ_ERROR);
-                self.ended = Some("endless message");
+                self.dialogue.reply(texts::READ_ERROR);
+                self.dialogue.ended = Some("endless message");
                 return None;
             }
         }
@@ -248,80 +168,70 @@ impl Session {
             self.ask_plugins("DATA", &mut Vec::new(), |plugins, env, _| plugins.data(env));
         if matches!(decision, PluginDecision::Over(_)) {
             self.abandon();
-            self.mail_refused = true;
+            self.transaction.mail_refused = true;
         }
         decision
     }
 
-    /// Whether a message can follow.
-    fn is_ready(&self) -> Result<(), &'static str> {
-        match &self.mail {
-            None => Err(replies::WANT_MAIL),
-            Some(mail) if mail.count() == 0 => Err(replies::WANT_RCPT),
-            Some(_) => Ok(()),
-        }
-    }
-
     /// Begins to take a message; where that cannot be, it is said.
     fn begin(&mut self) -> Option<Receiving> {
-        let mut mail = self.mail.take()?;
+        let mut mail = self.transaction.mail.take()?;
         // Also one that nobody can take: it may have started a program, and has its lines in the log.
-        self.counts.begun += 1;
+        self.policy.counts.begun += 1;
         // What was answered before goes out first: who takes the message may take a while. A client that
         // has gone is found out when it is read.
-        let _ = self.conn.flush();
+        let _ = self.dialogue.conn.flush();
         let started = self.start_ways(&mut mail);
         let mut handoff = match started {
             Ok(handoff) => handoff,
             Err(failure) => {
-                self.log_fault(&failure.reason);
+                self.dialogue.log_fault(&failure.reason);
                 self.log_message("refuse", None, &mail, 0, Some(&failure.reply));
-                self.reply(&failure.reply);
-                self.mail_refused = true;
+                self.dialogue.reply(&failure.reply);
+                self.transaction.mail_refused = true;
                 return None;
             }
         };
         let at = SystemTime::now();
         let number = match handoff.pid() {
             Some(pid) => pid.to_string(),
-            None => format!("{}.{}", std::process::id(), self.counts.begun),
+            None => format!("{}.{}", std::process::id(), self.policy.counts.begun),
         };
         let id = Id {
             seconds: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             number,
         };
-        let client = &self.settings.client;
-        let is_tls = self.is_tls();
+        let client = &self.policy.settings.client;
+        let is_tls = self.policy.is_tls();
         let word = received::word(
-            self.hello.esmtp,
+            self.dialogue.hello.esmtp,
             mail.parameters.utf8,
             is_tls,
-            self.user.is_some(),
+            self.policy.user.is_some(),
         );
-        let version = self.context.env.bytes(chain::tls::PROTOCOL_VARIABLE);
+        let version = self.policy.context.env.bytes(chain::tls::PROTOCOL_VARIABLE);
         let received = Received {
             remote_host: &client.host,
-            helo: self.hello.name.as_deref(),
+            helo: self.dialogue.hello.name.as_deref(),
             remote_info: client.info.as_deref(),
             remote_ip: &client.ip,
-            local: &self.settings.local,
+            local: &self.policy.settings.local,
             with: &word,
             tls: version.filter(|_| is_tls),
             id: &id.to_string(),
             at,
         };
         handoff.write(&received.lines());
-        if let Some(plugins) = &mut self.settings.plugins {
+        if let Some(plugins) = &mut self.policy.settings.plugins {
             handoff.write(&plugins.take_headers());
         }
+        let limits = &self.policy.settings.limits;
         Some(Receiving {
             mail,
             id,
             taken: Ok(handoff),
-            hops: Hops::default(),
-            size: 0,
-            discarded: 0,
-            chunks: Chunks::new(self.settings.bare_lf),
+            incoming: Incoming::new(limits.databytes, limits.discard),
+            chunks: Chunks::new(self.policy.settings.bare_lf),
         })
     }
 
@@ -341,36 +251,28 @@ impl Session {
                 // It accepted somebody, and was lost or given up since.
                 AtHop::Refused(failure) => return Err(failure),
             };
-            let transport = self.settings.transports.of(destination);
+            let transport = self.policy.settings.transports.of(destination);
             transports[destination] = Some((transport.ok_or_else(hop::unreachable)?, client));
         }
-        Handoff::start(transports, self.program_context())
-    }
-
-    fn program_context(&self) -> ProgramContext<'_> {
-        ProgramContext {
-            folder: &self.settings.home,
-            env: &self.context.env,
-            patience: self.settings.limits.queue,
-        }
+        Handoff::start(transports, self.policy.program_context())
     }
 
     /// Reads the text of DATA to its end and passes it on as long as it may be taken.
     fn read_text(&mut self, receiving: &mut Receiving) -> End {
-        let mut machine = Unstuff::new(self.settings.bare_lf);
+        let mut machine = Unstuff::new(self.policy.settings.bare_lf);
         let mut stored = Vec::new();
         loop {
-            let (used, step) = match self.conn.data() {
+            let (used, step) = match self.dialogue.conn.data() {
                 Ok(input) => machine.feed(input, &mut stored),
                 Err(trouble) => return End::Trouble(trouble),
             };
-            self.conn.consume(used);
-            receiving.take(&stored, used, machine.is_spoiled(), &self.settings);
+            self.dialogue.conn.consume(used);
+            receiving.take(&stored, used, machine.is_spoiled());
             stored.clear();
             match step {
                 Step::End(_) => return End::Whole,
                 Step::BareLf => return End::BareLf,
-                Step::More if receiving.is_endless(&self.settings) => return End::Endless,
+                Step::More if receiving.incoming.is_endless() => return End::Endless,
                 Step::More => {}
             }
         }
@@ -380,18 +282,18 @@ impl Session {
     fn settle(&mut self, receiving: Receiving) -> Next {
         // The answers to what came before, such as to chunks before the last. By TCP they also show a client
         // that is gone: whoever hears no reply sends the message again, and would have it twice.
-        if let Err(trouble) = self.conn.reach() {
+        if let Err(trouble) = self.dialogue.conn.reach() {
             self.log_message("broken", Some(&receiving.id), &receiving.mail, 0, None);
-            self.trouble = Some(trouble);
-            return Next::Close;
+            return self.dialogue.fail(trouble);
         }
         let Receiving {
             mail,
             id,
             taken,
-            size,
+            incoming,
             ..
         } = receiving;
+        let size = incoming.size();
         let committed = match taken {
             Err(reply) => Err(reply),
             Ok(handoff) => {
@@ -399,28 +301,38 @@ impl Session {
                     sender: &mail.sender,
                     recipients: &mail.recipients,
                 };
-                let Finished { done, clients } = handoff.finish(envelope, self.program_context());
-                self.idle.local = clients.local.map(Box::new).or(self.idle.local.take());
-                self.idle.remote = clients.remote.map(Box::new).or(self.idle.remote.take());
+                let Finished { done, clients } =
+                    handoff.finish(envelope, self.policy.program_context());
+                self.transaction.idle.local = clients.local.map(Box::new).or(self
+                    .transaction
+                    .idle
+                    .local
+                    .take());
+                self.transaction.idle.remote = clients.remote.map(Box::new).or(self
+                    .transaction
+                    .idle
+                    .remote
+                    .take());
                 done.map_err(|failure| {
-                    self.log_fault(&failure.reason);
+                    self.dialogue.log_fault(&failure.reason);
                     failure.reply
                 })
             }
         };
         match committed {
             Ok(said) => {
-                self.counts.accepted += 1;
+                self.policy.counts.accepted += 1;
                 self.log_accepted(&id, &mail, size, &said);
-                self.reply(&format!("250 ok {} qp {}", id.seconds, id.number));
+                self.dialogue
+                    .reply(&format!("250 ok {} qp {}", id.seconds, id.number));
             }
             Err(reply) => {
                 self.log_message("refuse", Some(&id), &mail, size, Some(&reply));
-                self.reply(&reply);
+                self.dialogue.reply(&reply);
             }
         }
         // Nothing that comes next holds this back: who does not hear it sends again.
-        let _ = self.conn.flush();
+        let _ = self.dialogue.conn.flush();
         Next::Continue
     }
 
@@ -432,8 +344,8 @@ impl Session {
             0,
             Some(reply),
         );
-        self.reply(reply);
-        self.ended = Some(why);
+        self.dialogue.reply(reply);
+        self.dialogue.ended = Some(why);
         Next::Close
     }
 
@@ -461,9 +373,13 @@ impl Session {
         reply: Option<&str>,
         said: &[String],
     ) {
-        let hello = self.hello.name.as_deref().unwrap_or_default();
-        let login = self.user.as_ref().or(self.settings.client.login.as_ref());
-        let mut entry = self.log.event(event);
+        let hello = self.dialogue.hello.name.as_deref().unwrap_or_default();
+        let login = self
+            .policy
+            .user
+            .as_ref()
+            .or(self.policy.settings.client.login.as_ref());
+        let mut entry = self.dialogue.log.event(event);
         if reply.is_some() {
             entry = entry.field("verb", b"DATA");
         }
