@@ -20,6 +20,16 @@ fn below(dir: &Path, end: &str) -> BTreeSet<PathBuf> {
     found
 }
 
+/// The folders of this one that are crates.
+fn crates_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| path.join("Cargo.toml").exists())
+        .collect()
+}
+
 /// A file and all the modules that it declares: `dir` is where its modules stand.
 fn modules(file: &Path, dir: &Path, found: &mut BTreeSet<PathBuf>) {
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
@@ -40,8 +50,10 @@ fn every_file_of_tests_is_part_of_a_target() {
     let tests = top().join("tests");
     let manifest = fs::read_to_string(top().join("Cargo.toml")).unwrap();
     let mut found = BTreeSet::new();
-    let kit = tests.join("kit/src");
-    modules(&kit.join("lib.rs"), &kit, &mut found);
+    for folder in crates_below(&tests) {
+        let src = folder.join("src");
+        modules(&src.join("lib.rs"), &src, &mut found);
+    }
     for line in manifest.lines() {
         let path = line
             .strip_prefix("path = \"tests/")
@@ -100,12 +112,11 @@ fn every_set_has_its_target_and_every_crate_is_of_one_set() {
         named.append(&mut variable(&makefile, &format!("CRATES_{set}")));
     }
     named.sort_unstable();
-    let mut folders: Vec<PathBuf> = ["os", "rules", "superd", "superd/lookup", "tests/kit"]
+    let mut folders: Vec<PathBuf> = ["os", "rules", "superd", "superd/lookup"]
         .map(|name| top().join(name))
         .into();
-    for room in ["lib", "handlers"] {
-        let entries = fs::read_dir(top().join(room)).unwrap();
-        folders.extend(entries.map(|entry| entry.unwrap().path()));
+    for room in ["lib", "handlers", "tests"] {
+        folders.append(&mut crates_below(&top().join(room)));
     }
     let name = |folder: &PathBuf| {
         let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
