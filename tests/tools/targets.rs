@@ -72,7 +72,7 @@ fn every_file_of_tests_is_part_of_a_target() {
 #[test]
 fn every_transcript_is_compared() {
     let tests = top().join("tests");
-    let sources: Vec<String> = (below(&tests, "/transcripts.rs").iter())
+    let sources: Vec<String> = (below(&tests, ".rs").iter())
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     let transcripts = below(&tests.join("transcripts"), ".txt");
