@@ -34,9 +34,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("os", "socket", "fd"),
     ("pop3d", "uidl", "store"),
     ("server", "log", "spawners"),
-    ("smtpd", "data", "session"),
-    ("smtpd", "limits", "settings"),
-    ("smtpd", "transport", "settings"),
 ];
 
 /// The shortest way from a module to itself, as the modules on it, if there is one.
