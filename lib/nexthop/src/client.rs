@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smtp::address::MailParameters;
+
 use crate::capabilities::Capabilities;
 use crate::commands::{self, Unspeakable};
 use crate::conversation::{Conversation, deadline};
@@ -22,17 +24,6 @@ const SEND_BYTES: usize = 16 * 1024;
 
 /// How long QUIT may take.
 const QUIT_TIME: Duration = Duration::from_secs(1);
-
-/// What MAIL says about the message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MailParameters {
-    /// Its size in bytes, where it is known.
-    pub size: Option<u64>,
-    /// Whether it has bytes from 0x80 on.
-    pub eight_bit: bool,
-    /// Whether its addresses or its header need SMTPUTF8.
-    pub utf8: bool,
-}
 
 /// What became of the message for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]

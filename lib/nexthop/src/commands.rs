@@ -1,7 +1,8 @@
 //! The lines that are sent, pure: what is in them cannot begin a line of its own.
 
+use smtp::address::MailParameters;
+
 use crate::capabilities::Capabilities;
-use crate::client::MailParameters;
 use crate::transport::Protocol;
 
 /// Why a line cannot be made.

@@ -32,8 +32,9 @@ pub mod stuff;
 mod tls;
 pub mod transport;
 
-pub use client::{Client, MailParameters, Verdict};
+pub use client::{Client, Verdict};
 pub use failure::Failure;
 pub use reply::Reply;
 pub use settings::{Credentials, Limits, Settings};
+pub use smtp::address::MailParameters;
 pub use transport::{Endpoint, Hop, Protocol, Security, Transport, TransportError};

@@ -27,7 +27,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("maildir", "uidlist", "uids"),
     ("mime", "decode", "encoded_word"),
     ("mime", "walk", "parse"),
-    ("nexthop", "commands", "client"),
     ("os", "fd", "log"),
     ("os", "fd", "process"),
     ("os", "signals", "spawn"),

@@ -1,6 +1,6 @@
 //! MAIL, RCPT and RSET: a transaction up to its message, at the next hop too where there is one.
 
-use nexthop::{Client, MailParameters as HopParameters};
+use nexthop::Client;
 use smtp::address;
 use wire::command::Next;
 
@@ -226,13 +226,8 @@ impl Session {
         let Some(mail) = &self.transaction.mail else {
             return Err(hop::unreachable());
         };
-        let parameters = HopParameters {
-            size: mail.parameters.size,
-            eight_bit: mail.parameters.eight_bit,
-            utf8: mail.parameters.utf8,
-        };
         if let Some(mut client) = self.transaction.idle[destination].take() {
-            match client.mail(&mail.sender, &parameters) {
+            match client.mail(&mail.sender, &mail.parameters) {
                 Ok(()) => return Ok(client),
                 Err(failure) if client.is_usable() => {
                     self.transaction.idle[destination] = Some(client);
@@ -244,7 +239,7 @@ impl Session {
         }
         let connected = Client::connect(hop, &self.policy.settings.hop);
         let mut client = Box::new(connected.map_err(|failure| hop::told(&failure))?);
-        match client.mail(&mail.sender, &parameters) {
+        match client.mail(&mail.sender, &mail.parameters) {
             Ok(()) => Ok(client),
             Err(failure) => {
                 let told = hop::told(&failure);
