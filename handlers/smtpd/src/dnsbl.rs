@@ -90,7 +90,7 @@ impl Dnsbl {
         self.variable.as_ref()
     }
 
-    /// Why the client `ip` (TCPREMOTEIP) is refused, if he is. Takes [`DEADLINE`] at most, and five
+    /// Why the client `ip` (TCPREMOTEIP) is refused, if it is. Takes `DEADLINE` at most, and five
     /// seconds more as root; no thread and no child is left. Lists that could not be asked are told
     /// to `log`.
     pub fn look_up(&self, ip: &[u8], log: &mut Log) -> Option<Refusal> {

@@ -12,9 +12,10 @@
 //! Dialogue, control files, environment and reply texts are qmail-smtpd's; where this differs on
 //! purpose smtpd(8) says so under COMPATIBILITY.
 //!
-//! The rooms: [`settings`], [`limits`] and [`transport`] read, from [`sources`], what decides; [`hosts`] is pure, as is the
-//! grammar in `smtp`; [`decide`] is the decision about one recipient; [`session`] is the dialogue and
-//! [`data`] the message in it; [`handoff`] is who takes it.
+//! [`settings`], [`limits`] and [`transport`] read from [`sources`] what decides. [`session`] is one conversation:
+//! what is said is [`smtp::dialogue`]'s, which lmtpd shares; `transaction` is the message under way, `policy` who
+//! the client is and what it may do. [`decide`] is the decision about one recipient, [`hosts`] the rule against
+//! relaying, [`handoff`] who takes the message.
 
 pub mod check;
 pub mod checker;

@@ -1,10 +1,10 @@
 //! One conversation with one client: the dialogue, the transaction, and the policy between them.
 //!
-//! A session has at most one transaction ([`crate::transaction`]); RSET, HELO, EHLO and the end of its message
+//! A session has at most one transaction (`transaction`); RSET, HELO, EHLO and the end of its message
 //! end it, as does a second MAIL, which begins the next. Replies, counts and refusals are
 //! [`smtp::dialogue`]'s, shared with lmtpd; who the client is and what it may do is [`crate::policy`]'s. The verbs
-//! are in the files below: [`hello`] what a client says about itself and its link, [`login`] AUTH,
-//! [`envelope`] MAIL and RCPT, [`outside`] who else is asked about them, [`message`] DATA and BDAT, [`peer`]
+//! are in the files below: `hello` what a client says about itself and its link, `login` AUTH,
+//! `envelope` MAIL and RCPT, `outside` who else is asked about them, `message` DATA and BDAT, `peer`
 //! XCLIENT.
 
 mod envelope;
@@ -142,7 +142,7 @@ impl Session {
         let drop_early = terms.drop_early;
         let until = Instant::now() + terms.greet_delay;
         match self.dialogue.conn.wait(None, until) {
-            // Who has gone has said nothing: the next read will tell.
+            // A client that has gone has said nothing: the next read will tell.
             Ok(Ready::Input) if drop_early && self.dialogue.conn.has_input() => {
                 self.dialogue
                     .log_refusal("banner", None, None, replies::EARLY_TALKER);
@@ -151,7 +151,7 @@ impl Session {
                 false
             }
             Ok(Ready::Input) => {
-                // He is not dropped, and waits like everybody else.
+                // It is not dropped, and waits like every client.
                 self.dialogue
                     .pause(until.saturating_duration_since(Instant::now()));
                 true
@@ -164,6 +164,7 @@ impl Session {
         }
     }
 
+    /// Adds the banner.
     pub(crate) fn greet(&mut self) {
         let banner = [
             b"220 ",
@@ -231,6 +232,7 @@ impl Session {
         self.dialogue.bad(text)
     }
 
+    /// Logs the start of the session.
     fn log_start(&mut self) {
         let relay: &[u8] = match self.policy.settings.client.relay {
             Some(_) => b"yes",

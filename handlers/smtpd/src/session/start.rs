@@ -6,7 +6,6 @@
 //! session's own beginning, pass through here, so that no state of one client can come to another.
 
 use chain::Env;
-
 use smtp::dialogue::Hello;
 
 use super::Session;
@@ -27,7 +26,7 @@ impl Session {
     /// let it. Nothing is left of a client before it but what the session as a whole has counted.
     pub(super) fn start(&mut self, given: Env, settings: Settings) -> bool {
         self.forget();
-        // Its ways may be others.
+        // Its transports may be others.
         self.transaction.leave_idle();
         self.policy.start = Start::of(&given, &settings);
         self.dialogue.tally.limits = settings.limits.dialogue();
@@ -51,7 +50,7 @@ impl Session {
         self.policy.settings.plugins = self.policy.start.plugins.clone();
     }
 
-    /// Forgets what the client has said.
+    /// Forgets what the client has said; what counts for the session as a whole stays.
     fn forget(&mut self) {
         self.abandon();
         self.transaction.mail_refused = false;
