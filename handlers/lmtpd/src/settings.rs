@@ -78,7 +78,7 @@ pub struct Limits {
     pub discard: u64,
 }
 
-/// Everything that decides.
+/// What decides about a session.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// This host's name, in the greeting and in Received.
@@ -111,7 +111,7 @@ impl Limits {
 }
 
 impl Settings {
-    /// Reads them; `host_name` is for a home without control/me.
+    /// Reads what decides about a session; `host_name` is for a home without control/me.
     pub fn read(
         home: &Home,
         env: &Env,

@@ -145,7 +145,7 @@ enum Entry {
     LocalHost,
     /// An address or `@host`, with stars.
     Address,
-    /// The same without stars, and perhaps with `-` in front.
+    /// An address without stars, perhaps with `-` in front.
     Valid,
     /// A name in HELO, with stars.
     Hello,

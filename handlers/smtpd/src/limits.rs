@@ -66,7 +66,7 @@ pub struct SessionLimits {
     pub tarpit: Duration,
     /// How long a next hop that waits for another message is kept for a client that says nothing.
     pub hop_idle: Duration,
-    /// The same of one that knows recipients of a message already.
+    /// How long a next hop that knows recipients of a message is kept for a client that says nothing.
     pub hop_silence: Duration,
     /// For one write to a queue program, and for its work after the envelope.
     pub queue: Duration,
@@ -86,7 +86,7 @@ impl SessionLimits {
         }
     }
 
-    /// Reads them.
+    /// Reads the limits of a session.
     pub fn read(sources: &Sources<'_>, home: &Home) -> Result<SessionLimits, SettingsError> {
         let either = |variable, file| -> Result<Option<u64>, SettingsError> {
             match sources.number(variable)? {

@@ -217,7 +217,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Reads them. NOBADHELO leaves the lists of HELO names out.
+    /// Reads the lists of a home. NOBADHELO leaves the lists of HELO names out.
     pub fn read(variable: Variable<'_>, home: &Home) -> Result<Lists, ControlError> {
         let hellos = |name| match variable("NOBADHELO") {
             Some(_) => Ok(Patterns::default()),

@@ -49,7 +49,7 @@ impl fmt::Debug for Context {
 pub(crate) struct Start {
     /// The environment as the super-server made it, with what the TLS program has added.
     pub(crate) given: Env,
-    /// The same after the plugins that are asked before the banner, where there are any.
+    /// That environment after the plugins that are asked before the banner, where there are any.
     pub(crate) changed: Option<Env>,
     pub(crate) client: Client,
     pub(crate) plugins: Option<Plugins>,

@@ -42,7 +42,7 @@ pub struct Client {
     pub login: Option<Vec<u8>>,
 }
 
-/// Everything that decides.
+/// What decides about a session.
 #[derive(Debug)]
 pub struct Settings {
     /// The home, where the queue program is started.
@@ -101,7 +101,7 @@ pub struct Terms {
 }
 
 impl Settings {
-    /// Reads them.
+    /// Reads what decides about a session.
     pub fn read(sources: &Sources<'_>) -> Result<Settings, SettingsError> {
         let variable = |name: &str| sources.env.get(name).map(ToOwned::to_owned);
         let home = Home::find(variable);

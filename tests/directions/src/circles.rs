@@ -23,7 +23,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("imap", "frame", "append"),
     ("imap", "parse", "append"),
     ("imapd", "input", "messages"),
-    ("login", "sides", "desk"),
     ("maildir", "uidlist", "uids"),
     ("mime", "decode", "encoded_word"),
     ("mime", "walk", "parse"),

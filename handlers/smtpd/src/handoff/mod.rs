@@ -48,7 +48,7 @@ impl Failure {
         self.reply.starts_with('5')
     }
 
-    /// The same where others have the message: the sender must know whom this is about, and must not think
+    /// This failure where other recipients have the message: the sender must know whom this is about, and must not think
     /// that nobody has it.
     #[must_use]
     fn of_some(mut self, first: &[u8]) -> Failure {
