@@ -398,4 +398,19 @@ mod tests {
             assert_eq!(text(quote(address.as_bytes())), quoted);
         }
     }
+
+    #[test]
+    fn what_is_wrong_with_an_argument_is_told_by_its_reply() {
+        let read = mail_argument(b"FROM:<s@x> SIZE=5").expect("a sender");
+        assert_eq!((read.0, read.1.size), (b"s@x".to_vec(), Some(5)));
+        assert_eq!(mail_argument(b"FROM:<> SIZE=x"), Err(texts::BAD_SIZE));
+        assert_eq!(mail_argument(b"FROM:<> BODY=x"), Err(texts::BAD_BODY));
+        assert_eq!(mail_argument(b"FROM:<a\x01b>"), Err(texts::BAD_ADDRESS));
+        assert_eq!(rcpt_argument(b"TO:<joe>"), Ok(b"joe".to_vec()));
+        assert_eq!(rcpt_argument(b"TO:<>"), Err(texts::BAD_ADDRESS));
+        let long = [b"TO:<", &[b'x'; ADDRESS_BYTES][..], b">"].concat();
+        assert_eq!(rcpt_argument(&long), Err(texts::SYNTAX));
+        let longest = [b"TO:<", &[b'x'; ADDRESS_BYTES - 1][..], b">"].concat();
+        assert!(rcpt_argument(&longest).is_ok());
+    }
 }
