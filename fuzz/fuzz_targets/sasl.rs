@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
-use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
+use sasl::{Credentials, Exchange, Mechanism, Turn};
 
 fn check(credentials: &Credentials) {
     let (login, secret) = match credentials {

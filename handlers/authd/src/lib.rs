@@ -16,19 +16,16 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use auth::via::{self, Answer, QUESTION_LIMIT, Question};
-use auth::{Checker, Verdict, bound, delay};
+use auth::{Checker, Verdict, bound};
 use chain::{Call, Env};
 use os::Exit;
 use os::names::passwd;
 use os::socket::Credentials;
+use sasl::Backoff;
 use wire::Log;
 
 /// How long who asks may take to write its record, and to take the answer.
 const TIME: Duration = Duration::from_secs(10);
-
-/// When everything but a yes is answered, counted from the question; a check that takes longer is answered
-/// at the next multiple.
-const DELAY: Duration = Duration::from_secs(2);
 
 /// Who may ask besides root: names and numbers of users, with commas. Without it, the owner and the
 /// group of the socket.
@@ -178,7 +175,7 @@ fn run(
     drop(record);
     // Also trouble, which may be that of one account, and would tell that it exists.
     if !matches!(answer, Answer::Yes { .. }) {
-        std::thread::sleep(delay::rest(DELAY, start.elapsed()));
+        std::thread::sleep(Backoff::AUTHD.rest(0, start.elapsed()));
     }
     let record = answer.to_record();
     let record = record.map_err(|error| format!("unable to answer: {error}"))?;

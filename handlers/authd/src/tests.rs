@@ -152,7 +152,7 @@ fn a_no_comes_after_its_time_and_without_a_reason() {
         let (said, exit) = asked(&env, question);
         assert_eq!(said, b"no\0");
         assert_eq!(exit, Ok(Exit::NO));
-        assert!(start.elapsed() >= DELAY);
+        assert!(start.elapsed() >= Backoff::AUTHD.delay(0));
     }
 }
 
@@ -167,7 +167,7 @@ fn trouble_is_no_no_and_comes_no_sooner() {
         assert_eq!(said, [word, b"\0"].concat());
         assert_eq!(exit, Ok(Exit::TEMPORARY));
         // It may be that of one account alone.
-        assert!(start.elapsed() >= DELAY);
+        assert!(start.elapsed() >= Backoff::AUTHD.delay(0));
     };
     std::fs::write(&secrets, "joe:{SSHA}x\n").expect("written");
     trouble(b"permanent");

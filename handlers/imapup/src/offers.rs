@@ -1,24 +1,7 @@
 //! What can be done now, and how it is announced.
 
 use login::dialogue::{Terms, Tls};
-use wire::sasl::Mechanism;
-
-/// Whether passwords are taken on this link by this checker.
-pub(crate) fn passwords(terms: &Terms) -> bool {
-    terms.password && (!terms.require_tls || terms.tls == Tls::On)
-}
-
-/// The mechanisms of AUTHENTICATE.
-pub(crate) fn mechanisms(terms: &Terms) -> Vec<Mechanism> {
-    let mut all = Vec::new();
-    if passwords(terms) {
-        all.extend([Mechanism::Plain, Mechanism::Login]);
-    }
-    if terms.cram.is_some() {
-        all.push(Mechanism::CramMd5);
-    }
-    all
-}
+use sasl::Mechanism;
 
 /// `CAPABILITY` and the list, as the greeting and the reply to that command have it.
 pub(crate) fn capabilities(terms: &Terms) -> String {
@@ -30,7 +13,7 @@ pub(crate) fn capabilities(terms: &Terms) -> String {
     if terms.tls == Tls::Offered {
         names.push("STARTTLS");
     }
-    for mechanism in mechanisms(terms) {
+    for mechanism in terms.mechanisms() {
         names.push(match mechanism {
             Mechanism::Plain => "AUTH=PLAIN",
             Mechanism::Login => "AUTH=LOGIN",
@@ -38,7 +21,7 @@ pub(crate) fn capabilities(terms: &Terms) -> String {
         });
     }
     names.retain(|name| !is_hidden(name, &terms.hidden));
-    if !passwords(terms) {
+    if !terms.takes_passwords() {
         // Never hidden: it keeps passwords from being sent.
         names.push("LOGINDISABLED");
     }

@@ -4,9 +4,11 @@
 //! thrown away, nothing of it is ever taken for another command.
 
 use auth::Secret;
-use login::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
+use login::dialogue::{
+    Answer, Dialogue, Input, Login, Method, NoPassword, Refusal, Step, Terms, Tls,
+};
+use sasl::{Exchange, Fault, Mechanism, Turn};
 use wire::conn::FLOOD_LIMIT;
-use wire::sasl::{self, Credentials, Exchange, Fault, Mechanism, Turn};
 use wire::session::TOO_MANY_BAD;
 use wire::{BadCommands, Trouble};
 
@@ -32,7 +34,7 @@ pub struct Session {
     terms: Terms,
     /// That of the command which is being answered.
     tag: Vec<u8>,
-    exchange: Option<(Mechanism, Exchange)>,
+    exchange: Option<Exchange>,
     gathered: Option<Gathered>,
     /// The log has been told of a password that was not taken.
     told: bool,
@@ -101,7 +103,7 @@ impl Session {
             .and_then(|_| cursor.space())
             .and_then(|()| cursor.word());
         match verb.map(Verb::of) {
-            Ok(Verb::Login) => offers::passwords(&self.terms),
+            Ok(Verb::Login) => self.terms.takes_passwords(),
             Ok(verb) => verb == Verb::Id,
             Err(Malformed) => false,
         }
@@ -167,22 +169,18 @@ impl Session {
 
     /// What is said to a password that is not to be sent; `None` where it may be.
     fn refuse_password(&mut self, method: Method, out: &mut Vec<u8>) -> Option<Step> {
-        if offers::passwords(&self.terms) {
-            return None;
-        }
-        let (text, reason) = if !self.terms.password {
-            (replies::DIGESTS_ONLY, "the checker takes no passwords")
-        } else if self.terms.tls == Tls::Offered {
-            (replies::STARTTLS_FIRST, "a password in the clear")
-        } else {
-            (replies::TLS_ONLY, "a password in the clear")
+        let why = self.terms.why_no_password()?;
+        let text = match why {
+            NoPassword::DigestsOnly => replies::DIGESTS_ONLY,
+            NoPassword::StartTls => replies::STARTTLS_FIRST,
+            NoPassword::Tls => replies::TLS_ONLY,
         };
         let step = self.bad(out, text);
         if self.told || step != Step::More {
             return Some(step);
         }
         self.told = true;
-        Some(Step::Refuse(method, reason))
+        Some(Step::Refuse(method, why.reason()))
     }
 
     fn login(&mut self, mut cursor: Cursor<'_>, out: &mut Vec<u8>) -> Result<Step, Malformed> {
@@ -229,54 +227,34 @@ impl Session {
             return Ok(self.bad(out, replies::NO_MECHANISM));
         };
         if mechanism.is_plaintext()
-            && let Some(step) = self.refuse_password(method_of(mechanism), out)
+            && let Some(step) = self.refuse_password(mechanism.into(), out)
         {
             return Ok(step);
         }
-        if !offers::mechanisms(&self.terms).contains(&mechanism) {
+        if !self.terms.takes(mechanism) {
             return Ok(self.bad(out, replies::NO_MECHANISM));
         }
         let challenge = self.terms.cram.as_deref().unwrap_or_default();
         Ok(match Exchange::begin(mechanism, initial, challenge) {
-            Ok((exchange, turn)) => self.turn(mechanism, exchange, turn, out),
+            Ok((exchange, turn)) => self.turn(exchange, Ok(turn), out),
             Err(fault) => self.sasl_fault(fault, out),
         })
     }
 
-    fn response(
-        &mut self,
-        mechanism: Mechanism,
-        mut exchange: Exchange,
-        line: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Step {
-        match exchange.answer(line) {
-            Ok(turn) => self.turn(mechanism, exchange, turn, out),
-            Err(fault) => self.sasl_fault(fault, out),
-        }
-    }
-
-    fn turn(
-        &mut self,
-        mechanism: Mechanism,
-        exchange: Exchange,
-        turn: Turn,
-        out: &mut Vec<u8>,
-    ) -> Step {
+    fn turn(&mut self, exchange: Exchange, turn: Result<Turn, Fault>, out: &mut Vec<u8>) -> Step {
         match turn {
-            Turn::Ask(text) => {
+            Ok(Turn::Ask(text)) => {
                 say(out, "+ ");
                 say(out, &text);
                 say(out, "\r\n");
-                self.exchange = Some((mechanism, exchange));
+                self.exchange = Some(exchange);
                 Step::More
             }
-            Turn::Done(Credentials::Password { login, password }) => {
-                self.decide(method_of(mechanism), &login, &password)
+            Ok(Turn::Done(shown)) => {
+                let note = self.tag.clone();
+                Step::Decide(Login::by_sasl(exchange.mechanism(), shown, note))
             }
-            Turn::Done(Credentials::Cram { login, digest }) => {
-                self.decide(Method::CramMd5, &login, &digest)
-            }
+            Err(fault) => self.sasl_fault(fault, out),
         }
     }
 
@@ -366,7 +344,10 @@ impl Dialogue for Session {
             return Step::End("a line that is too long");
         };
         match self.exchange.take() {
-            Some((mechanism, exchange)) => self.response(mechanism, exchange, line, out),
+            Some(mut exchange) => {
+                let turn = exchange.answer(line);
+                self.turn(exchange, turn, out)
+            }
             None => self.line(line, out),
         }
     }
@@ -398,14 +379,6 @@ impl Dialogue for Session {
             Trouble::Flood => say(out, replies::TOO_LONG),
             Trouble::Closed | Trouble::Io(_) => {}
         }
-    }
-}
-
-fn method_of(mechanism: Mechanism) -> Method {
-    match mechanism {
-        Mechanism::Plain => Method::Plain,
-        Mechanism::Login => Method::Login,
-        Mechanism::CramMd5 => Method::CramMd5,
     }
 }
 

@@ -4,8 +4,10 @@
 //! after any number of spaces, the rest of the line as it is.
 
 use auth::Secret;
-use login::dialogue::{Answer, Dialogue, Input, Login, Method, Refusal, Step, Terms, Tls};
-use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
+use login::dialogue::{
+    Answer, Dialogue, Input, Login, Method, NoPassword, Refusal, Step, Terms, Tls,
+};
+use sasl::{Exchange, Fault, Mechanism, Turn};
 use wire::session::TOO_MANY_BAD;
 use wire::{BadCommands, command};
 
@@ -26,7 +28,7 @@ const COMMAND_LIMIT: u32 = 1000;
 pub struct Session {
     terms: Terms,
     user: Option<Vec<u8>>,
-    exchange: Option<(Mechanism, Exchange)>,
+    exchange: Option<Exchange>,
     utf8: bool,
     /// The log has been told of a password that was not taken.
     told: bool,
@@ -97,26 +99,18 @@ impl Session {
 
     /// What is said to a password that is not to be sent; `None` where it may be.
     fn refuse_password(&mut self, method: Method, out: &mut Vec<u8>) -> Option<Step> {
-        if self.has_passwords() {
-            return None;
-        }
-        let (text, reason) = if !self.terms.password {
-            (replies::APOP_ONLY, "the checker takes no passwords")
-        } else if self.terms.tls == Tls::Offered {
-            (replies::STLS_FIRST, "a password in the clear")
-        } else {
-            (replies::TLS_ONLY, "a password in the clear")
+        let why = self.terms.why_no_password()?;
+        let text = match why {
+            NoPassword::DigestsOnly => replies::APOP_ONLY,
+            NoPassword::StartTls => replies::STLS_FIRST,
+            NoPassword::Tls => replies::TLS_ONLY,
         };
         let step = self.bad(out, text);
         if self.told || step != Step::More {
             return Some(step);
         }
         self.told = true;
-        Some(Step::Refuse(method, reason))
-    }
-
-    fn has_passwords(&self) -> bool {
-        self.terms.password && (!self.terms.require_tls || self.terms.tls == Tls::On)
+        Some(Step::Refuse(method, why.reason()))
     }
 
     fn user(&mut self, argument: &[u8], out: &mut Vec<u8>) -> Step {
@@ -161,25 +155,18 @@ impl Session {
             method,
             name,
             secret: Secret::new(secret),
-            note: if self.utf8 { b"1".to_vec() } else { Vec::new() },
+            note: self.note(),
         })
     }
 
-    fn mechanisms(&self) -> Vec<Mechanism> {
-        let mut all = Vec::new();
-        if self.has_passwords() {
-            all.extend([Mechanism::Plain, Mechanism::Login]);
-        }
-        if self.terms.cram.is_some() {
-            all.push(Mechanism::CramMd5);
-        }
-        all
+    fn note(&self) -> Vec<u8> {
+        if self.utf8 { b"1".to_vec() } else { Vec::new() }
     }
 
     fn auth(&mut self, argument: &[u8], out: &mut Vec<u8>) -> Step {
         if argument.is_empty() {
             say(out, replies::LIST);
-            for mechanism in self.mechanisms() {
+            for mechanism in self.terms.mechanisms() {
                 say(out, mechanism.name());
                 say(out, "\r\n");
             }
@@ -191,56 +178,46 @@ impl Session {
             return self.bad(out, replies::NO_MECHANISM);
         };
         if mechanism.is_plaintext()
-            && let Some(step) = self.refuse_password(method_of(mechanism), out)
+            && let Some(step) = self.refuse_password(mechanism.into(), out)
         {
             return step;
         }
-        if !self.mechanisms().contains(&mechanism) {
+        if !self.terms.takes(mechanism) {
             return self.bad(out, replies::NO_MECHANISM);
         }
         let initial = Some(initial).filter(|initial| !initial.is_empty());
         let challenge = self.terms.cram.as_deref().unwrap_or_default();
         match Exchange::begin(mechanism, initial, challenge) {
-            Ok((exchange, turn)) => self.turn(mechanism, exchange, turn, out),
+            Ok((exchange, turn)) => self.turn(exchange, Ok(turn), out),
             Err(fault) => self.sasl_fault(fault, out),
         }
     }
 
     fn response(&mut self, line: &[u8], out: &mut Vec<u8>) -> Step {
-        let Some((mechanism, mut exchange)) = self.exchange.take() else {
+        let Some(mut exchange) = self.exchange.take() else {
             return self.command(line, out);
         };
-        match exchange.answer(line) {
-            Ok(turn) => self.turn(mechanism, exchange, turn, out),
+        let turn = exchange.answer(line);
+        self.turn(exchange, turn, out)
+    }
+
+    fn turn(&mut self, exchange: Exchange, turn: Result<Turn, Fault>, out: &mut Vec<u8>) -> Step {
+        match turn {
+            Ok(Turn::Ask(text)) => {
+                say(out, "+ ");
+                say(out, &text);
+                say(out, "\r\n");
+                self.exchange = Some(exchange);
+                Step::More
+            }
+            Ok(Turn::Done(shown)) => {
+                Step::Decide(Login::by_sasl(exchange.mechanism(), shown, self.note()))
+            }
             Err(fault) => self.sasl_fault(fault, out),
         }
     }
 
-    fn turn(
-        &mut self,
-        mechanism: Mechanism,
-        exchange: Exchange,
-        turn: Turn,
-        out: &mut Vec<u8>,
-    ) -> Step {
-        match turn {
-            Turn::Ask(text) => {
-                say(out, "+ ");
-                say(out, &text);
-                say(out, "\r\n");
-                self.exchange = Some((mechanism, exchange));
-                Step::More
-            }
-            Turn::Done(Credentials::Password { login, password }) => {
-                self.decide(method_of(mechanism), login, &password)
-            }
-            Turn::Done(Credentials::Cram { login, digest }) => {
-                self.decide(Method::CramMd5, login, &digest)
-            }
-        }
-    }
-
-    fn sasl_fault(&mut self, fault: sasl::Fault, out: &mut Vec<u8>) -> Step {
+    fn sasl_fault(&mut self, fault: Fault, out: &mut Vec<u8>) -> Step {
         self.bad(out, &format!("-ERR {fault}\r\n"))
     }
 
@@ -281,10 +258,10 @@ impl Session {
         if self.terms.joined {
             say(out, "UTF8 USER\r\n");
         }
-        if self.has_passwords() {
+        if self.terms.takes_passwords() {
             say(out, "USER\r\n");
         }
-        let mechanisms = self.mechanisms();
+        let mechanisms = self.terms.mechanisms();
         if !mechanisms.is_empty() {
             say(out, "SASL");
             for mechanism in mechanisms {
@@ -363,14 +340,6 @@ impl Dialogue for Session {
                 Refusal::Permanent => replies::FAILED_FOR_GOOD,
             },
         );
-    }
-}
-
-fn method_of(mechanism: Mechanism) -> Method {
-    match mechanism {
-        Mechanism::Plain => Method::Plain,
-        Mechanism::Login => Method::Login,
-        Mechanism::CramMd5 => Method::CramMd5,
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use auth::{Attempt, Checker, Proof, Secret};
 use chain::Env;
-use wire::sasl::{Credentials, Mechanism};
+use sasl::{Credentials, NeedsTls, Offer};
 use zeroize::Zeroize;
 
 pub(crate) use ask::{ended, nothing};
@@ -43,18 +43,11 @@ pub enum Answer {
     Trouble(String),
 }
 
-/// What SMTPAUTH offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Offer {
-    plaintext: bool,
-    cram: bool,
-    required: bool,
-}
-
 /// AUTH as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmtpAuth {
     offer: Offer,
+    is_required: bool,
     checker: Option<Way>,
     /// Where the checker is run.
     home: PathBuf,
@@ -76,8 +69,8 @@ impl SmtpAuth {
         let path = env.get("PATH");
         let words = without_host(words, path);
         let Some(name) = words.first() else {
-            return match SmtpAuth::offer(env, false) {
-                Some(offer) if offer.required => Err(
+            return match SmtpAuth::wanted(env, false) {
+                Some((_, true)) => Err(
                     "unable to use variable SMTPAUTH: it wants every client to log in and no \
                      checker is among smtpd's arguments"
                         .to_owned(),
@@ -92,7 +85,7 @@ impl SmtpAuth {
                 "unable to use {name} as a checker: it would let everybody in"
             ));
         }
-        let Some(mut offer) = SmtpAuth::offer(env, true) else {
+        let Some((mut offer, is_required)) = SmtpAuth::wanted(env, true) else {
             return Ok(SmtpAuth::off());
         };
         let ours = ours(words);
@@ -101,9 +94,9 @@ impl SmtpAuth {
             && words[0] != "check-via"
         {
             let can = checker.offers();
-            offer.plaintext &= can.password;
-            offer.cram &= can.cram;
-            if !offer.plaintext && !offer.cram {
+            offer.passwords &= can.password;
+            offer.cram_md5 &= can.cram;
+            if offer.is_nothing() {
                 return Err(format!(
                     "unable to use variable SMTPAUTH: {} verifies none of what it offers",
                     shown(name)
@@ -124,6 +117,7 @@ impl SmtpAuth {
         };
         Ok(SmtpAuth {
             offer,
+            is_required,
             checker: Some(checker),
             home: home.to_owned(),
         })
@@ -150,20 +144,17 @@ impl SmtpAuth {
     /// No AUTH.
     pub fn off() -> SmtpAuth {
         SmtpAuth {
-            offer: Offer {
-                plaintext: false,
-                cram: false,
-                required: false,
-            },
+            offer: offer(false, false),
+            is_required: false,
             checker: None,
             home: PathBuf::new(),
         }
     }
 
-    /// What SMTPAUTH says, `None` where that is no AUTH; as in the patches, a word is told by its
+    /// What SMTPAUTH offers, and whether a login is required; `None` where that is no AUTH; as in the patches, a word is told by its
     /// beginning, and one that is not known offers LOGIN and PLAIN. Also such a one requires a login
     /// if it begins with `!`.
-    fn offer(env: &Env, checker: bool) -> Option<Offer> {
+    fn wanted(env: &Env, checker: bool) -> Option<(Offer, bool)> {
         let value = match env.bytes("SMTPAUTH") {
             None if !checker => return None,
             value => value.unwrap_or_default().to_ascii_lowercase(),
@@ -171,32 +162,22 @@ impl SmtpAuth {
         if value == b"-" || value == b"0" {
             return None;
         }
-        let (required, rest) = match value.strip_prefix(b"!") {
+        let (is_required, rest) = match value.strip_prefix(b"!") {
             Some(rest) => (true, rest),
             None => (false, value.as_slice()),
         };
-        Some(Offer {
-            plaintext: !rest.starts_with(b"cram"),
-            cram: is_cram(rest),
-            required,
-        })
+        let passwords = !rest.starts_with(b"cram");
+        Some((offer(passwords, is_cram(rest)), is_required))
     }
 
-    /// What EHLO shows and AUTH takes, in the order in which it is shown; nothing is no AUTH.
-    pub fn mechanisms(&self) -> Vec<Mechanism> {
-        let offered = |mechanism: &Mechanism| match mechanism {
-            Mechanism::CramMd5 => self.offer.cram,
-            Mechanism::Login | Mechanism::Plain => self.offer.plaintext,
-        };
-        [Mechanism::Login, Mechanism::Plain, Mechanism::CramMd5]
-            .into_iter()
-            .filter(offered)
-            .collect()
+    /// What EHLO shows and AUTH takes, as far as it does not depend on the link; nothing is no AUTH.
+    pub fn offer(&self) -> Offer {
+        self.offer
     }
 
     /// Whether nobody may send without it.
     pub fn is_required(&self) -> bool {
-        self.offer.required
+        self.is_required
     }
 
     /// Asks the checker until `deadline` at most, see [`TIME`]. `challenge` is the one that CRAM-MD5
@@ -240,6 +221,16 @@ impl SmtpAuth {
             };
             Answer::Trouble(format!("unable to run {name}: {}", os::reason(&error)))
         })
+    }
+}
+
+/// What is offered on any link.
+fn offer(passwords: bool, cram_md5: bool) -> Offer {
+    Offer {
+        passwords,
+        cram_md5,
+        needs_tls: NeedsTls::Nothing,
+        order: Offer::LOGIN_FIRST,
     }
 }
 

@@ -25,7 +25,7 @@ fn parse(all: &[&str], smtpauth: Option<&str>) -> Result<SmtpAuth, String> {
 
 fn offered(all: &[&str], smtpauth: Option<&str>) -> (Vec<&'static str>, bool) {
     let auth = parse(all, smtpauth).expect("usable");
-    let names = auth.mechanisms().into_iter().map(Mechanism::name);
+    let names = auth.offer().mechanisms(false).map(sasl::Mechanism::name);
     (names.collect(), auth.is_required())
 }
 

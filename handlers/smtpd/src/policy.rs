@@ -6,8 +6,8 @@ use std::fmt;
 use accounts::address as envelope;
 use chain::Env;
 use chain::tls::Door;
+use sasl::{Mechanism, NeedsTls, Offer};
 use smtp::tally::Over;
-use wire::sasl::Mechanism;
 
 use crate::handoff::ProgramContext;
 use crate::replies;
@@ -169,15 +169,24 @@ impl Policy {
 
     /// The mechanisms that are offered now.
     pub(crate) fn mechanisms(&self) -> Vec<&'static str> {
-        if self.user.is_some() || (self.demands_tls_to_log_in() && !self.is_tls()) {
+        if self.user.is_some() {
             return Vec::new();
         }
-        let offered = self.settings.auth.mechanisms();
-        offered.into_iter().map(Mechanism::name).collect()
+        let offered = self.offer().mechanisms(self.is_tls());
+        offered.map(Mechanism::name).collect()
     }
 
-    pub(crate) fn demands_tls_to_log_in(&self) -> bool {
-        self.settings.terms.tls_to_auth || self.settings.terms.tls_to_send
+    /// What is offered to who has not logged in.
+    pub(crate) fn offer(&self) -> Offer {
+        let terms = &self.settings.terms;
+        let needs_tls = match terms.tls_to_auth || terms.tls_to_send {
+            true => NeedsTls::Everything,
+            false => NeedsTls::Nothing,
+        };
+        Offer {
+            needs_tls,
+            ..self.settings.auth.offer()
+        }
     }
 
     /// Whether nobody sends without a login.

@@ -30,7 +30,7 @@ use crate::transaction::Transaction;
 use crate::transport::{Destination, Transports};
 
 /// The most bytes of the line of AUTH, with an initial response of the longest kind (RFC 4954 section 4).
-pub const AUTH_LINE_LIMIT: usize = wire::sasl::RESPONSE_LIMIT + 64;
+pub const AUTH_LINE_LIMIT: usize = sasl::RESPONSE_LIMIT + 64;
 
 /// All verbs; anything else is 502.
 const VERBS: &[Verb<Session>] = &[

@@ -7,7 +7,7 @@
 //! - [`checker`]: the checkers of ours, one by its name; `system` and `own_file` decide for them, with
 //!   [`account`] (who is it), [`users_secret`] and [`password_file`] (where the secret is),
 //!   [`stored`], [`hash`] and [`digest`] (is it the same);
-//! - [`bound`] and [`delay`]: how long a check may take, and when a refusal is told;
+//! - [`bound`]: how long a check may take;
 //! - [`via`]: a checker that asks authd;
 //! - [`nss`]: what only the system's own libraries know.
 //!
@@ -19,7 +19,6 @@ pub mod attempt;
 pub mod bound;
 pub mod challenge;
 pub mod checker;
-pub mod delay;
 pub mod digest;
 pub mod hash;
 pub mod nss;

@@ -4,12 +4,13 @@
 //! the side that does not read the network.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use auth::{Attempt, Entry, EntryError, Proof, Secret, Verdict};
 use chain::{Call, Env, tls};
 use os::Exit;
 use os::process::Alarm;
+use sasl::Backoff;
 use wire::Log;
 use zeroize::Zeroize;
 
@@ -18,12 +19,6 @@ use crate::dialogue::{Answer, Login, Method, Refusal};
 use crate::foreign::{self, Ended};
 use crate::settings::Settings;
 use crate::{Judge, Protocol};
-
-/// The delays before the answers to failed logins are these many units, and the last from then on.
-const DELAYS: [u32; 5] = [1, 2, 4, 8, 15];
-
-/// The unit of the delays.
-const DELAY_UNIT: Duration = Duration::from_secs(1);
 
 /// Who decides.
 pub enum Way {
@@ -54,7 +49,7 @@ pub struct Desk {
     require_tls: bool,
     tls: bool,
     failures: u32,
-    unit: Duration,
+    backoff: Backoff,
     /// Bounds a check, and becoming the user, by an alarm.
     bound: fn() -> io::Result<Alarm>,
 }
@@ -93,7 +88,7 @@ impl Desk {
             require_tls: settings.require_tls,
             tls,
             failures: 0,
-            unit: DELAY_UNIT,
+            backoff: Backoff::LOGIN,
             bound: auth::bound::begin,
         }
     }
@@ -101,7 +96,7 @@ impl Desk {
     /// The same without the delays.
     #[cfg(test)]
     pub(crate) fn at_once(mut self) -> Desk {
-        self.unit = Duration::ZERO;
+        self.backoff = Backoff::LOGIN.with_unit(std::time::Duration::ZERO);
         self
     }
 
@@ -221,11 +216,10 @@ impl Desk {
 
     /// Counts a failed login and waits until it may be answered.
     fn count(&mut self, why: Refusal, asked: Instant) -> Answer {
-        let at = usize::try_from(self.failures).unwrap_or(usize::MAX);
-        let units = DELAYS[at.min(DELAYS.len() - 1)];
+        let before = self.failures;
         self.failures = self.failures.saturating_add(1);
         let last = self.tries > 0 && self.failures >= self.tries;
-        std::thread::sleep(auth::delay::rest(self.unit * units, asked.elapsed()));
+        std::thread::sleep(self.backoff.rest(before, asked.elapsed()));
         Answer { why, last }
     }
 

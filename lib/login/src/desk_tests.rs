@@ -93,7 +93,7 @@ fn place(tries: u32, require_tls: bool) -> Place {
         &settings,
         false,
     );
-    desk.unit = Duration::from_millis(10);
+    desk.backoff = Backoff::LOGIN.with_unit(Duration::from_millis(10));
     let lines = Lines::default();
     let into = lines.clone();
     let sink = move |line: &[u8]| {
@@ -197,14 +197,14 @@ fn the_last_try_is_said_to_be_the_last_and_none_is_with_zero() {
     assert!(!limited.refusal(Method::User, b"joe", b"1").last);
     assert!(limited.refusal(Method::User, b"joe", b"2").last);
     let mut unlimited = place(0, false);
-    unlimited.desk.unit = Duration::ZERO;
+    unlimited.desk.backoff = Backoff::LOGIN.with_unit(Duration::ZERO);
     assert!((0..50).all(|_| !unlimited.refusal(Method::User, b"joe", b"1").last));
 }
 
 #[test]
 fn the_checker_gets_the_challenge_of_this_side_and_learns_the_method() {
     let mut place = place(0, false);
-    place.desk.unit = Duration::ZERO;
+    place.desk.backoff = Backoff::LOGIN.with_unit(Duration::ZERO);
     let digest = b"0123456789abcdef0123456789abcdef";
     place.refusal(Method::Apop, b"joe", digest);
     place.refusal(Method::CramMd5, b"joe", digest);
@@ -233,7 +233,7 @@ fn the_checker_gets_the_challenge_of_this_side_and_learns_the_method() {
 #[test]
 fn the_note_of_one_login_is_not_that_of_the_next() {
     let mut place = place(0, false);
-    place.desk.unit = Duration::ZERO;
+    place.desk.backoff = Backoff::LOGIN.with_unit(Duration::ZERO);
     let noted = Login {
         note: b"1".to_vec(),
         ..login(Method::User, b"joe", b"x")
@@ -248,7 +248,7 @@ fn the_note_of_one_login_is_not_that_of_the_next() {
 #[test]
 fn the_checker_and_what_follows_it_find_the_name_that_was_typed() {
     let mut place = place(0, false);
-    place.desk.unit = Duration::ZERO;
+    place.desk.backoff = Backoff::LOGIN.with_unit(Duration::ZERO);
     place.refusal(Method::User, b"ann", b"x");
     place.refusal(Method::User, b"joe", b"x");
     let asked = place.asked.borrow();
@@ -259,7 +259,7 @@ fn the_checker_and_what_follows_it_find_the_name_that_was_typed() {
 #[test]
 fn more_than_a_record_can_hold_is_refused_like_a_wrong_password() {
     let mut place = place(0, false);
-    place.desk.unit = Duration::ZERO;
+    place.desk.backoff = Backoff::LOGIN.with_unit(Duration::ZERO);
     let fits = auth::attempt::RECORD_LIMIT - b"joe\0\0<a>\0".len();
     place.refusal(Method::User, b"joe", &vec![b'x'; fits]);
     assert_eq!(place.asked.borrow().len(), 1);
@@ -271,7 +271,7 @@ fn more_than_a_record_can_hold_is_refused_like_a_wrong_password() {
 #[test]
 fn a_password_in_the_clear_is_refused_on_this_side_too() {
     let mut place = place(0, true);
-    place.desk.unit = Duration::ZERO;
+    place.desk.backoff = Backoff::LOGIN.with_unit(Duration::ZERO);
     let answer = place.refusal(Method::Plain, b"joe", b"sekrit");
     assert_eq!(answer.why, Refusal::Credentials);
     assert!(place.asked.borrow().is_empty());

@@ -2,6 +2,7 @@
 
 use auth::Secret;
 use os::Exit;
+use sasl::{Credentials, Mechanism, NeedsTls, Offer};
 use wire::{Conn, End, Line, Log, Trouble};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -49,6 +50,16 @@ impl Method {
     }
 }
 
+impl From<Mechanism> for Method {
+    fn from(mechanism: Mechanism) -> Method {
+        match mechanism {
+            Mechanism::Plain => Method::Plain,
+            Mechanism::Login => Method::Login,
+            Mechanism::CramMd5 => Method::CramMd5,
+        }
+    }
+}
+
 /// One login as the client tried it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Login {
@@ -61,6 +72,22 @@ pub struct Login {
     /// What the next program has to know of the dialogue ([`crate::Protocol::note`]); printable
     /// ASCII, at most [`crate::record::NOTE_LIMIT`] bytes, empty for nothing.
     pub note: Vec<u8>,
+}
+
+impl Login {
+    /// The login that an exchange of SASL came to.
+    pub fn by_sasl(mechanism: Mechanism, shown: Credentials, note: Vec<u8>) -> Login {
+        let (name, secret) = match shown {
+            Credentials::Password { login, password } => (login, password),
+            Credentials::Cram { login, digest } => (login, digest),
+        };
+        Login {
+            method: mechanism.into(),
+            name,
+            secret: Secret::new(&secret),
+            note,
+        }
+    }
 }
 
 /// Why a login was not let in, as the client may know it.
@@ -113,6 +140,69 @@ pub struct Terms {
     pub joined: bool,
     /// The value of [`crate::Protocol::hide`]: what is not to be announced. Empty for nothing.
     pub hidden: Vec<u8>,
+}
+
+/// Why no password is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPassword {
+    /// The checker verifies digests only.
+    DigestsOnly,
+    /// TLS is wanted first, and the client may ask for it.
+    StartTls,
+    /// TLS is wanted, and cannot be had here.
+    Tls,
+}
+
+impl NoPassword {
+    /// What the log is told.
+    pub fn reason(self) -> &'static str {
+        match self {
+            NoPassword::DigestsOnly => "the checker takes no passwords",
+            NoPassword::StartTls | NoPassword::Tls => "a password in the clear",
+        }
+    }
+}
+
+impl Terms {
+    /// The mechanisms of SASL that are taken now, in the order in which they are announced.
+    pub fn mechanisms(&self) -> Vec<Mechanism> {
+        self.offer().mechanisms(self.tls == Tls::On).collect()
+    }
+
+    /// Whether `mechanism` is among them.
+    pub fn takes(&self, mechanism: Mechanism) -> bool {
+        self.offer().takes(mechanism, self.tls == Tls::On)
+    }
+
+    /// Whether passwords are taken on this link by this checker.
+    pub fn takes_passwords(&self) -> bool {
+        self.why_no_password().is_none()
+    }
+
+    /// Why they are not, where they are not.
+    pub fn why_no_password(&self) -> Option<NoPassword> {
+        if self.offer().takes_passwords(self.tls == Tls::On) {
+            None
+        } else if !self.password {
+            Some(NoPassword::DigestsOnly)
+        } else if self.tls == Tls::Offered {
+            Some(NoPassword::StartTls)
+        } else {
+            Some(NoPassword::Tls)
+        }
+    }
+
+    fn offer(&self) -> Offer {
+        Offer {
+            passwords: self.password,
+            cram_md5: self.cram.is_some(),
+            needs_tls: match self.require_tls {
+                true => NeedsTls::Passwords,
+                false => NeedsTls::Nothing,
+            },
+            order: Offer::PLAIN_FIRST,
+        }
+    }
 }
 
 /// What a client sent.

@@ -22,7 +22,7 @@ pub const NOTE_LIMIT: usize = 128;
 
 /// The most bytes of a name and of a secret: what SASL can carry. What is longer than the record of
 /// descriptor 3 can hold is refused where logins are decided about.
-pub const FIELD_LIMIT: usize = wire::sasl::FIELD_LIMIT;
+pub const FIELD_LIMIT: usize = sasl::FIELD_LIMIT;
 
 const VERSION: u8 = 1;
 const HEADER: usize = 3 + 5 * 2;

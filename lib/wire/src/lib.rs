@@ -8,8 +8,7 @@
 //! - [`data`]: the text of a message between DATA and its end mark, as a pure state machine;
 //! - [`log`]: the one grammar of our log lines;
 //! - [`refusals`]: how many lines of them refusals have;
-//! - [`session`]: bad commands, last words and the end of a session;
-//! - [`sasl`]: what is said between AUTH and its answer, without the protocol's frame.
+//! - [`session`]: bad commands, last words and the end of a session.
 //!
 //! Nothing here knows a protocol's states, and nothing here trusts a byte that it reads: every
 //! line has a limit, every wait has an end.
@@ -23,7 +22,6 @@ pub mod conn;
 pub mod data;
 pub mod log;
 pub mod refusals;
-pub mod sasl;
 pub mod session;
 
 pub use codec::Codec;

@@ -3,11 +3,11 @@
 //! Who has logged in may relay: it is as if a rule had set RELAYCLIENT to nothing for him. His name
 //! stands in Received, in the log and in the variables that programs after this one look for.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use sasl::{Backoff, Credentials, Exchange, Mechanism, NeedsTls, Turn};
 use wire::Line;
 use wire::command::Next;
-use wire::sasl::{self, Credentials, Exchange, Mechanism, Turn};
 
 use super::Session;
 use super::outside::PluginDecision;
@@ -17,10 +17,6 @@ use crate::replies;
 /// Failed logins of one session, after which it ends.
 const FAILURE_LIMIT: u64 = 5;
 
-/// When a failed login is answered, counted from the client's last word about it. A checker that takes
-/// longer is answered at the next multiple of this, so that its time does not show either.
-const FAILURE_DELAY: Duration = Duration::from_secs(3);
-
 impl Session {
     pub(super) fn auth(&mut self, argument: &[u8]) -> Next {
         let next = self.try_to_log_in(argument);
@@ -29,7 +25,8 @@ impl Session {
     }
 
     fn try_to_log_in(&mut self, argument: &[u8]) -> Next {
-        if self.policy.settings.auth.mechanisms().is_empty() {
+        let (offer, is_tls) = (self.policy.offer(), self.policy.is_tls());
+        if offer.is_nothing() {
             return self.dialogue.bad(replies::UNIMPLEMENTED);
         }
         if self.policy.user.is_some() {
@@ -38,13 +35,12 @@ impl Session {
         if self.transaction.has_begun() {
             return self.dialogue.bad(replies::IN_TRANSACTION);
         }
-        if self.policy.demands_tls_to_log_in() && !self.policy.is_tls() {
+        if offer.needs_tls == NeedsTls::Everything && !is_tls {
             return self.dialogue.bad(replies::WANT_TLS_TO_AUTH);
         }
         let (name, initial) = wire::command::split(argument);
         let initial = initial.trim_ascii_end();
-        let offered = self.policy.settings.auth.mechanisms();
-        let Some(mechanism) = Mechanism::of(name).filter(|one| offered.contains(one)) else {
+        let Some(mechanism) = Mechanism::of(name).filter(|one| offer.takes(*one, is_tls)) else {
             return self.dialogue.bad(replies::BAD_MECHANISM);
         };
         let challenge: Vec<u8> = match auth::challenge::make(&self.policy.settings.greeting) {
@@ -172,7 +168,8 @@ impl Session {
 
     /// Nobody has logged in: the reply, when its time has come, and the end of a session with too many of them.
     fn not_in(&mut self, reply: &str, asked: Instant) -> Next {
-        std::thread::sleep(auth::delay::rest(FAILURE_DELAY, asked.elapsed()));
+        let before = u32::try_from(self.policy.counts.failed_logins).unwrap_or(u32::MAX);
+        std::thread::sleep(Backoff::SMTP.rest(before, asked.elapsed()));
         self.dialogue.reply(reply);
         self.policy.counts.failed_logins += 1;
         if self.policy.counts.failed_logins < FAILURE_LIMIT {

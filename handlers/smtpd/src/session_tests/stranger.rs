@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use chain::tls::Started;
-use wire::sasl::Mechanism;
+use sasl::Mechanism;
 
 use super::*;
 

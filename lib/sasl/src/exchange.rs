@@ -1,4 +1,4 @@
-//! SASL (RFC 4422): the exchanges of PLAIN, LOGIN and CRAM-MD5 on the server's side, as values.
+//! The exchanges of PLAIN, LOGIN and CRAM-MD5 on the server's side, as values.
 //!
 //! A protocol frames them (`+ `, `334 `, `+ ` with a tag at the end) and knows which of them it
 //! offers; what is said inside the frames is the same for POP3, SMTP and IMAP and is here. Nothing
@@ -16,46 +16,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::Mechanism;
+
 /// The most bytes of one base64 response, as RFC 4954 section 4 wants it; that many come back as
 /// three quarters of it.
 pub const RESPONSE_LIMIT: usize = 12_288;
 
 /// The most bytes of a name or a secret: what a response can hold.
 pub const FIELD_LIMIT: usize = RESPONSE_LIMIT / 4 * 3;
-
-/// A mechanism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mechanism {
-    /// RFC 4616.
-    Plain,
-    /// Name and password, each asked for.
-    Login,
-    /// RFC 2195.
-    CramMd5,
-}
-
-impl Mechanism {
-    /// The mechanism of that name, in any case.
-    pub fn of(name: &[u8]) -> Option<Mechanism> {
-        [Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5]
-            .into_iter()
-            .find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
-    }
-
-    /// Its registered name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mechanism::Plain => "PLAIN",
-            Mechanism::Login => "LOGIN",
-            Mechanism::CramMd5 => "CRAM-MD5",
-        }
-    }
-
-    /// Whether it shows the password to everybody who can read the connection.
-    pub fn is_plaintext(self) -> bool {
-        self != Mechanism::CramMd5
-    }
-}
 
 /// What a client has shown. Nothing is verified yet.
 #[derive(Clone, PartialEq, Eq)]
@@ -131,11 +99,7 @@ pub struct Exchange {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.waits_for {
-            Wait::Plain => "Exchange(PLAIN)",
-            Wait::LoginName | Wait::LoginPassword(_) => "Exchange(LOGIN)",
-            Wait::Cram => "Exchange(CRAM-MD5)",
-        })
+        write!(f, "Exchange({})", self.mechanism().name())
     }
 }
 
@@ -167,6 +131,15 @@ impl Exchange {
             Some(response) => exchange.answer(response)?,
         };
         Ok((exchange, turn))
+    }
+
+    /// The mechanism that was begun with.
+    pub fn mechanism(&self) -> Mechanism {
+        match self.waits_for {
+            Wait::Plain => Mechanism::Plain,
+            Wait::LoginName | Wait::LoginPassword(_) => Mechanism::Login,
+            Wait::Cram => Mechanism::CramMd5,
+        }
     }
 
     /// Takes the client's response, a line of base64. After a fault or credentials the exchange is
@@ -248,5 +221,5 @@ fn cram(message: &[u8]) -> Result<Credentials, Fault> {
 }
 
 #[cfg(test)]
-#[path = "sasl_tests.rs"]
+#[path = "exchange_tests.rs"]
 mod tests;

@@ -149,8 +149,12 @@ fn credentials_do_not_print_their_secret() {
 }
 
 #[test]
-fn mechanisms_are_found_in_any_case() {
-    assert_eq!(Mechanism::of(b"cram-md5"), Some(Mechanism::CramMd5));
-    assert_eq!(Mechanism::of(b"Plain"), Some(Mechanism::Plain));
-    assert_eq!(Mechanism::of(b"PLAIN "), None);
+fn an_exchange_tells_its_mechanism_at_every_turn() {
+    for mechanism in [Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5] {
+        let (exchange, _) = Exchange::begin(mechanism, None, b"<x>").expect("begun");
+        assert_eq!(exchange.mechanism(), mechanism);
+    }
+    let (exchange, _) = Exchange::begin(Mechanism::Login, Some(b"am9l"), b"").expect("begun");
+    assert_eq!(exchange.mechanism(), Mechanism::Login);
+    assert_eq!(format!("{exchange:?}"), "Exchange(LOGIN)");
 }
