@@ -1,7 +1,7 @@
 //! imapup: IMAP before the login, for whatever runs it on descriptors 0 and 1.
 //!
 //! It is to IMAP what popup is to POP3: it speaks until the client has shown who he is, lets a checker decide, and
-//! becomes the next program, which answers the login. What it promises is what a front promises (`front`).
+//! becomes the next program, which answers the login. It promises what [`login`] promises.
 //!
 //! To the next program it hands what Courier's, mailfront's and Dovecot's programs hand to theirs: the tag of the
 //! login in `IMAPLOGINTAG` and the name of the account in `AUTHENTICATED`.
@@ -23,7 +23,7 @@ use login::Protocol;
 use login::dialogue::Refusal;
 use os::Exit;
 
-/// IMAP as a front needs it.
+/// What IMAP brings to [`login`].
 pub const IMAP: Protocol = Protocol {
     dialogue: |terms| Box::new(session::Session::new(terms)),
     usage: replies::USAGE.as_bytes(),

@@ -1,7 +1,7 @@
 //! popup: POP3 before the login, for whatever runs it on descriptors 0 and 1.
 //!
 //! It takes qmail-popup's place, with its command line, texts and interface to checkers, and
-//! promises what a front promises (`front`): nobody who reads the network is root, no byte is lost
+//! promises what [`login`] promises: nobody who reads the network is root, no byte is lost
 //! on the way to the next program, and guessing is slow. Where it differs from the original on
 //! purpose popup(8) says so under COMPATIBILITY.
 //!
@@ -15,7 +15,7 @@ use login::Protocol;
 use login::dialogue::Refusal;
 use os::Exit;
 
-/// POP3 as a front needs it.
+/// What POP3 brings to [`login`].
 pub const POP3: Protocol = Protocol {
     dialogue: |terms| Box::new(session::Session::new(terms)),
     usage: replies::USAGE.as_bytes(),

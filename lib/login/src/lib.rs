@@ -3,7 +3,7 @@
 //! popup (POP3) and imapup (IMAP) differ in what they say; everything else about a client that has
 //! not logged in is here, and is the same for both:
 //!
-//! - **Nobody who reads the network is root.** Started as root, a front forks once: the child
+//! - **Nobody who reads the network is root.** Started as root, it forks once: the child
 //!   becomes an unprivileged user and speaks with the client; the parent reads bounded records
 //!   from that child and nothing else, decides, and becomes the user ([`sides`]). Started as
 //!   anybody else it is one process.

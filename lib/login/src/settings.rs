@@ -1,4 +1,4 @@
-//! The environment of a front as checked values.
+//! The environment of popup and imapup as checked values.
 //!
 //! A value that is not what it should be is an error with the variable's name: the original takes
 //! `TIMEOUT=10m` for 10 seconds, or for nothing.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chain::Env;
 
-/// What a front goes by.
+/// The settings of popup and imapup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// For one line or one write.
