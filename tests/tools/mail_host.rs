@@ -277,11 +277,11 @@ fn the_page_about_a_mail_host_makes_one_line_by_line() {
     assert!(bare.path("home/joe/Maildir/cur").is_dir());
 }
 
-/// The section of the README with this title.
+/// The section of docs/in-short.md with this title.
 fn section(title: &str) -> String {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    let (_, rest) = readme
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/in-short.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rest) = page
         .split_once(&format!("\n## {title}\n"))
         .expect("the section");
     rest.split("\n## ").next().unwrap_or_default().to_owned()
@@ -289,7 +289,7 @@ fn section(title: &str) -> String {
 
 #[test]
 fn the_readmes_lines_make_a_host_that_delivers_and_each_of_its_rows_does() {
-    const WHAT: &str = "README's real host on a bare system";
+    const WHAT: &str = "docs/in-short.md's real host on a bare system";
     let Some(_) = can_be_bare(WHAT).then(|| peer("curl")).flatten() else {
         return;
     };
