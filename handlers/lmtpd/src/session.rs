@@ -87,8 +87,7 @@ impl<D: Delivery> Session<D> {
             ("delivered", self.counts.delivered),
             ("refused", tally.refused + tally.deferred),
         ];
-        self.dialogue.end(replies::TIMEOUT, &counts);
-        self.dialogue.exit
+        self.dialogue.end(replies::TIMEOUT, &counts)
     }
 
     /// Reads and answers one command.

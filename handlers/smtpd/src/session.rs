@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use os::Exit;
 use smtp::dialogue::{Dialogue, Heard, LINE_LIMIT, Protocol};
+use wire::End;
 use wire::command::{self, Next, Verb};
 use wire::{Conn, Log, Ready, Trouble};
 use zeroize::Zeroize;
@@ -128,9 +129,9 @@ impl Session {
             ("accepted", self.policy.counts.accepted),
             ("refused", self.dialogue.tally.refused),
         ];
-        self.dialogue.end(replies::TIMEOUT, &counts);
+        let exit = self.dialogue.end(replies::TIMEOUT, &counts);
         self.transaction.leave_hops();
-        self.dialogue.exit
+        exit
     }
 
     /// Holds the banner back where that is asked for, and sees whether the client waits for it.
@@ -147,7 +148,8 @@ impl Session {
                 self.dialogue
                     .log_refusal("banner", None, None, replies::EARLY_TALKER);
                 self.dialogue.reply(replies::EARLY_TALKER);
-                self.dialogue.ended = Some("spoke before the banner");
+                self.dialogue
+                    .end_for(End::Closed("spoke before the banner"));
                 false
             }
             Ok(Ready::Input) => {
@@ -158,7 +160,7 @@ impl Session {
             }
             Ok(_) => true,
             Err(trouble) => {
-                self.dialogue.trouble = Some(trouble);
+                self.dialogue.fail(trouble);
                 false
             }
         }

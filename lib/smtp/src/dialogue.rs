@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use os::Exit;
 use wire::command::Next;
 use wire::refusals::OTHER_VERB;
-use wire::{Conn, Line, Log, Trouble};
+use wire::{Conn, End, Line, Log, Trouble};
 
 use crate::enhanced::{self, Status};
 use crate::tally::{Limits, Over, Tally};
@@ -52,12 +52,8 @@ pub struct Dialogue {
     pub verb: &'static str,
     /// When the session began.
     pub began: Instant,
-    /// What made a reading or writing step fail.
-    pub trouble: Option<Trouble>,
-    /// What the log says about the end where it is neither QUIT nor trouble.
-    pub ended: Option<&'static str>,
-    /// The exit code of the program: 0 after QUIT, 1 otherwise.
-    pub exit: Exit,
+    /// How the session ended, once it has; trouble with the connection stays what it was.
+    end: Option<End>,
     /// Status codes stand in front of the texts (RFC 2034).
     pub enhanced: bool,
     protocol: Protocol,
@@ -84,9 +80,7 @@ impl Dialogue {
             hello: Hello::default(),
             verb: OTHER_VERB,
             began: Instant::now(),
-            trouble: None,
-            ended: None,
-            exit: Exit::NO,
+            end: None,
             enhanced: protocol == Protocol::Lmtp,
             protocol,
         }
@@ -98,7 +92,7 @@ impl Dialogue {
         self.verb = OTHER_VERB;
         match read {
             Err(trouble) => {
-                self.trouble = Some(trouble);
+                self.fail(trouble);
                 Heard::Nothing
             }
             Ok(Line::TooLong) => Heard::Unreadable(texts::LINE_TOO_LONG),
@@ -118,7 +112,7 @@ impl Dialogue {
         match self.conn.flush() {
             Ok(()) => true,
             Err(trouble) => {
-                self.trouble = Some(trouble);
+                self.fail(trouble);
                 false
             }
         }
@@ -199,43 +193,53 @@ impl Dialogue {
     /// Ends the session with this reply; the log gets the reason.
     pub fn close(&mut self, text: &str, reason: &'static str) -> Next {
         self.reply(text);
-        self.ended = Some(reason);
-        Next::Close
+        self.end_for(End::Closed(reason))
     }
 
     /// Ends the session for trouble that a step met.
     pub fn fail(&mut self, trouble: Trouble) -> Next {
-        self.trouble = Some(trouble);
+        self.end_for(End::Trouble(trouble))
+    }
+
+    /// Ends the session; what is to be said was said.
+    pub fn end_for(&mut self, end: End) -> Next {
+        if !matches!(self.end, Some(End::Trouble(_))) {
+            self.end = Some(end);
+        }
         Next::Close
+    }
+
+    /// How the session ended, once it has.
+    pub fn ending(&self) -> Option<&End> {
+        self.end.as_ref()
     }
 
     /// QUIT: says good-bye with this server's name.
     pub fn quit(&mut self, name: &[u8]) -> Next {
         let name = String::from_utf8_lossy(name);
         self.reply(&format!("221 {name}"));
-        self.exit = Exit::OK;
-        Next::Close
+        self.end_for(End::Quit("quit"))
     }
 
     /// Says why the session ends, if that is to be said, writes what is left, and logs the end with these
-    /// counts. `timeout` is the reply to a client that was silent for too long.
-    pub fn end(&mut self, timeout: &str, counts: &[(&str, u64)]) {
-        let reason = match &self.trouble {
-            Some(trouble) => trouble.to_string(),
-            None => self.ended.unwrap_or("quit").to_owned(),
-        };
-        let last = match &self.trouble {
-            Some(Trouble::Timeout) => Some(timeout),
-            Some(Trouble::SessionOver) => Some(texts::SESSION_OVER),
-            Some(Trouble::Flood) => Some(texts::FLOOD),
-            Some(Trouble::Closed | Trouble::Io(_)) | None => None,
+    /// counts; the exit code is 0 after QUIT and 1 otherwise. `timeout` is the reply to a client that was silent for too long.
+    pub fn end(&mut self, timeout: &str, counts: &[(&str, u64)]) -> Exit {
+        let end = self.end.take().unwrap_or(End::Closed("quit"));
+        let last = match &end {
+            End::Trouble(Trouble::Timeout) => Some(timeout),
+            End::Trouble(Trouble::SessionOver) => Some(texts::SESSION_OVER),
+            End::Trouble(Trouble::Flood) => Some(texts::FLOOD),
+            End::Trouble(Trouble::Closed | Trouble::Io(_)) | End::Quit(_) | End::Closed(_) => None,
         };
         if let Some(last) = last {
             self.reply(last);
         }
         // The client may be gone; there is nobody else to tell.
         let _ = self.conn.flush();
-        let mut entry = self.log.event("end").field("reason", reason.as_bytes());
+        let mut entry = self
+            .log
+            .event("end")
+            .field("reason", end.to_string().as_bytes());
         for (key, count) in counts {
             entry = entry.number(key, *count);
         }
@@ -245,6 +249,7 @@ impl Dialogue {
             entry = entry.number("unlogged", untold);
         }
         entry.say();
+        end.exit()
     }
 
     /// Logs a refusal, with the addresses as far as they are known; `verb` is the command, or what stands

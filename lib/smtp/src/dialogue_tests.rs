@@ -91,7 +91,10 @@ fn a_line_of_the_limit_is_a_command_and_a_longer_one_or_one_with_a_nul_is_not() 
     assert_eq!(heard(), Heard::Unreadable(texts::LINE_TOO_LONG));
     assert_eq!(heard(), Heard::Unreadable(texts::NUL));
     assert_eq!(heard(), Heard::Nothing);
-    assert!(matches!(dialogue.trouble, Some(Trouble::Closed)));
+    assert!(matches!(
+        dialogue.ending(),
+        Some(End::Trouble(Trouble::Closed))
+    ));
 }
 
 #[test]
@@ -99,7 +102,10 @@ fn the_second_bad_command_is_the_last_where_the_limit_is_two() {
     let (mut dialogue, client, _) = dialogue(Protocol::Smtp);
     assert_eq!(dialogue.bad(texts::UNIMPLEMENTED), Next::Continue);
     assert_eq!(dialogue.bad(texts::UNIMPLEMENTED), Next::Close);
-    assert_eq!(dialogue.ended, Some("too many bad commands"));
+    assert!(matches!(
+        dialogue.ending(),
+        Some(End::Closed("too many bad commands"))
+    ));
     let text = written(dialogue, client);
     assert!(text.ends_with("421 too many bad commands (#4.7.0)\r\n"));
 }

@@ -1,6 +1,7 @@
 //! The counts of a session and their limits: pure.
 
-use wire::Refusals;
+use wire::session::TOO_MANY_BAD;
+use wire::{BadCommands, Refusals};
 
 use crate::texts;
 
@@ -35,8 +36,7 @@ pub struct Over {
 /// What has happened so far.
 #[derive(Debug)]
 pub struct Tally {
-    /// The limits, which another client's may replace.
-    pub limits: Limits,
+    limits: Limits,
     /// Accepted recipients, also of messages that did not come.
     pub recipients: u64,
     /// Recipients that were refused for good.
@@ -45,7 +45,7 @@ pub struct Tally {
     pub deferred: u64,
     /// The refusals that the log has, and those that it has not.
     pub refusals: Refusals,
-    bad_commands: u64,
+    bad_commands: BadCommands,
 }
 
 impl Tally {
@@ -57,17 +57,21 @@ impl Tally {
             refused: 0,
             deferred: 0,
             refusals: Refusals::default(),
-            bad_commands: 0,
+            bad_commands: BadCommands::up_to(limits.bad_commands),
         }
+    }
+
+    /// Goes on with other limits, as where the session is another client's from now on.
+    pub fn limit_to(&mut self, limits: Limits) {
+        self.bad_commands.limit_to(limits.bad_commands);
+        self.limits = limits;
     }
 
     /// Counts a command that nobody should send.
     pub fn count_bad_command(&mut self) -> Option<Over> {
-        self.bad_commands += 1;
-        let limit = self.limits.bad_commands;
-        (limit > 0 && self.bad_commands >= limit).then_some(Over {
+        self.bad_commands.count().then_some(Over {
             reply: texts::TOO_MANY_BAD,
-            reason: "too many bad commands",
+            reason: TOO_MANY_BAD,
         })
     }
 

@@ -34,6 +34,11 @@ impl BadCommands {
         BadCommands { count: 0, limit }
     }
 
+    /// Goes on with another limit, as where the session is another client's from now on.
+    pub fn limit_to(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     /// Counts one; `true` where the session is to end.
     #[must_use]
     pub fn count(&mut self) -> bool {

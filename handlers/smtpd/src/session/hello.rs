@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use chain::tls::Started;
 use smtp::dialogue::Hello;
+use wire::End;
 use wire::command::Next;
 
 use super::Session;
@@ -98,8 +99,7 @@ impl Session {
             }
             Err(reason) => {
                 self.dialogue.log_fault(&reason);
-                self.dialogue.ended = Some("TLS failed");
-                Next::Close
+                self.dialogue.end_for(End::Closed("TLS failed"))
             }
         }
     }

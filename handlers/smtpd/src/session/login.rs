@@ -106,7 +106,7 @@ impl Session {
                 Ok(Line::Whole) => {}
                 Ok(Line::TooLong) => return Ok(Err(sasl::Fault::Malformed)),
                 Err(trouble) => {
-                    self.dialogue.trouble = Some(trouble);
+                    self.dialogue.fail(trouble);
                     return Err(Next::Close);
                 }
             }

@@ -133,7 +133,7 @@ impl Session {
             let input = match self.dialogue.conn.data() {
                 Ok(input) => input,
                 Err(trouble) => {
-                    self.dialogue.trouble = Some(trouble);
+                    self.dialogue.fail(trouble);
                     return None;
                 }
             };
@@ -155,7 +155,7 @@ impl Session {
             left -= count as u64;
             if is_endless {
                 self.dialogue.reply(texts::READ_ERROR);
-                self.dialogue.ended = Some("endless message");
+                self.dialogue.end_for(wire::End::Closed("endless message"));
                 return None;
             }
         }
@@ -345,7 +345,7 @@ impl Session {
             Some(reply),
         );
         self.dialogue.reply(reply);
-        self.dialogue.ended = Some(why);
+        self.dialogue.end_for(wire::End::Closed(why));
         Next::Close
     }
 

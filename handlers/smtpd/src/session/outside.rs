@@ -1,5 +1,6 @@
 //! What others are asked about a client and its commands: the plugins, RCPTCHECK, the block lists.
 
+use wire::End;
 use wire::command::Next;
 
 use super::Session;
@@ -81,7 +82,7 @@ impl Session {
                 if !said.is_empty() {
                     self.dialogue.reply(&said);
                 }
-                self.dialogue.ended = Some("a plugin has ended it");
+                self.dialogue.end_for(End::Closed("a plugin has ended it"));
                 PluginDecision::Over(Next::Close)
             }
         }
@@ -92,11 +93,9 @@ impl Session {
         let decision = self.ask_plugins("connection", &mut Vec::new(), |plugins, env, _| {
             plugins.connection(env)
         });
-        if matches!(decision, PluginDecision::Over(_))
-            && self.dialogue.ended.is_none()
-            && self.dialogue.trouble.is_none()
-        {
-            self.dialogue.ended = Some("a plugin has refused it");
+        if matches!(decision, PluginDecision::Over(_)) && self.dialogue.ending().is_none() {
+            self.dialogue
+                .end_for(End::Closed("a plugin has refused it"));
         }
         !matches!(decision, PluginDecision::Over(_))
     }
@@ -162,7 +161,7 @@ impl Session {
                 }
                 let next = self.refuse(recipient, &reply);
                 if close {
-                    self.dialogue.ended = Some("RCPTCHECK has ended it");
+                    self.dialogue.end_for(End::Closed("RCPTCHECK has ended it"));
                     return Some(Next::Close);
                 }
                 Some(next)

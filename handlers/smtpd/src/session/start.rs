@@ -29,7 +29,7 @@ impl Session {
         // Its transports may be others.
         self.transaction.leave_idle();
         self.policy.start = Start::of(&given, &settings);
-        self.dialogue.tally.limits = settings.limits.dialogue();
+        self.dialogue.tally.limit_to(settings.limits.dialogue());
         self.dialogue.enhanced = settings.terms.enhanced;
         self.policy.settings = settings;
         self.policy.context.env = given;
