@@ -110,7 +110,7 @@ impl Mailbox {
         for n in missing {
             let message = &mut self.folder.messages[n];
             match &result {
-                Ok(_) if !message.is(mark::SEEN) => {
+                Ok(_) if !message.is(mark::FOUND) => {
                     message.set(mark::GONE);
                     commit.removed += 1;
                 }

@@ -6,6 +6,8 @@
 //! one of them fails nonetheless, those already made are taken back as far as a reader has not
 //! moved them away, and the caller reports failure: a message may then come twice, never be lost.
 //!
+//! The bytes of a message are synced in [`Maildir::stage`], the directory `new` in [`publish_all`].
+//!
 //! `link` and not `rename`, for it never replaces an existing file. File systems without hard
 //! links can therefore hold no Maildir of ours.
 

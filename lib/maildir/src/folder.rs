@@ -39,7 +39,7 @@ pub(crate) mod mark {
     /// Its numbers are right.
     pub(crate) const KNOWN: u16 = 1 << 2;
     /// The last reading of the directories came upon its name.
-    pub(crate) const SEEN: u16 = 1 << 3;
+    pub(crate) const FOUND: u16 = 1 << 3;
     /// The file was not under its name when it was looked for.
     pub(crate) const MISSING: u16 = 1 << 4;
     /// It is no message, or no more: to be forgotten.
@@ -192,7 +192,7 @@ impl Folder {
             name_len,
             // Not longer than the name.
             unique_len: unique.len() as u8,
-            marks: mark::SEEN | if place == Place::New { mark::NEW } else { 0 },
+            marks: mark::FOUND | if place == Place::New { mark::NEW } else { 0 },
         });
         true
     }

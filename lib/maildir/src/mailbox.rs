@@ -287,7 +287,7 @@ fn find_missing(folder: &mut Folder) -> Result<(), MailboxError> {
     for at in sought {
         let message = &mut folder.messages[at];
         // Seen each time and renamed before it could be opened: it is a message nonetheless.
-        let mark = match message.is(mark::SEEN) {
+        let mark = match message.is(mark::FOUND) {
             true => mark::KNOWN | mark::GUESSED,
             false => mark::GONE,
         };

@@ -36,7 +36,7 @@ impl Finder {
 /// Reads the directories again and gives every message that `finder` knows the name that it has
 /// now. `act` is called with the number and path of each one in `sought`, the moment it is found,
 /// and says whether it is done with; what stays in `sought` was not found or not done with, and
-/// has [`mark::SEEN`] in the second case. Returns the directories' stamps if they were at rest.
+/// has [`mark::FOUND`] in the second case. Returns the directories' stamps if they were at rest.
 ///
 /// A message is known by name and inode; one whose inode changed (a copy put in its place), by its
 /// name alone, unless it is a twin: what has its name may be the other one.
@@ -50,7 +50,7 @@ pub(crate) fn relocate(
     let (mut path, mut twin) = (PathBuf::new(), PathBuf::new());
     until_at_rest(&dir, |_| {
         for &(_, at) in &finder.0 {
-            folder.messages[at as usize].clear(mark::SEEN);
+            folder.messages[at as usize].clear(mark::FOUND);
         }
         let mut found = |folder: &mut Folder, at: usize, place: Place, name: &[u8]| {
             let message = &folder.messages[at];
@@ -60,7 +60,7 @@ pub(crate) fn relocate(
             {
                 folder.rename(at, place, name);
             }
-            folder.messages[at].set(mark::SEEN);
+            folder.messages[at].set(mark::FOUND);
             if sought.contains(&at) {
                 join(&mut path, &dir, place, &[name]);
                 if act(folder, at, &path) {
@@ -91,10 +91,10 @@ pub(crate) fn relocate(
                 let exact = finder
                     .find(folder, unique_of(&name))
                     .find(|&at| Some(folder.messages[at].inode) == inode);
-                if let Some(at) = exact.filter(|&at| !folder.messages[at].is(mark::SEEN)) {
+                if let Some(at) = exact.filter(|&at| !folder.messages[at].is(mark::FOUND)) {
                     found(folder, at, place, &name);
                 }
-            } else if !folder.messages[at].is(mark::SEEN) {
+            } else if !folder.messages[at].is(mark::FOUND) {
                 folder.messages[at].inode = inode;
                 folder.messages[at].clear(mark::KNOWN);
                 found(folder, at, place, &name);

@@ -253,7 +253,7 @@ fn read_again(
 ) -> Result<(), Unreadable> {
     let dir = folder.names.dir().to_owned();
     for message in &mut folder.messages {
-        message.clear(mark::SEEN);
+        message.clear(mark::FOUND);
     }
     let sorted = folder.messages.len();
     for &place in places {
@@ -266,7 +266,7 @@ fn read_again(
                 .find(|&at| is_same(folder, at, place, name));
             match known {
                 Some(at) => {
-                    folder.messages[at].set(mark::SEEN);
+                    folder.messages[at].set(mark::FOUND);
                     folder.messages[at].inode = inode;
                 }
                 None => held &= folder.push(place, name, inode),
@@ -298,7 +298,7 @@ fn resolve(folder: &mut Folder) {
         while end < folder.messages.len() && folder.messages[end].hash == hash {
             end += 1;
         }
-        if end - at > 1 || !folder.messages[at].is(mark::SEEN) {
+        if end - at > 1 || !folder.messages[at].is(mark::FOUND) {
             odd.push((at, end));
         }
         at = end;

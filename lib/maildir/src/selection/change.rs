@@ -133,7 +133,7 @@ impl Selection {
         counted: &mut Option<quota::Change>,
     ) -> Result<Vec<usize>, StoreError> {
         let was_same = self.begin_change();
-        let old = self.view.summary.seen;
+        let old = self.view.summary.stamps;
         let mut changes = Changes::default();
         let mut renamed = Vec::new();
         let mut result = Ok(());
@@ -201,8 +201,8 @@ impl Selection {
         if !changes.states.is_empty() {
             self.end_change(was_same);
             let mut ops = changes.ops(&self.view, self.next_modseq(), seconds());
-            if self.view.summary.seen != old {
-                ops.push(self.seen_op(0));
+            if self.view.summary.stamps != old {
+                ops.push(self.stamps_op(0));
             }
             self.commit(ops);
         }
@@ -389,7 +389,7 @@ impl Selection {
         if !changes.gone.is_empty() {
             self.end_change(was_same);
             let mut ops: Vec<Op> = changes.ops(&self.view, self.next_modseq(), seconds());
-            ops.push(self.seen_op(0));
+            ops.push(self.stamps_op(0));
             self.commit(ops);
         }
         result.map(|()| renamed)

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::error::StoreError;
 use super::flags::Flags;
 use super::op::{NewOp, Op};
-use super::seen::FileSeen;
 use super::settle::rename;
 use super::stage::{Staged, Temporary};
+use super::stamps::FileStamp;
 use super::state::{FIRST_WORD, Letters};
 use super::{Open, Selection, Writing};
 use crate::dotlock::Dotlock;
@@ -163,7 +163,7 @@ impl Selection {
         }
         let uids: Vec<u32> = new.iter().map(|new| new.uid).collect();
         let mut ops: Vec<Op> = new.into_iter().map(Op::New).collect();
-        ops.push(self.seen_op(0));
+        ops.push(self.stamps_op(0));
         self.commit(ops);
         self.checkpoint();
         drop(lock);
@@ -180,16 +180,16 @@ impl Selection {
     ) -> Result<Vec<NewOp>, StoreError> {
         let list = self.dir.join(uidlist::FILE);
         let fault = |fault| StoreError::from(ListError::new(&list, fault));
-        let seen = FileSeen::of(&list).map_err(StoreError::at("read", &list))?;
+        let stamp = FileStamp::of(&list).map_err(StoreError::at("read", &list))?;
         // Somebody else has given UIDs since we looked: the next look finds which.
-        let is_known = seen == self.view.summary.seen.list;
+        let is_known = stamp == self.view.summary.stamps.list;
         let mut header = match is_known {
             true => Header {
                 version: 3,
                 validity: self.view.summary.validity,
                 next: self.view.summary.next,
                 pop3_format: None,
-                complete: self.view.summary.seen.list_complete,
+                complete: self.view.summary.stamps.list_complete,
                 others: Vec::new(),
             },
             false => os::file::open_unfollowed(&list)
@@ -242,11 +242,11 @@ impl Selection {
         }
         append_lines(&list, &lines, &mut header).map_err(|error| fault(Fault::Io(error)))?;
         if is_known {
-            let seen = &mut self.view.summary.seen;
-            seen.list = FileSeen::of(&list).map_err(StoreError::at("read", &list))?;
-            seen.list_complete = header.complete;
+            let stamps = &mut self.view.summary.stamps;
+            stamps.list = FileStamp::of(&list).map_err(StoreError::at("read", &list))?;
+            stamps.list_complete = header.complete;
             let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
-            seen.list_lines = seen.list_lines.saturating_add(count);
+            stamps.list_lines = stamps.list_lines.saturating_add(count);
         }
         Ok(new)
     }

@@ -10,8 +10,8 @@ use super::change::{Change, How};
 use super::error::StoreError;
 use super::flags::Flags;
 use super::op::Op;
-use super::seen::FileSeen;
 use super::snapshot::WORDS;
+use super::stamps::FileStamp;
 use super::state::FIRST_WORD;
 use super::{Selection, Writing};
 use crate::dotlock::Dotlock;
@@ -88,14 +88,14 @@ impl Selection {
     /// Reads `dovecot-keywords` if it has changed. What cannot be read leaves the letters unnamed.
     pub(super) fn read_letters(&mut self) {
         let path = self.dir.join(LETTERS_FILE);
-        let seen = FileSeen::of(&path).unwrap_or_default();
-        if seen != self.letters_seen {
+        let stamp = FileStamp::of(&path).unwrap_or_default();
+        if stamp != self.letters_stamp {
             let letters = Keywords::load(&self.dir).unwrap_or_default();
             if letters != self.letters {
                 self.letters = letters;
                 self.view.keywords_changed();
             }
-            self.letters_seen = seen;
+            self.letters_stamp = stamp;
         }
     }
 
@@ -157,7 +157,8 @@ impl Selection {
     /// Gives the messages the keywords that Courier-IMAP has given them, once, after its UIDs were
     /// taken over. Where it does not work it is tried again the next time.
     pub(super) fn take_over_courier(&mut self) {
-        if !self.view.summary.seen.wants_courier || !self.claims || self.writing != Writing::Works {
+        if !self.view.summary.stamps.wants_courier || !self.claims || self.writing != Writing::Works
+        {
             return;
         }
         if let Err(error) = self.try_to_take_over() {
@@ -189,9 +190,9 @@ impl Selection {
         let lock = self.lock()?;
         if self.poll()? {
             self.read_the_rest();
-            let old = self.view.summary.seen;
-            self.view.summary.seen.wants_courier = false;
-            self.tell_seen(old);
+            let old = self.view.summary.stamps;
+            self.view.summary.stamps.wants_courier = false;
+            self.tell_stamps(old);
         }
         drop(lock);
         Ok(())

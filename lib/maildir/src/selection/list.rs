@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::{Kind, StoreError};
 use super::look::{Found, NameIndex};
-use super::seen::{FileSeen, Trust};
+use super::stamps::{FileStamp, Trust};
 use super::view::View;
 use super::{Selection, Writing};
 use crate::dotlock::Dotlock;
@@ -27,7 +27,7 @@ const TIDY_WAIT: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 struct Listed {
     header: Header,
-    seen: FileSeen,
+    stamp: FileStamp,
     lines: u32,
     /// Where it was read; None if it is to be made of nothing.
     source: Option<PathBuf>,
@@ -61,14 +61,14 @@ impl Selection {
         start: Option<&dyn Fn() -> std::io::Result<u32>>,
     ) -> Result<Given, StoreError> {
         let path = self.dir.join(uidlist::FILE);
-        let seen = FileSeen::of(&path).map_err(StoreError::at("read", &path))?;
-        if seen == self.view.summary.seen.list && start.is_none() && fresh.is_empty() {
+        let stamp = FileStamp::of(&path).map_err(StoreError::at("read", &path))?;
+        if stamp == self.view.summary.stamps.list && start.is_none() && fresh.is_empty() {
             return Ok(Given {
                 next: self.view.summary.next,
                 ..Given::default()
             });
         }
-        let mut listed = self.listed(&path, seen, found, fresh, start)?;
+        let mut listed = self.listed(&path, stamp, found, fresh, start)?;
         let mut lock = None;
         while self.lacks(&listed, start.is_some()) {
             if self.writing != Writing::Works {
@@ -82,9 +82,9 @@ impl Selection {
                         return self.unwritten(found, fresh, listed, start);
                     }
                 }
-                let seen = FileSeen::of(&path).map_err(StoreError::at("read", &path))?;
-                if seen != listed.seen {
-                    listed = self.listed(&path, seen, found, fresh, start)?;
+                let stamp = FileStamp::of(&path).map_err(StoreError::at("read", &path))?;
+                if stamp != listed.stamp {
+                    listed = self.listed(&path, stamp, found, fresh, start)?;
                     continue;
                 }
             }
@@ -107,12 +107,12 @@ impl Selection {
     fn listed(
         &self,
         path: &Path,
-        seen: FileSeen,
+        stamp: FileStamp,
         found: &Found,
         fresh: &[usize],
         start: Option<&dyn Fn() -> std::io::Result<u32>>,
     ) -> Result<Listed, StoreError> {
-        let mut listed = self.listed_all(path, seen, found, fresh, start)?;
+        let mut listed = self.listed_all(path, stamp, found, fresh, start)?;
         for &n in &found.missing {
             listed.known[n] = self.view.messages[n].uid;
         }
@@ -122,7 +122,7 @@ impl Selection {
     fn listed_all(
         &self,
         path: &Path,
-        seen: FileSeen,
+        stamp: FileStamp,
         found: &Found,
         fresh: &[usize],
         start: Option<&dyn Fn() -> std::io::Result<u32>>,
@@ -137,7 +137,7 @@ impl Selection {
                 complete: 0,
                 others: Vec::new(),
             },
-            seen,
+            stamp,
             lines: 0,
             source: None,
             is_couriers: false,
@@ -145,12 +145,12 @@ impl Selection {
             known,
             last: 0,
         };
-        if start.is_none() && seen == summary.seen.list && seen.is_there {
+        if start.is_none() && stamp == summary.stamps.list && stamp.is_there {
             let known = self.view.messages.iter().map(|message| message.uid);
             let mut listed = none(summary.validity, summary.next, known.collect());
             listed.header.version = 3;
-            listed.header.complete = summary.seen.list_complete;
-            listed.lines = summary.seen.list_lines;
+            listed.header.complete = summary.stamps.list_complete;
+            listed.lines = summary.stamps.list_lines;
             return Ok(listed);
         }
         let courier = self.dir.join(COURIER);
@@ -159,7 +159,7 @@ impl Selection {
             sources.push(&courier);
         }
         for source in sources {
-            match read(source, seen, &self.view, found, fresh) {
+            match read(source, stamp, &self.view, found, fresh) {
                 Ok(Some(listed)) => {
                     let is_ours = start.is_some() || listed.header.validity == summary.validity;
                     return match is_ours {
@@ -271,7 +271,7 @@ impl Selection {
         result.map_err(|fault| ListError::new(path, fault))?;
         listed.source = Some(path.to_owned());
         listed.lines = listed.lines.saturating_add(count);
-        listed.seen = FileSeen::of(path).map_err(StoreError::at("read", path))?;
+        listed.stamp = FileStamp::of(path).map_err(StoreError::at("read", path))?;
         Ok(())
     }
 
@@ -290,12 +290,12 @@ impl Selection {
         let usable = (0..fresh).map(|at| (at, listed.fresh[at]));
         given.fresh = usable.filter(|&(_, uid)| uid != 0).collect();
         let summary = &mut self.view.summary;
-        summary.seen.list = listed.seen;
-        summary.seen.list_complete = listed.header.complete;
-        summary.seen.list_lines = listed.lines;
+        summary.stamps.list = listed.stamp;
+        summary.stamps.list_complete = listed.header.complete;
+        summary.stamps.list_lines = listed.lines;
         if starts {
             summary.validity = listed.header.validity;
-            summary.seen.wants_courier = listed.is_couriers;
+            summary.stamps.wants_courier = listed.is_couriers;
         }
         given
     }
@@ -333,8 +333,8 @@ impl Selection {
                     *uid = 0;
                 }
             }
-            let seen = &mut self.view.summary.seen;
-            (seen.new.trust, seen.cur.trust) = (Trust::None, Trust::None);
+            let stamps = &mut self.view.summary.stamps;
+            (stamps.new.trust, stamps.cur.trust) = (Trust::None, Trust::None);
         }
         for (n, message) in self.view.living() {
             listed.known[n] = message.uid;
@@ -357,20 +357,20 @@ impl Selection {
     /// Writes the list anew if most of it is of messages that are gone. All that is there must be
     /// known. Failing does no harm.
     pub(super) fn tidy_list(&mut self) {
-        let seen = self.view.summary.seen;
+        let stamps = self.view.summary.stamps;
         let living = u32::try_from(self.view.living().count()).unwrap_or(u32::MAX);
-        let dead = seen.list_lines.saturating_sub(living);
-        let is_sure = [seen.new, seen.cur]
+        let dead = stamps.list_lines.saturating_sub(living);
+        let is_sure = [stamps.new, stamps.cur]
             .iter()
             .all(|dir| dir.trust == Trust::Complete);
-        if !is_sure || dead <= DEAD || dead <= seen.list_lines / DEAD_SHARE {
+        if !is_sure || dead <= DEAD || dead <= stamps.list_lines / DEAD_SHARE {
             return;
         }
         let path = self.dir.join(uidlist::FILE);
         let Ok(lock) = Dotlock::take(&path, TIDY_WAIT) else {
             return;
         };
-        if !FileSeen::of(&path).is_ok_and(|now| now == seen.list) || !lock.is_held() {
+        if !FileStamp::of(&path).is_ok_and(|now| now == stamps.list) || !lock.is_held() {
             return;
         }
         let header = os::file::open_unfollowed(&path)
@@ -388,11 +388,11 @@ impl Selection {
         };
         match rewrite(&path, &mut header, is_alive) {
             Ok(lines) => {
-                if let Ok(now) = FileSeen::of(&path) {
-                    let seen = &mut self.view.summary.seen;
-                    seen.list = now;
-                    seen.list_complete = header.complete;
-                    seen.list_lines = lines;
+                if let Ok(now) = FileStamp::of(&path) {
+                    let stamps = &mut self.view.summary.stamps;
+                    stamps.list = now;
+                    stamps.list_complete = header.complete;
+                    stamps.list_lines = lines;
                 }
             }
             Err(fault) => self.warning = Some(ListError::new(&path, fault).to_string()),
@@ -417,7 +417,7 @@ fn is_own(source: &Path) -> bool {
 
 fn read(
     path: &Path,
-    seen: FileSeen,
+    stamp: FileStamp,
     view: &View,
     found: &Found,
     fresh: &[usize],
@@ -450,7 +450,7 @@ fn read(
     })?;
     Ok(Some(Listed {
         header,
-        seen,
+        stamp,
         lines,
         source: Some(path.to_owned()),
         is_couriers: !is_own(path),

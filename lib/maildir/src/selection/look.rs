@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::error::StoreError;
-use super::seen::{DirSeen, Trust};
+use super::stamps::{DirStamp, Trust};
 use super::view::View;
 use crate::folder::{Folder, PLACES, Place, hash, mark, unique_of};
 use crate::scan::{Stamps, now, scan_strange, tick_of};
@@ -40,7 +40,7 @@ pub(super) struct Found {
     /// Files that are another name of a file that is known, and of no use.
     pub(super) spare: Vec<usize>,
     /// How the directories are, in the order of [`PLACES`].
-    pub(super) seen: [DirSeen; 2],
+    pub(super) stamps: [DirStamp; 2],
 }
 
 /// Where messages are in a list, by their unique names.
@@ -102,16 +102,16 @@ pub(super) fn look(dir: &Path, view: &View, due: [bool; 2]) -> Result<Found, Sto
         let mut found = glance(dir, view, &index, places)?;
         looks += 1;
         if !reads_cur {
-            let is_same = Stamps::of(dir)?.at(Place::Cur) == view.summary.seen.cur.stamp;
+            let is_same = Stamps::of(dir)?.at(Place::Cur) == view.summary.stamps.cur.stamp;
             if is_same && found.missing.is_empty() {
-                found.seen[Place::Cur as usize] = view.summary.seen.cur;
+                found.stamps[Place::Cur as usize] = view.summary.stamps.cur;
                 return Ok(found);
             }
             // What is not in new any more may be in cur.
             reads_cur = true;
             continue;
         }
-        let cur = found.seen[Place::Cur as usize];
+        let cur = found.stamps[Place::Cur as usize];
         if found.missing.is_empty()
             || (cur.trust == Trust::Complete && Stamps::of(dir)?.at(Place::Cur) == cur.stamp)
         {
@@ -120,7 +120,7 @@ pub(super) fn look(dir: &Path, view: &View, due: [bool; 2]) -> Result<Found, Sto
         if looks >= LOOKS {
             // They may be there. Another time will tell.
             found.missing.clear();
-            found.seen[Place::Cur as usize].trust = Trust::None;
+            found.stamps[Place::Cur as usize].trust = Trust::None;
             return Ok(found);
         }
         let age = now() - cur.stamp;
@@ -153,14 +153,14 @@ fn glance(
     };
     let strange = scan_strange(dir, places, || seen.borrow_mut().fill(false), is_expected)?;
     let seen = seen.into_inner();
-    let dir_seen = |place: Place| DirSeen {
+    let dir_stamp = |place: Place| DirStamp {
         stamp: strange.stamps.at(place),
         trust: match strange.at_rest[place as usize] {
             true => Trust::Complete,
             false => Trust::None,
         },
     };
-    let mut found = Found::nothing(dir, PLACES.map(dir_seen));
+    let mut found = Found::nothing(dir, PLACES.map(dir_stamp));
     found.folder = strange.folder;
     let mut others = found.sort_out(view, index);
     for (n, message) in view.living() {
@@ -188,7 +188,7 @@ fn glance(
 
 impl Found {
     /// Of directories that were not read, as they were seen.
-    pub(super) fn nothing(dir: &Path, seen: [DirSeen; 2]) -> Found {
+    pub(super) fn nothing(dir: &Path, stamps: [DirStamp; 2]) -> Found {
         Found {
             folder: Folder::new(dir),
             fresh: Vec::new(),
@@ -196,7 +196,7 @@ impl Found {
             missing: Vec::new(),
             twins: Vec::new(),
             spare: Vec::new(),
-            seen,
+            stamps,
         }
     }
 

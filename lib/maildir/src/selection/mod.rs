@@ -24,10 +24,10 @@ mod list;
 mod lock;
 mod look;
 mod op;
-mod seen;
 mod settle;
 mod snapshot;
 mod stage;
+mod stamps;
 mod state;
 mod status;
 mod sync;
@@ -53,7 +53,7 @@ pub use transfer::Copied;
 use crate::quota::{Account, Usage, usage_of};
 use crate::tree::Keywords;
 use journal::Journal;
-use seen::FileSeen;
+use stamps::FileStamp;
 use view::View;
 
 /// What a session may do.
@@ -149,7 +149,7 @@ pub struct Selection {
     next_try: Option<Instant>,
     view: View,
     letters: Keywords,
-    letters_seen: FileSeen,
+    letters_stamp: FileStamp,
     /// How long the last full look at the directories took, in nanoseconds.
     look_cost: i64,
     warning: Option<String>,

@@ -5,7 +5,7 @@
 //! in the file and the body, so that no frame of another file or place is taken for one of here.
 
 use super::bytes::{Reader, Write};
-use super::seen::Seen;
+use super::stamps::MailboxStamps;
 use crate::folder::Place;
 
 /// The most bytes of a body that is read. Those that are written have less than half of it and one
@@ -43,8 +43,12 @@ pub(super) enum Op {
     },
     /// This number means this keyword.
     Keyword { id: u16, name: Vec<u8> },
-    /// What was seen, and the next UID and the highest modification sequence then.
-    Seen { seen: Seen, next: u32, highest: u64 },
+    /// What the files looked like, and the next UID and the highest modification sequence then.
+    Stamps {
+        stamps: MailboxStamps,
+        next: u32,
+        highest: u64,
+    },
     /// What was found out about messages: UID, octets on the wire, time of modification in seconds.
     Facts(Vec<(u32, u64, i64)>),
 }
@@ -101,13 +105,13 @@ impl Op {
                 body.add_u16(*id);
                 body.add_short(name);
             }
-            Op::Seen {
-                seen,
+            Op::Stamps {
+                stamps,
                 next,
                 highest,
             } => {
                 body.add_u8(5);
-                seen.write(body);
+                stamps.write(body);
                 body.add_u32(*next);
                 body.add_u64(*highest);
             }
@@ -151,8 +155,8 @@ impl Op {
                 id: reader.u16()?,
                 name: reader.short()?.to_vec(),
             },
-            5 => Op::Seen {
-                seen: Seen::read(reader)?,
+            5 => Op::Stamps {
+                stamps: MailboxStamps::read(reader)?,
                 next: reader.u32()?,
                 highest: reader.u64()?,
             },

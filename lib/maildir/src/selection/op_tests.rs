@@ -28,8 +28,8 @@ fn some() -> Vec<Op> {
             id: 26,
             name: b"later".to_vec(),
         },
-        Op::Seen {
-            seen: Seen::default(),
+        Op::Stamps {
+            stamps: MailboxStamps::default(),
             next: 8,
             highest: 9,
         },

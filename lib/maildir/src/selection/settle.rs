@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use super::error::StoreError;
 use super::look::Found;
 use super::op::{Op, portions, ranges_of};
-use super::seen::Trust;
+use super::stamps::Trust;
 use super::view::View;
 use super::{Selection, Writing};
 use crate::folder::{NO_FLAGS, PLACES, Place, join, unique_of};
@@ -82,9 +82,9 @@ impl Selection {
     pub(super) fn begin_change(&self) -> [bool; 2] {
         let stamps = Stamps::of(&self.dir);
         PLACES.map(|place| {
-            let seen = self.view.summary.seen.at(place);
-            let is_same = |stamps: &Stamps| stamps.at(place) == seen.stamp;
-            seen.trust != Trust::None && stamps.as_ref().is_ok_and(is_same)
+            let stamp = self.view.summary.stamps.at(place);
+            let is_same = |stamps: &Stamps| stamps.at(place) == stamp.stamp;
+            stamp.trust != Trust::None && stamps.as_ref().is_ok_and(is_same)
         })
     }
 
@@ -92,15 +92,15 @@ impl Selection {
     pub(super) fn end_change(&mut self, was_same: [bool; 2]) {
         let stamps = Stamps::of(&self.dir);
         for place in PLACES {
-            let seen = self.view.summary.seen.at_mut(place);
+            let stamp = self.view.summary.stamps.at_mut(place);
             match &stamps {
                 Ok(stamps) if was_same[place as usize] => {
-                    seen.stamp = stamps.at(place);
-                    if seen.trust == Trust::Complete {
-                        seen.trust = Trust::Since(now());
+                    stamp.stamp = stamps.at(place);
+                    if stamp.trust == Trust::Complete {
+                        stamp.trust = Trust::Since(now());
                     }
                 }
-                _ => seen.trust = Trust::None,
+                _ => stamp.trust = Trust::None,
             }
         }
     }
@@ -121,8 +121,8 @@ impl Selection {
                 .states
                 .insert(n, number.ok_or_else(|| StoreError::full(&self.dir))?);
         }
-        let seen = &mut self.view.summary.seen;
-        [seen.new, seen.cur] = found.seen;
+        let stamps = &mut self.view.summary.stamps;
+        [stamps.new, stamps.cur] = found.stamps;
         let mut fresh: Vec<(usize, bool)> = found.fresh.iter().map(|&file| (file, false)).collect();
         let mut claimed = Vec::new();
         if self.claims && self.writing == Writing::Works {
@@ -155,8 +155,8 @@ impl Selection {
                 self.end_change(was_same);
                 if !was_complete {
                     // Somebody else was at work there.
-                    let seen = &mut self.view.summary.seen;
-                    (seen.new.trust, seen.cur.trust) = (Trust::None, Trust::None);
+                    let stamps = &mut self.view.summary.stamps;
+                    (stamps.new.trust, stamps.cur.trust) = (Trust::None, Trust::None);
                 }
             }
             self.view.may_be_new = false;

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::bytes::{Reader, Write};
 use super::op::{is_suffix, is_unique, place_of};
-use super::seen::{SEEN_BYTES, Seen};
+use super::stamps::{MailboxStamps, STAMPS_BYTES};
 use super::state::{FIRST_WORD, States};
 
 const MAGIC: &[u8; 8] = b"superdJN";
@@ -23,7 +23,7 @@ const RECORD_MOST: usize = 512;
 /// The bytes of the record of an expunged message.
 const GONE_BYTES: usize = 16;
 
-pub(super) const HEADER_BYTES: usize = 88 + SEEN_BYTES + 8;
+pub(super) const HEADER_BYTES: usize = 88 + STAMPS_BYTES + 8;
 
 /// The most keywords without letters that a mailbox has.
 pub(super) const WORDS: usize = 4096;
@@ -49,7 +49,7 @@ pub(super) struct Summary {
     pub(super) highest: u64,
     /// All that was expunged with a greater one is still known.
     pub(super) floor: u64,
-    pub(super) seen: Seen,
+    pub(super) stamps: MailboxStamps,
 }
 
 /// A message's record.
@@ -119,7 +119,7 @@ impl Header {
             length(1)?,
             length(1)?,
         ];
-        let seen = Seen::read(&mut reader)?;
+        let stamps = MailboxStamps::read(&mut reader)?;
         let checksum = reader.u32()?;
         let mut bounds = [header_bytes; 6];
         for (n, length) in lengths.into_iter().enumerate() {
@@ -132,7 +132,7 @@ impl Header {
                 next: Some(next).filter(|&next| next != 0)?,
                 highest,
                 floor,
-                seen,
+                stamps,
             },
             record_bytes,
             bounds,
@@ -350,7 +350,7 @@ impl Writer {
         head.add_u64(self.states.len() as u64);
         head.add_u64(self.words.len() as u64);
         head.add_u64(self.names.len() as u64);
-        summary.seen.write(&mut head);
+        summary.stamps.write(&mut head);
         head.add_u32(checksum.finalize());
         let checksum = crc32fast::hash(&head);
         head.add_u32(checksum);

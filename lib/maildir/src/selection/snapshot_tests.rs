@@ -8,7 +8,7 @@ fn summary() -> Summary {
         next: 100,
         highest: 1 << 50,
         floor: 1 << 49,
-        seen: Seen::default(),
+        stamps: MailboxStamps::default(),
     }
 }
 

@@ -12,9 +12,9 @@ use super::list::Given;
 use super::lock::Lock;
 use super::look::{Found, look};
 use super::op::{NO_DATE, NO_SIZE, NewOp, Op};
-use super::seen::{FileSeen, Seen, Trust};
 use super::settle::{Changes, Settled};
 use super::snapshot::Summary;
+use super::stamps::{FileStamp, MailboxStamps, Trust};
 use super::view::{View, mark};
 use super::{Access, Open, Selection, Writing};
 use crate::folder::{Place, unique_of};
@@ -86,7 +86,7 @@ impl Selection {
             next_try: None,
             view: unknown(),
             letters: Keywords::default(),
-            letters_seen: FileSeen::default(),
+            letters_stamp: FileStamp::default(),
             look_cost: 0,
             warning: None,
         })
@@ -265,11 +265,11 @@ impl Selection {
     /// Whether all that can be seen of the mailbox is as it was when it was looked at last.
     fn is_current(&mut self) -> Result<bool, StoreError> {
         self.read_letters();
-        let seen = &self.view.summary.seen;
+        let stamps = &self.view.summary.stamps;
         let list = self.dir.join(uidlist::FILE);
-        let list = FileSeen::of(&list).map_err(StoreError::at("read", &list))?;
+        let list = FileStamp::of(&list).map_err(StoreError::at("read", &list))?;
         let claims = self.claims && self.view.may_be_new;
-        Ok(list == seen.list && self.due()? == [false; 2] && !claims)
+        Ok(list == stamps.list && self.due()? == [false; 2] && !claims)
     }
 
     fn due(&self) -> Result<[bool; 2], StoreError> {
@@ -277,7 +277,7 @@ impl Selection {
         Ok(self
             .view
             .summary
-            .seen
+            .stamps
             .due(Stamps::of(&self.dir)?, now(), rest))
     }
 
@@ -300,8 +300,8 @@ impl Selection {
         let result = self.look_and_tell(forced, start);
         if result.is_err() {
             // What was seen was not written down.
-            let seen = &mut self.view.summary.seen;
-            (seen.new.trust, seen.cur.trust) = (Trust::None, Trust::None);
+            let stamps = &mut self.view.summary.stamps;
+            (stamps.new.trust, stamps.cur.trust) = (Trust::None, Trust::None);
         }
         result?;
         if (start.is_some() || !is_fine) && self.writing == Writing::Works {
@@ -320,7 +320,7 @@ impl Selection {
             true => [true; 2],
             false => self.due()?,
         };
-        let old = self.view.summary.seen;
+        let old = self.view.summary.stamps;
         let began = Instant::now();
         let mut found = match due {
             [false, false] => Found::nothing(&self.dir, [old.new, old.cur]),
@@ -351,11 +351,11 @@ impl Selection {
             }
         }
         if due[Place::Cur as usize] {
-            let old = self.view.summary.seen;
+            let old = self.view.summary.stamps;
             if self.writing == Writing::Works && start.is_none() {
                 self.tidy_list();
             }
-            self.tell_seen(old);
+            self.tell_stamps(old);
         }
         Ok(())
     }
@@ -384,7 +384,7 @@ impl Selection {
     /// Writes down what was found.
     fn tell(
         &mut self,
-        old: Seen,
+        old: MailboxStamps,
         found: &Found,
         files: &[usize],
         mut changes: Changes,
@@ -418,26 +418,26 @@ impl Selection {
         new.sort_unstable_by_key(|new| new.uid);
         let mut ops = changes.ops(&self.view, modseq, seconds());
         ops.extend(new.into_iter().map(Op::New));
-        let is_same = old == self.view.summary.seen && given.next <= self.view.summary.next;
+        let is_same = old == self.view.summary.stamps && given.next <= self.view.summary.next;
         if !(ops.is_empty() && is_same) {
-            ops.push(self.seen_op(given.next));
+            ops.push(self.stamps_op(given.next));
             self.commit_as(ops, false);
         }
     }
 
     /// Writes down what the files look like now, if that is not `old`.
-    pub(super) fn tell_seen(&mut self, old: Seen) {
-        if self.view.summary.seen != old {
-            let op = self.seen_op(0);
+    pub(super) fn tell_stamps(&mut self, old: MailboxStamps) {
+        if self.view.summary.stamps != old {
+            let op = self.stamps_op(0);
             self.commit(vec![op]);
         }
     }
 
-    /// What was seen, and that the next UID is at least this one.
-    pub(super) fn seen_op(&self, next: u32) -> Op {
+    /// What the files looked like, and that the next UID is at least this one.
+    pub(super) fn stamps_op(&self, next: u32) -> Op {
         let summary = &self.view.summary;
-        Op::Seen {
-            seen: summary.seen,
+        Op::Stamps {
+            stamps: summary.stamps,
             next: next.max(summary.next),
             highest: summary.highest,
         }

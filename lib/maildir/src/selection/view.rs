@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::flags::Flags;
 use super::op::{NO_DATE, NO_SIZE, NewOp, Op, is_unique, ranges_of};
-use super::seen::Trust;
 use super::snapshot::{
     Gone, HEADER_BYTES, Header, Record, Snapshot, Summary, WORDS, Writer, are_words, read_history,
 };
+use super::stamps::Trust;
 use super::state::{FIRST_WORD, State, States};
 use super::{Expunged, News};
 use crate::folder::{Place, join};
@@ -264,7 +264,7 @@ impl View {
         new.highest = new.highest.max(old.highest);
         if !knows_all {
             new.floor = new.highest;
-            (new.seen.new.trust, new.seen.cur.trust) = (Trust::None, Trust::None);
+            (new.stamps.new.trust, new.stamps.cur.trust) = (Trust::None, Trust::None);
         }
         *self = newer;
         knows_all
@@ -351,12 +351,12 @@ impl View {
                 }
                 self.words.get(at) == Some(&name)
             }
-            Op::Seen {
-                seen,
+            Op::Stamps {
+                stamps,
                 next,
                 highest,
             } => {
-                self.summary.seen = seen;
+                self.summary.stamps = stamps;
                 self.summary.next = self.summary.next.max(next);
                 self.summary.highest = self.summary.highest.max(highest);
                 true

@@ -1,4 +1,4 @@
-use super::super::seen::Seen;
+use super::super::stamps::MailboxStamps;
 use super::*;
 
 fn new(uid: u32, suffix: &[u8]) -> Op {
@@ -175,7 +175,7 @@ fn an_older_snapshot_gives_no_uid_free_brings_nothing_back_and_takes_nothing_awa
     ours.tell_all();
     assert!(!ours.adopt(old, false));
     assert_eq!((ours.summary.next, ours.summary.highest), (5, 50));
-    assert_eq!(ours.summary.seen.cur.trust, Trust::None);
+    assert_eq!(ours.summary.stamps.cur.trust, Trust::None);
     assert_eq!(ours.vanished_since(49), None);
     let _ = ours.take_news(true);
     assert_eq!(uids(&ours), [1, 3, 4]);
@@ -192,8 +192,8 @@ fn what_is_still_growing_is_not_written_down() {
         (kept.messages[0].size, kept.messages[1].size),
         (NO_SIZE, 20)
     );
-    let op = Op::Seen {
-        seen: Seen::default(),
+    let op = Op::Stamps {
+        stamps: MailboxStamps::default(),
         next: 9,
         highest: 99,
     };

@@ -82,11 +82,11 @@ fn a_store_keeps_what_others_changed_meanwhile() {
     assert_eq!(shown(&selection), "1FS 2S");
 }
 
-/// Makes the directories look as they were seen.
+/// Makes the directories look as their stamps say.
 fn hide(test: &TestBox, selection: &Selection) {
     for (place, stamp) in [
-        ("new", selection.view.summary.seen.new.stamp),
-        ("cur", selection.view.summary.seen.cur.stamp),
+        ("new", selection.view.summary.stamps.new.stamp),
+        ("cur", selection.view.summary.stamps.cur.stamp),
     ] {
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(stamp as u64);
         let dir = fs::File::open(test.path(place)).expect("there");

@@ -24,13 +24,13 @@ pub(super) enum Trust {
 
 /// One directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct DirSeen {
+pub(super) struct DirStamp {
     /// Its time of modification in nanoseconds.
     pub(super) stamp: i64,
     pub(super) trust: Trust,
 }
 
-impl DirSeen {
+impl DirStamp {
     /// Whether a directory with this time of modification has to be read, now; what we changed
     /// ourselves may rest for so many nanoseconds.
     pub(super) fn is_due(self, stamp: i64, now: i64, rest: i64) -> bool {
@@ -45,23 +45,23 @@ impl DirSeen {
 
 /// `dovecot-uidlist`, or another file that is replaced or appended to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FileSeen {
+pub(super) struct FileStamp {
     pub(super) is_there: bool,
     pub(super) inode: u64,
     pub(super) size: u64,
     pub(super) modified: i64,
 }
 
-impl FileSeen {
-    pub(super) fn of(path: &Path) -> io::Result<FileSeen> {
+impl FileStamp {
+    pub(super) fn of(path: &Path) -> io::Result<FileStamp> {
         match fs::metadata(path) {
-            Ok(meta) => Ok(FileSeen {
+            Ok(meta) => Ok(FileStamp {
                 is_there: true,
                 inode: meta.ino(),
                 size: meta.len(),
                 modified: modified_at(&meta),
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FileSeen::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FileStamp::default()),
             Err(error) => Err(error),
         }
     }
@@ -69,10 +69,10 @@ impl FileSeen {
 
 /// All of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) new: DirSeen,
-    pub(super) cur: DirSeen,
-    pub(super) list: FileSeen,
+pub(super) struct MailboxStamps {
+    pub(super) new: DirStamp,
+    pub(super) cur: DirStamp,
+    pub(super) list: FileStamp,
     /// How long the list is up to its last finished line.
     pub(super) list_complete: u64,
     /// How many lines of messages it has, living and dead.
@@ -81,18 +81,18 @@ pub(super) struct Seen {
     pub(super) wants_courier: bool,
 }
 
-/// The bytes of [`Seen`] in the journal.
-pub(super) const SEEN_BYTES: usize = 2 * 17 + 1 + 3 * 8 + 8 + 4 + 1;
+/// The bytes of [`MailboxStamps`] in the journal.
+pub(super) const STAMPS_BYTES: usize = 2 * 17 + 1 + 3 * 8 + 8 + 4 + 1;
 
-impl Seen {
-    pub(super) fn at(&self, place: Place) -> DirSeen {
+impl MailboxStamps {
+    pub(super) fn at(&self, place: Place) -> DirStamp {
         match place {
             Place::New => self.new,
             Place::Cur => self.cur,
         }
     }
 
-    pub(super) fn at_mut(&mut self, place: Place) -> &mut DirSeen {
+    pub(super) fn at_mut(&mut self, place: Place) -> &mut DirStamp {
         match place {
             Place::New => &mut self.new,
             Place::Cur => &mut self.cur,
@@ -124,7 +124,7 @@ impl Seen {
         bytes.add_u8(u8::from(self.wants_courier));
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Seen> {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<MailboxStamps> {
         let mut dir = || {
             let (stamp, trust, since) = (reader.i64()?, reader.u8()?, reader.i64()?);
             let trust = match trust {
@@ -133,13 +133,13 @@ impl Seen {
                 2 => Trust::Since(since),
                 _ => return None,
             };
-            Some(DirSeen { stamp, trust })
+            Some(DirStamp { stamp, trust })
         };
         let (new, cur) = (dir()?, dir()?);
-        Some(Seen {
+        Some(MailboxStamps {
             new,
             cur,
-            list: FileSeen {
+            list: FileStamp {
                 is_there: reader.u8()? != 0,
                 inode: reader.u64()?,
                 size: reader.u64()?,
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_due_when_it_changed_or_was_not_read_to_the_end() {
-        let dir = |trust| DirSeen { stamp: 7, trust };
+        let dir = |trust| DirStamp { stamp: 7, trust };
         assert!(dir(Trust::None).is_due(7, 0, SECOND));
         assert!(!dir(Trust::Complete).is_due(7, 0, SECOND));
         assert!(dir(Trust::Complete).is_due(8, 0, SECOND));
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_we_changed_ourselves_is_due_when_it_has_rested() {
-        let dir = DirSeen {
+        let dir = DirStamp {
             stamp: 7,
             trust: Trust::Since(100),
         };
@@ -182,16 +182,16 @@ mod tests {
 
     #[test]
     fn what_was_seen_is_written_and_read() {
-        let seen = Seen {
-            new: DirSeen {
+        let stamps = MailboxStamps {
+            new: DirStamp {
                 stamp: -1,
                 trust: Trust::Complete,
             },
-            cur: DirSeen {
+            cur: DirStamp {
                 stamp: 2,
                 trust: Trust::Since(3),
             },
-            list: FileSeen {
+            list: FileStamp {
                 is_there: true,
                 inode: 4,
                 size: 5,
@@ -202,9 +202,9 @@ mod tests {
             wants_courier: true,
         };
         let mut bytes = Vec::new();
-        seen.write(&mut bytes);
-        assert_eq!(bytes.len(), SEEN_BYTES);
-        assert_eq!(Seen::read(&mut Reader(&bytes)), Some(seen));
-        assert_eq!(Seen::read(&mut Reader(&bytes[1..])), None);
+        stamps.write(&mut bytes);
+        assert_eq!(bytes.len(), STAMPS_BYTES);
+        assert_eq!(MailboxStamps::read(&mut Reader(&bytes)), Some(stamps));
+        assert_eq!(MailboxStamps::read(&mut Reader(&bytes[1..])), None);
     }
 }
