@@ -6,6 +6,9 @@
 //! from the start, or overwritten in place with something unreadable, drops everybody, as under the
 //! original (with `-X`, a missing one allows everybody). Nobody is let in by rules that changed
 //! while they were asked.
+//!
+//! The gate only judges. What follows is in `server`, where `decide` asks it: a denied client gets its
+//! `deny` line there, of the text that `lines` makes, and then its socket is closed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,11 +29,11 @@ const YOUNG_SECONDS: i64 = 2;
 /// What the rules say about a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// He gets his program with these variables.
+    /// The client gets its program with these variables.
     Allow(Vec<Variable>),
-    /// He does not.
+    /// The client is turned away.
     Deny,
-    /// The rules cannot be read, so he does not; the text says why, without the file's name.
+    /// The rules cannot be read, so the client is turned away; the text says why, without the file's name.
     Unreadable(String),
 }
 

@@ -17,7 +17,7 @@ pub mod gate;
 pub mod lines;
 pub mod listen;
 pub mod log;
-pub mod names;
+pub mod lookup_client;
 pub mod numbers;
 pub mod privilege;
 pub mod relays;

@@ -27,7 +27,7 @@ use crate::gate::{Gate, Judgement};
 use crate::lines;
 use crate::listen::{Bound, Listener};
 use crate::log::Log;
-use crate::names::{Asked, NameDesk};
+use crate::lookup_client::{Asked, LookupClient};
 use crate::relays::Relays;
 use crate::spawners::{Job, Service, Spawners};
 use crate::stopped::Stopped;
@@ -62,7 +62,7 @@ pub struct Server {
     spawners: Spawners,
     gate: Option<Gate>,
     relays: Option<Relays>,
-    desk: NameDesk,
+    desk: LookupClient,
     /// Connections that wait for their names, by the number of the question.
     parked: HashMap<u64, Connection>,
     /// Programs and connections that take up a place.
@@ -156,7 +156,7 @@ impl Server {
             .rules
             .clone()
             .map(|path| Gate::new(path, options.without_rules));
-        let desk = NameDesk::new(&options, mask, shared);
+        let desk = LookupClient::new(&options, mask, shared);
         Ok(Server {
             options,
             log,

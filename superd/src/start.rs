@@ -12,7 +12,7 @@ use os::signals::Signals;
 use crate::cli::{self, Invocation, Mistake, Options, Parsed, Place, Verbosity};
 use crate::listen::{self, Bound, Host, Listener};
 use crate::log::Log;
-use crate::names::{self, NameDesk};
+use crate::lookup_client::{self, LookupClient};
 use crate::privilege::{self, Refusal};
 use crate::relays::Relays;
 use crate::server::{self, Server};
@@ -169,7 +169,7 @@ fn refuse_root_without_stand_in(options: &Options, plan: privilege::Plan) -> Res
     let stays_root = os::identity::effective_uid() == 0
         && matches!(plan, privilege::Plan::Keep | privilege::Plan::Group(_));
     let tcp = matches!(options.place, Place::Tcp { .. });
-    if !stays_root || !tcp || !NameDesk::is_needed(options) {
+    if !stays_root || !tcp || !LookupClient::is_needed(options) {
         return Ok(());
     }
     match lookup::user() {
@@ -201,7 +201,7 @@ fn listen(options: &Options, signals: &Signals) -> Result<Listener, Fatal> {
             let port = listen::port(port).map_err(|(sentence, exit)| Fatal { sentence, exit })?;
             let address = match listen::host(host) {
                 Host::Address(address) => address,
-                Host::Name(name) => names::resolve_host(&name, signals.mask_for_programs())
+                Host::Name(name) => lookup_client::resolve_host(&name, signals.mask_for_programs())
                     .map_err(|sentence| Fatal {
                         sentence,
                         exit: Exit::TEMPORARY,

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 /// A desk whose look-up process is this test: it holds the other end of the socket. The pid is
 /// that of a child that does nothing.
 struct Played {
-    desk: NameDesk,
+    desk: LookupClient,
     theirs: OwnedFd,
     child: Child,
 }
@@ -31,7 +31,7 @@ impl Played {
         let mask = os::signals::Signals::watch()
             .expect("signals")
             .mask_for_programs();
-        let mut desk = NameDesk::new(&options, mask, Arc::new(Vec::new()));
+        let mut desk = LookupClient::new(&options, mask, Arc::new(Vec::new()));
         let (ours, theirs) = message_pair().expect("a pair");
         let child = Command::new("cat")
             .stdin(Stdio::piped())

@@ -109,7 +109,7 @@ enum Local {
 
 /// The questions of a service.
 #[derive(Debug)]
-pub struct NameDesk {
+pub struct LookupClient {
     wanted: Wanted,
     local_given: Option<Vec<u8>>,
     local: HashMap<IpAddr, Local>,
@@ -147,10 +147,10 @@ pub enum Asked {
     Waiting(u64),
 }
 
-impl NameDesk {
+impl LookupClient {
     /// For a service with these options.
-    pub fn new(options: &Options, mask: Mask, shared: Arc<Vec<CString>>) -> NameDesk {
-        NameDesk {
+    pub fn new(options: &Options, mask: Mask, shared: Arc<Vec<CString>>) -> LookupClient {
+        LookupClient {
             wanted: Wanted {
                 remote_name: options.remote_name,
                 paranoid: options.paranoid,
@@ -421,7 +421,7 @@ impl NameDesk {
         }
     }
 
-    /// When [`NameDesk::tend`] is to be called at the latest.
+    /// When [`LookupClient::tend`] is to be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = |open: &Open| match (open.deadline, self.not_before) {
             (Some(deadline), _) => deadline,
