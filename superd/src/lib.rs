@@ -27,3 +27,7 @@ pub mod start;
 pub mod stopped;
 
 pub use start::main;
+
+/// The stack of a thread of superd, in bytes: more than any of them needs. std's two megabytes each do
+/// not fit under a memory limit that people give to small services.
+pub(crate) const THREAD_STACK: usize = 128 * 1024;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use os::log::{LINE_LIMIT, Said, Sink};
 
+use crate::THREAD_STACK;
 use crate::cli::Verbosity;
-use crate::spawners::THREAD_STACK;
 
 /// How many bytes may wait for a reader of the log, beside as many that are being written.
 pub const BUFFER_LIMIT: usize = 64 * 1024;

@@ -19,6 +19,7 @@ use mio::Waker;
 use os::signals::Mask;
 use os::spawn::{Environment, Program, SpawnError, Spawner};
 
+use crate::THREAD_STACK;
 use crate::children::Children;
 use crate::cli::Verbosity;
 use crate::connection::{Ends, Names, SocketOptions};
@@ -29,9 +30,6 @@ use crate::log::Log;
 
 /// How many threads start programs.
 const THREADS: usize = 4;
-/// What such a thread needs and more; std's two megabytes each do not fit under a memory limit that
-/// people give to small services.
-pub const THREAD_STACK: usize = 128 * 1024;
 
 /// One connection that is to get its program.
 #[derive(Debug)]

@@ -31,7 +31,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("os", "signals", "spawn"),
     ("os", "socket", "fd"),
     ("pop3d", "uidl", "store"),
-    ("server", "log", "spawners"),
 ];
 
 /// The shortest way from a module to itself, as the modules on it, if there is one.
