@@ -87,7 +87,7 @@ FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 # Cargo uses all cores by itself, and the order of the checks is the order of their output.
 .NOTPARALLEL:
-.PHONY: build help tools install uninstall test test-set peers check-format check-lints check-fuzz check-programs check-man \
+.PHONY: build help tools install uninstall test test-set peers check-format check-lints check-docs check-spelling check-fuzz check-programs check-man \
 	check-rules left-out demo demo-check bench soak fuzz clean
 
 build: tools
@@ -140,8 +140,10 @@ install:
 	done
 	@for link in $(MAN_LINKS); do ln -sf $${link#*:}.8 $(MAN)/man8/$${link%:*}.8; done
 	@mkdir -p $(EXAMPLES)/fail2ban
-	@cp CHANGES LICENSE docs/*.md $(DOC)/ && cp init/superd $(EXAMPLES)/ && cp init/fail2ban/* $(EXAMPLES)/fail2ban/
-	@chmod 644 $(DOC)/*.md $(DOC)/CHANGES $(DOC)/LICENSE $(EXAMPLES)/fail2ban/* && chmod 755 $(EXAMPLES)/superd
+	@mkdir -p $(DOC)/guides $(DOC)/formats
+	@cp CHANGES LICENSE $(DOC)/ && cp docs/*.md $(DOC)/ && cp docs/guides/*.md $(DOC)/guides/ && \
+		cp docs/formats/*.md $(DOC)/formats/ && cp init/superd $(EXAMPLES)/ && cp init/fail2ban/* $(EXAMPLES)/fail2ban/
+	@chmod 644 $(DOC)/*.md $(DOC)/guides/*.md $(DOC)/formats/*.md $(DOC)/CHANGES $(DOC)/LICENSE $(EXAMPLES)/fail2ban/* && chmod 755 $(EXAMPLES)/superd
 
 # Removes what install puts there, also what an older version had put there: the links that lead to superd.
 uninstall:
@@ -152,8 +154,10 @@ uninstall:
 	@rm -f $(SBIN)/superd $(addprefix $(SBIN)/,$(SBIN_LINKS)) $(addprefix $(BIN)/,$(BIN_LINKS))
 	@for link in $(MAN_LINKS); do rm -f $(MAN)/man8/$${link%:*}.8; done
 	@for page in $(MAN_PAGES); do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
-	@rm -f $(addprefix $(DOC)/,CHANGES LICENSE $(notdir $(wildcard docs/*.md))) $(EXAMPLES)/superd \
-		$(addprefix $(EXAMPLES)/fail2ban/,$(notdir $(wildcard init/fail2ban/*)))
+	@rm -f $(addprefix $(DOC)/,CHANGES LICENSE $(patsubst docs/%,%,$(wildcard docs/*.md docs/*/*.md))) $(EXAMPLES)/superd \
+		$(addprefix $(EXAMPLES)/fail2ban/,$(notdir $(wildcard init/fail2ban/*))) \
+		$(addprefix $(DOC)/,$(notdir $(wildcard docs/*/*.md))) # where they were before there were folders
+	@rmdir $(DOC)/guides $(DOC)/formats 2>/dev/null || true
 	@rmdir -p $(EXAMPLES)/fail2ban 2>/dev/null || true
 
 # The executable knows its programs: it makes links for all but those of sbin and bin, here in a directory
@@ -168,7 +172,13 @@ target:
 ifeq ($(origin T),command line)
 test: peers test-set
 else
-test: build peers check-format check-lints check-fuzz check-programs check-man check-rules demo-check left-out
+# One after the other, and how long each took.
+TEST_PARTS = build peers check-format check-lints check-docs check-spelling check-fuzz check-programs check-man check-rules \
+	demo-check left-out
+test:
+	@took=; for part in $(TEST_PARTS); do \
+		begin=$$(date +%s); $(MAKE) --no-print-directory $$part || exit 1; took="$$took $$part $$(($$(date +%s) - begin)) s,"; \
+	done; echo "took:$${took%,}"
 	@echo "all tests passed"
 endif
 
@@ -199,6 +209,19 @@ check-lints: | target
 		echo "checking lints" && $(CARGO) clippy --quiet $(CARGO_FLAGS) --workspace --exclude superd-nss --all-targets -- -D warnings && \
 		{ $(nss_parts) >/dev/null; [ -z "$$crypt" ] || \
 		$(NSS_CARGO) clippy --quiet $(NSS_FLAGS) --package superd-nss $$pam --all-targets -- -D warnings; }
+
+# The documentation of the crates, with its links: a reader follows them.
+check-docs: export RUSTDOCFLAGS += -D warnings
+check-docs:
+	@echo "checking the documentation of the crates"
+	@$(CARGO) doc --quiet $(CARGO_FLAGS) --no-deps --workspace --exclude superd-nss
+
+# Words that codespell takes for misspelt and that are right here stand in docs/words.
+SPELLED = README.md CONTRIBUTING.md SECURITY.md CHANGES bench/README.md docs man init/superd
+check-spelling: | target
+	@if command -v codespell >/dev/null; then echo "checking the spelling of the documentation" && \
+		codespell --ignore-words docs/words $(SPELLED); \
+	else echo "spelling: there is no codespell" >>$(SUPERD_LEFT_OUT); fi
 
 # A fuzz target that no longer fits what it feeds would be noticed by nobody else. Running them is `make fuzz`.
 check-fuzz: export RUSTFLAGS = --cfg fuzzing

@@ -16,10 +16,15 @@ compile() {
     for name in "$@"; do cc -O2 -pthread -o "$work/$name" "$here/$name.c"; done
 }
 
+case $superd in
+*-musl*) libc=musl ;;
+*) libc=glibc ;;
+esac
 # What is measured is a copy, as `make install` installs one: the file that the linker has just written is slower to start
-# processes from.
-cp "$superd" "$work/superd"
-superd=$work/superd
+# processes from. In a folder of its own, for $work/superd is where the server of that name lives.
+mkdir "$work/executable"
+cp "$superd" "$work/executable/superd"
+superd=$work/executable/superd
 mkdir "$work/bin"
 "$superd" --links "$work/bin" >/dev/null
 

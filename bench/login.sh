@@ -39,10 +39,6 @@ for round in $(seq "$ROUNDS"); do
     done
 done
 
-case $superd in
-*-musl*) libc=musl ;;
-*) libc=glibc ;;
-esac
 echo "POP3 logins: medians of $ROUNDS rounds, $LOGINS logins, 16 at a time; superd is linked with $libc."
 echo
 awk -v part=login -v servers="$servers" -v logins="$LOGINS" -v libc=$libc -f "$here/median.awk" -f "$here/pop3.awk" "$work/results"

@@ -1,4 +1,4 @@
-//! The mailbox index through pop3d: what docs/maildir-index.md says of it, and that it is a cache,
+//! The mailbox index through pop3d: what docs/formats/maildir-index.md says of it, and that it is a cache,
 //! whatever anybody does to it.
 
 use std::fs;

@@ -318,13 +318,13 @@ fn words_that_mean_nothing_are_told() {
 }
 
 #[test]
-fn the_commands_of_the_page_work_as_they_are_printed() {
+fn the_commands_of_the_guide_work_as_they_are_printed() {
     let (house, socket) = house();
     let _lmtp = Lmtp::start(&house, &socket);
     let rules = house.rules(":allow\n");
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/in-short.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    let printed: Vec<&str> = readme
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides/services.md");
+    let page = fs::read_to_string(page).unwrap();
+    let printed: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with("    $(superd --libexec)/smtpd "))
         .collect();

@@ -1,4 +1,4 @@
-//! docs/a-mail-host.md, line by line: the page is followed by a shell on a Debian with nothing on it.
+//! docs/guides/a-mail-host.md, line by line: the page is followed by a shell on a Debian with nothing on it.
 //!
 //! Its blocks of kind `sh` are run, one after the other, by one shell that ends at the first line that fails. Each
 //! line of a block `output` must be in what the block before it printed; `...` in it stands for anything. Blocks of
@@ -116,7 +116,7 @@ impl Bare {
         fs::read_to_string(self.path("var/log/mail.log")).unwrap_or_default()
     }
 
-    /// Runs a shell text there, with the sources in /root/superd as the working directory; `make install` installs the
+    /// Runs a shell text there, with the sources in /srv/superd as the working directory; `make install` installs the
     /// executable that is tested.
     fn run(&self, text: &str) -> Done {
         let top = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -214,11 +214,11 @@ fn printed(output: &str, line: usize) -> &str {
 
 #[test]
 fn the_page_about_a_mail_host_makes_one_line_by_line() {
-    const WHAT: &str = "docs/a-mail-host.md on a bare system";
+    const WHAT: &str = "docs/guides/a-mail-host.md on a bare system";
     let Some(_) = can_be_bare(WHAT).then(|| peer("curl")).flatten() else {
         return;
     };
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/a-mail-host.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides/a-mail-host.md");
     let all = blocks(&fs::read_to_string(page).unwrap());
     let bare = Bare::new();
     let done = bare.run(&script_of(all.iter().filter(|block| block.kind == "sh")));
@@ -277,9 +277,9 @@ fn the_page_about_a_mail_host_makes_one_line_by_line() {
     assert!(bare.path("home/joe/Maildir/cur").is_dir());
 }
 
-/// The section of docs/in-short.md with this title.
+/// The section of docs/guides/services.md with this title.
 fn section(title: &str) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/in-short.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides/services.md");
     let page = fs::read_to_string(page).unwrap();
     let (_, rest) = page
         .split_once(&format!("\n## {title}\n"))
@@ -288,8 +288,8 @@ fn section(title: &str) -> String {
 }
 
 #[test]
-fn the_readmes_lines_make_a_host_that_delivers_and_each_of_its_rows_does() {
-    const WHAT: &str = "docs/in-short.md's real host on a bare system";
+fn the_guides_lines_make_a_host_that_delivers_and_each_of_its_rows_does() {
+    const WHAT: &str = "docs/guides/services.md's real host on a bare system";
     let Some(_) = can_be_bare(WHAT).then(|| peer("curl")).flatten() else {
         return;
     };

@@ -1,5 +1,5 @@
 //! The format of the mailbox index, `superd-index`: what was found out about messages, so that it
-//! need not be found out again. docs/maildir-index.md describes it for other programs.
+//! need not be found out again. docs/formats/maildir-index.md describes it for other programs.
 //!
 //! All numbers are little-endian. A header of 32 bytes, then records of one size in ascending
 //! order of their keys (hash, inode), then the CRC-32 of everything before it. Nothing of a file is

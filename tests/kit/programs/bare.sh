@@ -3,7 +3,7 @@
 #
 # It is started in mount, process, network and host name spaces of its own (unshare), and so what it mounts and
 # names ends with it, and nothing outside can be reached. ROOT becomes the root directory. Of the machine there are
-# the programs, read-only: /usr (with an empty /usr/local), SOURCES as /root/superd and PEERS under its own name.
+# the programs, read-only: /usr (with an empty /usr/local), SOURCES as /srv/superd and PEERS under its own name.
 # /etc has what a new Debian has, and its users alone; /var, /run, /home and /tmp are empty.
 set -eu
 
@@ -15,7 +15,7 @@ fail() {
 }
 
 mount --make-rprivate / || fail "unable to make the mounts private"
-for dir in etc/default etc/init.d var/log var/cache var/mail var/lib run home tmp proc dev root/superd usr/local usr; do
+for dir in etc/default etc/init.d var/log var/cache var/mail var/lib run home tmp proc dev srv/superd usr/local usr; do
     mkdir -p "$root/$dir"
 done
 mkdir -p "$root/run/lock"
@@ -36,8 +36,8 @@ for dir in bin sbin lib lib64; do
         mount -o remount,bind,ro "$root/$dir"
     fi
 done
-mount --bind "$sources" "$root/root/superd"
-mount -o remount,bind,ro "$root/root/superd"
+mount --bind "$sources" "$root/srv/superd"
+mount -o remount,bind,ro "$root/srv/superd"
 mkdir -p "$root$peers"
 mount --bind "$peers" "$root$peers"
 mount -t proc none "$root/proc"
@@ -63,7 +63,7 @@ printf '127.0.0.1 localhost\n198.51.100.7 mx.example.org mx\n' >"$root/etc/hosts
 hostname mx
 ip link set lo up || fail "unable to bring the loopback interface up"
 
-cd "$root/root/superd"
+cd "$root/srv/superd"
 # shellcheck disable=SC2016 # the inner shell expands it
 exec chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    LC_ALL=C "MAKEFLAGS=${MAKEFLAGS-}" sh -c 'cd /root/superd && exec sh -eu "$1"' sh "$script"
+    LC_ALL=C "MAKEFLAGS=${MAKEFLAGS-}" sh -c 'cd /srv/superd && exec sh -eu "$1"' sh "$script"

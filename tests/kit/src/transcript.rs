@@ -3,7 +3,7 @@
 //!
 //! A line that begins with `C:` was sent, one with `S:` received, one with `log:` is descriptor 2 of the server and
 //! all that it runs. A line ends with CR LF, or says how it ends: `\n`, or `\c` for not at all. What differs from run
-//! to run is a word in angle brackets ([`varying`]). What is said often is there once, with the number of times. The log of a session is sorted by program, for two programs
+//! to run is a word in angle brackets (`varying`). What is said often is there once, with the number of times. The log of a session is sorted by program, for two programs
 //! write when each is scheduled.
 //!
 //! Whoever changes what users see changes these files in the same commit: `SUPERD_TRANSCRIPTS=write` makes them anew.
