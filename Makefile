@@ -211,10 +211,11 @@ check-lints: | target
 		$(NSS_CARGO) clippy --quiet $(NSS_FLAGS) --package superd-nss $$pam --all-targets -- -D warnings; }
 
 # The documentation of the crates, with its links: a reader follows them.
-check-docs: export RUSTDOCFLAGS += -D warnings
+# Links to private items are followed, too: what is documented here is for those who work on it.
+check-docs: export RUSTDOCFLAGS += -D warnings -A rustdoc::private-intra-doc-links
 check-docs:
 	@echo "checking the documentation of the crates"
-	@$(CARGO) doc --quiet $(CARGO_FLAGS) --no-deps --workspace --exclude superd-nss
+	@$(CARGO) doc --quiet $(CARGO_FLAGS) --no-deps --document-private-items --workspace --exclude superd-nss
 
 # Words that codespell takes for misspelt and that are right here stand in docs/words.
 SPELLED = README.md CONTRIBUTING.md SECURITY.md CHANGES bench/README.md docs man init/superd

@@ -3,7 +3,7 @@
 //! Letters may be joined (`-vHRl0`); an argument is the rest of the word or the next word; the
 //! first word that is no option ends the options; a lone `-` is such a word; `--` ends options
 //! and is swallowed. Observed on tcpserver 0.88. A word that begins with `--` and goes on is
-//! handed out as [`Option::Long`]: the originals swallow it whole, so such words are free.
+//! handed out as [`Opt::Long`]: the originals swallow it whole, so such words are free.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

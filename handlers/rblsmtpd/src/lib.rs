@@ -2,7 +2,7 @@
 //! client gets none; then it says so to the client.
 //!
 //! It promises:
-//! - **the answers of the original**, byte for byte, and its verdicts ([`verdict`]); IPv6 clients
+//! - **the answers of the original**, byte for byte, and its verdicts ([`mod@verdict`]); IPv6 clients
 //!   are looked up by RFC 5782, where the original asks for names that no list has;
 //! - **no client waits for long**: all sources are asked at once, under one deadline ([`lookups`]);
 //! - **nothing is read ahead** of a program that follows, which is called where it is ours and

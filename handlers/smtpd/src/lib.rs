@@ -12,7 +12,7 @@
 //! Dialogue, control files, environment and reply texts are qmail-smtpd's; where this differs on
 //! purpose smtpd(8) says so under COMPATIBILITY.
 //!
-//! [`settings`], [`limits`] and [`transport`] read from [`sources`] what decides. [`session`] is one conversation:
+//! [`mod@settings`], [`limits`] and [`transport`] read from [`sources`] what decides. [`session`] is one conversation:
 //! what is said is [`smtp::dialogue`]'s, which lmtpd shares; `transaction` is the message under way, `policy` who
 //! the client is and what it may do. [`decide`] is the decision about one recipient, [`hosts`] the rule against
 //! relaying, [`handoff`] who takes the message.

@@ -257,7 +257,7 @@ pub trait Dialogue {
 /// What a conversation has come to.
 #[derive(Debug)]
 pub(crate) enum Came {
-    /// Somebody is to decide about a login. What was read ahead is [`Talk::take_ahead`].
+    /// Somebody is to decide about a login. What was read ahead is [`Talk::ahead`].
     Login(Login),
     /// It is over.
     End(Exit),

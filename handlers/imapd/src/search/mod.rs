@@ -1,7 +1,7 @@
 //! SEARCH, SORT and THREAD: which messages of a mailbox are meant, and in which order.
 //!
 //! [`query`] is what is looked for, and [`judge`] decides about one message, by way of [`text`];
-//! [`sort`] and [`thread`] order messages, the latter by what [`items`] keeps of their headers; [`reply`]
+//! [`mod@sort`] and [`mod@thread`] order messages, the latter by what [`items`] keeps of their headers; [`reply`]
 //! writes what is answered. What is here goes over the mailbox and reads what has to be read.
 
 mod items;
