@@ -5,32 +5,27 @@
 
 use libfuzzer_sys::fuzz_target;
 use lmtpd::outcome::{self, Outcome, Reader};
-use lmtpd::record::{LIMIT, Order, RecipientAnswer, RecipientStatus, STATUS_LIMIT};
+use lmtpd::record::{Order, RecipientStatus, Reply};
+use record::Message;
 
-fuzz_target!(|record: &[u8]| {
-    if let Ok(order) = Order::parse(record) {
-        assert!(record.len() <= LIMIT);
-        assert_eq!(order.to_record(), record);
-        let (Order::Mail { sender: bytes }
-        | Order::Rcpt { recipient: bytes }
-        | Order::Deliver { id: bytes }) = order;
-        assert!(bytes.iter().all(|&byte| byte >= b' ' && byte != 0x7f));
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(order) = Order::from_record(bytes) {
+        assert_eq!(*order.to_record().expect("within the limits"), bytes);
+        let (Order::Mail { sender: field }
+        | Order::Rcpt { recipient: field }
+        | Order::Deliver { id: field }) = order;
+        assert!(field.iter().all(|&byte| byte >= b' ' && byte != 0x7f));
     }
-    if let Some(status) = RecipientStatus::parse(record) {
-        assert!(record.len() <= STATUS_LIMIT);
-        assert_eq!(status.to_record(), record);
-        if let RecipientStatus::Refused(reply) = status {
+    if let Ok(reply) = Reply::from_record(bytes) {
+        assert_eq!(*reply.to_record().expect("within the limits"), bytes);
+        if let Reply::Status(RecipientStatus::Refused(reply)) = reply {
             assert!(reply.bytes().all(|byte| matches!(byte, b' '..=b'~')));
             assert!(!reply.starts_with('2'));
         }
     }
-    if let [byte] = record {
-        let standing = RecipientAnswer::of_byte(*byte);
-        assert!(standing.is_none_or(|standing| standing.to_byte() == *byte));
-    }
-    let whole = Reader::default().feed(record);
+    let whole = Reader::default().feed(bytes);
     let mut reader = Reader::default();
-    let single: Vec<(usize, Outcome)> = record
+    let single: Vec<(usize, Outcome)> = bytes
         .iter()
         .flat_map(|byte| reader.feed(&[*byte]))
         .collect();

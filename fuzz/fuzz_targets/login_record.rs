@@ -4,15 +4,16 @@
 #![no_main]
 
 use chain::{Env, tls};
-use login::record;
+use login::record::Record;
 use libfuzzer_sys::fuzz_target;
+use record::Message;
 
 fuzz_target!(|message: &[u8]| {
-    let Ok(record) = record::read(message) else {
+    let Ok(record) = Record::from_record(message) else {
         return;
     };
     assert!(!record.login.name.contains(&0) && !record.login.secret.expose().contains(&0));
-    let again = record::write(&record.login, record.tls.as_deref(), &record.ahead);
+    let again = record.to_record();
     assert_eq!(again.expect("within the limits").as_slice(), message);
     let block = record.tls.unwrap_or_default();
     let mut env = Env::default();

@@ -4,7 +4,8 @@
 #![no_main]
 
 use login::dialogue::{Answer, Dialogue, Input, Refusal, Step, Terms, Tls};
-use login::record;
+use login::record::Record;
+use record::Message;
 use libfuzzer_sys::fuzz_target;
 use popup::session::Session;
 
@@ -62,10 +63,15 @@ fuzz_target!(|input: &[u8]| {
                 if login.method.is_plaintext() {
                     assert!(is(2) && (encrypted || !is(4)));
                 }
-                let message = record::write(&login, None, b"ahead").expect("it fits");
-                let read = record::read(&message).expect("it is understood");
-                assert_eq!(read.login, login);
                 let last = login.name.len() % 2 == 0;
+                let record = Record {
+                    login,
+                    tls: None,
+                    ahead: b"ahead".to_vec().into(),
+                };
+                let message = record.to_record().expect("it fits");
+                let read = Record::from_record(&message);
+                assert_eq!(read.expect("it is understood"), record);
                 let why = Refusal::Credentials;
                 session.refused(Answer { why, last }, &mut out);
             }

@@ -187,6 +187,13 @@ pub fn end_now(code: u8) -> ! {
     unsafe { libc::_exit(i32::from(code)) }
 }
 
+/// Does `work` and ends this process at once with the exit code of that, or 101 where it panicked: a child of [`fork`]
+/// must never come back into what its parent was doing, also not by a bug.
+pub fn end_with(work: impl FnOnce() -> crate::Exit) -> ! {
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    end_now(end.map_or(101, |exit| exit.0))
+}
+
 /// Sets the file mode creation mask; the old one is returned.
 pub fn umask(mask: u32) -> u32 {
     let mask = nix::sys::stat::Mode::from_bits_truncate(mask);

@@ -1,46 +1,46 @@
-//! Asks the process that delivers, over a socket pair: the unprivileged child's half of privilege separation.
+//! Asks the monitor, which delivers: the unprivileged child's half of privilege separation.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use delivery::spool::Spool;
+use privsep::{Channel, Fault};
 
 use crate::local_delivery::{DELIVERY_TIME, Delivery};
-use crate::record::{Order, RecipientAnswer, RecipientStatus, STATUS_LIMIT};
+use crate::record::{Order, RecipientAnswer, RecipientStatus, Reply};
 
 /// How long an answer about a recipient may take, and how much longer than a delivery its statuses.
 pub const ANSWER_TIME: Duration = Duration::from_secs(60);
 
-/// The near end of the pair.
+/// A delivery that is done elsewhere.
 #[derive(Debug)]
 pub struct DeliveryProxy<'w> {
-    delivery: &'w OwnedFd,
+    monitor: &'w Channel<Order, Reply>,
     /// The recipients of the transaction, for each of whom there will be a status.
     count: usize,
 }
 
 impl<'w> DeliveryProxy<'w> {
     /// Nothing is asked yet.
-    pub fn new(delivery: &'w OwnedFd) -> DeliveryProxy<'w> {
-        DeliveryProxy { delivery, count: 0 }
+    pub fn new(monitor: &'w Channel<Order, Reply>) -> DeliveryProxy<'w> {
+        DeliveryProxy { monitor, count: 0 }
     }
 
     fn ask(&self, order: &Order) -> Result<(), String> {
-        let sent = os::socket::send_all_until(
-            self.delivery.as_fd(),
-            &order.to_record(),
-            Instant::now() + ANSWER_TIME,
-        );
+        let sent = self.monitor.send(order, Instant::now() + ANSWER_TIME);
         sent.map_err(|error| gone(&error))
     }
 
     /// The next answer.
-    fn answer(&self, buffer: &mut [u8], deadline: Instant) -> Result<usize, String> {
-        match os::fd::read_until(self.delivery.as_fd(), buffer, deadline) {
-            Ok(0) => Err("the side that delivers is gone".to_owned()),
-            Ok(count) => Ok(count),
-            Err(error) => Err(gone(&error)),
+    fn answer(&self, deadline: Instant) -> Result<Reply, String> {
+        match self.monitor.receive(deadline) {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => Err("the side that delivers is gone".to_owned()),
+            Err(Fault::Stuck(error)) => Err(gone(&error)),
+            Err(Fault::Malformed(_) | Fault::TooLong) => {
+                Err("the side that delivers gives an answer that is none".to_owned())
+            }
         }
     }
 }
@@ -64,10 +64,9 @@ impl Delivery for DeliveryProxy<'_> {
         self.ask(&Order::Rcpt {
             recipient: recipient.to_vec(),
         })?;
-        let mut byte = [0];
-        self.answer(&mut byte, Instant::now() + ANSWER_TIME)?;
-        let standing = RecipientAnswer::of_byte(byte[0]);
-        let standing = standing.ok_or_else(|| "the answer about a recipient is none".to_owned())?;
+        let Reply::Recipient(standing) = self.answer(Instant::now() + ANSWER_TIME)? else {
+            return Err("the answer about a recipient is none".to_owned());
+        };
         self.count += usize::from(standing == RecipientAnswer::Here);
         Ok(standing)
     }
@@ -75,14 +74,13 @@ impl Delivery for DeliveryProxy<'_> {
     fn deliver(&mut self, id: &str, text: Spool) -> Result<Vec<RecipientStatus>, String> {
         let file = text.into_file().map_err(|failure| failure.reason)?;
         let order = Order::Deliver { id: id.into() };
-        os::sibling::send_with(self.delivery.as_fd(), &order.to_record(), file.as_fd())
-            .map_err(|error| gone(&error))?;
+        let sent = self.monitor.send_with(&order, file.as_fd());
+        sent.map_err(|error| gone(&error))?;
         drop(file);
         let deadline = Instant::now() + DELIVERY_TIME + ANSWER_TIME;
-        let mut buffer = [0; STATUS_LIMIT];
-        let mut status = || {
-            let count = self.answer(&mut buffer, deadline)?;
-            RecipientStatus::parse(&buffer[..count]).ok_or_else(|| "a verdict is none".to_owned())
+        let status = || match self.answer(deadline)? {
+            Reply::Status(status) => Ok(status),
+            Reply::Recipient(_) => Err("a verdict is none".to_owned()),
         };
         (0..self.count).map(|_| status()).collect()
     }
@@ -93,43 +91,38 @@ mod tests {
     use std::fs::File;
 
     use super::*;
-    use crate::record;
 
     #[test]
-    fn the_window_understands_answers_and_nothing_else() {
-        let (ours, theirs) = os::socket::message_pair().expect("a pair");
-        let say = |message: &[u8]| os::socket::send_nowait(theirs.as_fd(), message).expect("sent");
-        let heard = || {
-            let mut buffer = [0; record::LIMIT];
-            let (count, with) =
-                os::sibling::receive_with(theirs.as_fd(), &mut buffer).expect("sent");
-            (Order::parse(&buffer[..count]).expect("an order"), with)
-        };
+    fn the_proxy_understands_answers_and_nothing_else() {
+        let (ours, theirs) = Channel::<Order, Reply>::pair().expect("a pair");
+        let soon = || Instant::now() + Duration::from_secs(5);
+        let say = |reply: Reply| theirs.send(&reply, soon()).expect("sent");
+        let heard = || theirs.take().expect("an order").expect("not the end");
         let mut proxy = DeliveryProxy::new(&ours);
         proxy.mail(b"s@x").expect("sent");
         let sender = b"s@x".to_vec();
         assert_eq!(heard().0, Order::Mail { sender });
         let recipient = b"joe".to_vec();
-        for (byte, standing) in [
-            (b"h", RecipientAnswer::Here),
-            (b"u", RecipientAnswer::Unknown),
-        ] {
-            say(byte);
+        for standing in [RecipientAnswer::Here, RecipientAnswer::Unknown] {
+            say(Reply::Recipient(standing));
             assert_eq!(proxy.rcpt(b"joe"), Ok(standing));
             let asked = Order::Rcpt {
                 recipient: recipient.clone(),
             };
             assert_eq!(heard().0, asked);
         }
-        say(b"?");
+        os::socket::send_nowait(theirs.as_fd(), b"?").expect("sent");
         assert!(proxy.rcpt(b"joe").is_err());
         let _ = heard();
-        say(b"h");
+        say(Reply::Status(RecipientStatus::Delivered));
+        assert!(proxy.rcpt(b"joe").is_err());
+        let _ = heard();
+        say(Reply::Recipient(RecipientAnswer::Here));
         assert_eq!(proxy.rcpt(b"joe"), Ok(RecipientAnswer::Here));
         let _ = heard();
         let refused = RecipientStatus::refused(false, "4.3.0", "no");
-        for message in [&b"y"[..], &refused.to_record()] {
-            say(message);
+        for status in [RecipientStatus::Delivered, refused.clone()] {
+            say(Reply::Status(status));
         }
         let mut text = Spool::new(Vec::new());
         text.push(b"hello").expect("pushed");
@@ -141,8 +134,8 @@ mod tests {
         let text = Spool::of_file(File::from(with.expect("a descriptor"))).expect("a file");
         assert_eq!(text.size(), 5);
         // Two recipients, and only one status is one.
-        say(b"y");
-        say(b"n");
+        say(Reply::Status(RecipientStatus::Delivered));
+        say(Reply::Recipient(RecipientAnswer::Here));
         assert!(proxy.deliver("1.2", Spool::new(Vec::new())).is_err());
         drop(theirs);
         assert!(proxy.rcpt(b"joe").is_err());

@@ -122,7 +122,7 @@ fn outcome(kind: u8, size: u64, text: &[u8]) -> Option<Outcome> {
         b'd' => Some(Outcome::Delivered),
         b'r' => {
             let end = text.iter().position(|&byte| byte == 0)?;
-            let status = RecipientStatus::parse(&[b"n", &text[..end]].concat())?;
+            let status = RecipientStatus::of_reply(&text[..end])?;
             Some(Outcome::Refused {
                 status,
                 reason: text[end + 1..].to_vec(),

@@ -1,29 +1,21 @@
-//! What the side that speaks with the client and the side that delivers tell each other: one message
-//! each, over a socket pair that keeps their boundaries.
+//! What lmtpd's unprivileged child, which speaks with the client, and its monitor, which delivers, tell each other.
 //!
-//! ```text
-//! M | sender                                a transaction begins; no answer
-//! R | recipient                             answer: one byte
-//! D | id, with the text as a descriptor     answer: one status for each recipient taken, in order
-//! ```
+//! An [`Order`] begins a transaction (no answer), names a recipient (answered by a [`RecipientAnswer`]), or has the text
+//! with it as a descriptor and asks for its delivery (answered by a [`RecipientStatus`] for each recipient taken, in order).
 //!
-//! The side that delivers believes nothing of it but that a client may have said so: a message that
-//! is not exactly one of these, or comes out of turn, is the end of the other side.
+//! The monitor believes nothing of it but that a client may have said so: a record that is not exactly one of these, or
+//! comes out of turn, is the end of the child.
 
-use std::fmt;
-
+use record::{Malformed, Message, Reader, Writer};
 use smtp::address::ADDRESS_BYTES;
 
 /// The most bytes of an id.
 pub const ID_LIMIT: usize = 64;
 
-/// The most bytes of one message.
-pub const LIMIT: usize = 1 + ADDRESS_BYTES;
+/// The most bytes of a reply that refuses a recipient.
+pub const REPLY_LIMIT: usize = 479;
 
-/// The most bytes of a status.
-pub const STATUS_LIMIT: usize = 480;
-
-/// What the side that speaks asks for.
+/// What the child asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// A transaction begins; the one before it is forgotten.
@@ -43,72 +35,100 @@ pub enum Order {
     },
 }
 
-/// Why a message is not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
-    /// A field is too short or too long.
-    Length,
-    /// It is of no known kind.
-    Kind,
-    /// A byte that cannot stand in its field.
-    Byte,
-}
+impl Message for Order {
+    /// The kind and one field.
+    const LIMIT: usize = 1 + 2 + ADDRESS_BYTES;
 
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Malformed::Length => "a record is malformed: a field is too short or too long",
-            Malformed::Kind => "a record is malformed: it is of an unknown kind",
-            Malformed::Byte => "a record is malformed: a field has a byte that it cannot have",
-        })
-    }
-}
-
-impl std::error::Error for Malformed {}
-
-impl Order {
-    /// As a message.
-    pub fn to_record(&self) -> Vec<u8> {
+    fn write(&self, to: &mut Writer) {
         match self {
-            Order::Mail { sender } => [b"M", sender.as_slice()].concat(),
-            Order::Rcpt { recipient } => [b"R", recipient.as_slice()].concat(),
-            Order::Deliver { id } => [b"D", id.as_slice()].concat(),
+            Order::Mail { sender } => {
+                to.u8(b'M');
+                to.bytes(sender, ADDRESS_BYTES - 1);
+            }
+            Order::Rcpt { recipient } => {
+                to.u8(b'R');
+                to.bytes(recipient, ADDRESS_BYTES - 1);
+            }
+            Order::Deliver { id } => {
+                to.u8(b'D');
+                to.bytes(id, ID_LIMIT);
+            }
         }
     }
 
-    /// Reads a message.
-    pub fn parse(record: &[u8]) -> Result<Order, Malformed> {
-        let (kind, rest) = record.split_first().ok_or(Malformed::Length)?;
-        match kind {
+    fn read(from: &mut Reader<'_>) -> Result<Order, Malformed> {
+        match from.u8()? {
             b'M' => Ok(Order::Mail {
-                sender: address(rest)?,
+                sender: address(from)?,
             }),
-            b'R' if rest.is_empty() => Err(Malformed::Length),
-            b'R' => Ok(Order::Rcpt {
-                recipient: address(rest)?,
-            }),
-            b'D' if rest.is_empty() || rest.len() > ID_LIMIT => Err(Malformed::Length),
-            b'D' if !rest
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || *byte == b'.') =>
-            {
-                Err(Malformed::Byte)
+            b'R' => match address(from)? {
+                recipient if recipient.is_empty() => Err(Malformed::Length),
+                recipient => Ok(Order::Rcpt { recipient }),
+            },
+            b'D' => {
+                let id = from.bytes(ID_LIMIT)?;
+                let is_known = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+                if id.is_empty() {
+                    Err(Malformed::Length)
+                } else if id.iter().all(is_known) {
+                    Ok(Order::Deliver { id: id.to_vec() })
+                } else {
+                    Err(Malformed::Byte)
+                }
             }
-            b'D' => Ok(Order::Deliver { id: rest.to_vec() }),
-            _ => Err(Malformed::Kind),
+            _ => Err(Malformed::Unknown),
         }
     }
 }
 
 /// What smtp::address lets through, and nothing else.
-fn address(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
-    if bytes.len() >= ADDRESS_BYTES {
-        return Err(Malformed::Length);
-    }
+fn address(from: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
+    let bytes = from.bytes(ADDRESS_BYTES - 1)?;
     if bytes.iter().any(|&byte| byte < b' ' || byte == 0x7f) {
         return Err(Malformed::Byte);
     }
     Ok(bytes.to_vec())
+}
+
+/// What the monitor answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Order::Rcpt`].
+    Recipient(RecipientAnswer),
+    /// To [`Order::Deliver`], one for each recipient.
+    Status(RecipientStatus),
+}
+
+impl Message for Reply {
+    /// The kind, and a reply of SMTP.
+    const LIMIT: usize = 1 + 2 + REPLY_LIMIT;
+
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Reply::Recipient(RecipientAnswer::Here) => to.u8(b'h'),
+            Reply::Recipient(RecipientAnswer::Unknown) => to.u8(b'u'),
+            Reply::Recipient(RecipientAnswer::Temporary) => to.u8(b't'),
+            Reply::Status(RecipientStatus::Delivered) => to.u8(b'y'),
+            Reply::Status(RecipientStatus::Refused(reply)) => {
+                to.u8(b'n');
+                to.bytes(reply.as_bytes(), REPLY_LIMIT);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Reply, Malformed> {
+        match from.u8()? {
+            b'h' => Ok(Reply::Recipient(RecipientAnswer::Here)),
+            b'u' => Ok(Reply::Recipient(RecipientAnswer::Unknown)),
+            b't' => Ok(Reply::Recipient(RecipientAnswer::Temporary)),
+            b'y' => Ok(Reply::Status(RecipientStatus::Delivered)),
+            b'n' => {
+                let refused = RecipientStatus::of_reply(from.bytes(REPLY_LIMIT)?);
+                refused.map(Reply::Status).ok_or(Malformed::Byte)
+            }
+            _ => Err(Malformed::Unknown),
+        }
+    }
 }
 
 /// Who a recipient is.
@@ -120,27 +140,6 @@ pub enum RecipientAnswer {
     Unknown,
     /// That cannot be told, or he cannot be delivered to now; the log has said why.
     Temporary,
-}
-
-impl RecipientAnswer {
-    /// As a message.
-    pub fn to_byte(self) -> u8 {
-        match self {
-            RecipientAnswer::Here => b'h',
-            RecipientAnswer::Unknown => b'u',
-            RecipientAnswer::Temporary => b't',
-        }
-    }
-
-    /// Reads a message.
-    pub fn of_byte(byte: u8) -> Option<RecipientAnswer> {
-        match byte {
-            b'h' => Some(RecipientAnswer::Here),
-            b'u' => Some(RecipientAnswer::Unknown),
-            b't' => Some(RecipientAnswer::Temporary),
-            _ => None,
-        }
-    }
 }
 
 /// What became of a recipient's message.
@@ -169,37 +168,28 @@ impl RecipientStatus {
             .chars()
             .map(|char| if matches!(char, ' '..='~') { char } else { '?' });
         reply.extend(printable);
-        reply.truncate(STATUS_LIMIT - 1);
+        reply.truncate(REPLY_LIMIT);
         RecipientStatus::Refused(reply)
     }
 
-    /// As a message.
-    pub fn to_record(&self) -> Vec<u8> {
-        match self {
-            RecipientStatus::Delivered => b"y".to_vec(),
-            RecipientStatus::Refused(reply) => [b"n", reply.as_bytes()].concat(),
-        }
-    }
-
-    /// Reads a message; `None` for anything that is not a status.
-    pub fn parse(record: &[u8]) -> Option<RecipientStatus> {
-        match record.split_first()? {
-            (b'y', []) => Some(RecipientStatus::Delivered),
-            (b'n', reply) if record.len() <= STATUS_LIMIT => {
-                let refuses = reply.starts_with(b"4") || reply.starts_with(b"5");
-                let printable = reply.iter().all(|byte| matches!(byte, b' '..=b'~'));
-                let reply = std::str::from_utf8(reply).ok()?;
-                (refuses && printable && reply.len() > 4)
-                    .then(|| RecipientStatus::Refused(reply.to_owned()))
-            }
-            _ => None,
-        }
+    /// The refusal of this reply; `None` for anything that is no refusal within its limit.
+    pub fn of_reply(reply: &[u8]) -> Option<RecipientStatus> {
+        let refuses = reply.starts_with(b"4") || reply.starts_with(b"5");
+        let printable = reply.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let fits = reply.len() > 4 && reply.len() <= REPLY_LIMIT;
+        let reply = std::str::from_utf8(reply).ok()?;
+        (refuses && printable && fits).then(|| RecipientStatus::Refused(reply.to_owned()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn order(kind: u8, field: &[u8]) -> Result<Order, Malformed> {
+        let length = u16::try_from(field.len()).expect("short").to_be_bytes();
+        Order::from_record(&[&[kind], &length[..], field].concat())
+    }
 
     fn orders() -> Vec<Order> {
         vec![
@@ -219,54 +209,66 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for order in orders() {
-            assert_eq!(Order::parse(&order.to_record()), Ok(order));
+            let record = order.to_record().expect("short");
+            assert_eq!(Order::from_record(&record), Ok(order));
         }
-        for standing in [
-            RecipientAnswer::Here,
-            RecipientAnswer::Unknown,
-            RecipientAnswer::Temporary,
+        for reply in [
+            Reply::Recipient(RecipientAnswer::Here),
+            Reply::Recipient(RecipientAnswer::Unknown),
+            Reply::Recipient(RecipientAnswer::Temporary),
+            Reply::Status(RecipientStatus::Delivered),
+            Reply::Status(RecipientStatus::refused(false, "4.2.0", "no")),
         ] {
-            assert_eq!(RecipientAnswer::of_byte(standing.to_byte()), Some(standing));
+            let record = reply.to_record().expect("short");
+            assert_eq!(Reply::from_record(&record), Ok(reply));
         }
-        assert_eq!(RecipientAnswer::of_byte(b'x'), None);
+        assert_eq!(Reply::from_record(b"x"), Err(Malformed::Unknown));
     }
 
     #[test]
     fn other_kinds_and_lengths_are_refused() {
-        for record in [&b""[..], b"R", b"D"] {
+        for record in [
+            &b""[..],
+            b"R",
+            b"D",
+            b"R\0\0",
+            b"D\0\0",
+            b"M\0\x05joe",
+            b"M\0\x03joe?",
+        ] {
             assert_eq!(
-                Order::parse(record),
+                Order::from_record(record),
                 Err(Malformed::Length),
                 "{}",
                 record.escape_ascii()
             );
         }
-        assert_eq!(Order::parse(b"X"), Err(Malformed::Kind));
-        assert_eq!(Order::parse(b"mjoe"), Err(Malformed::Kind));
+        assert_eq!(order(b'X', b""), Err(Malformed::Unknown));
+        assert_eq!(order(b'm', b"joe"), Err(Malformed::Unknown));
     }
 
     #[test]
     fn addresses_and_ids_of_the_limit_are_taken_and_longer_ones_are_not() {
-        let rcpt = |length: usize| Order::parse(&[b"R", "a".repeat(length).as_bytes()].concat());
+        let rcpt = |length: usize| order(b'R', "a".repeat(length).as_bytes());
         assert!(rcpt(ADDRESS_BYTES - 1).is_ok());
-        assert_eq!(rcpt(ADDRESS_BYTES), Err(Malformed::Length));
-        let id = |length: usize| Order::parse(&[b"D", "1".repeat(length).as_bytes()].concat());
+        assert_eq!(rcpt(ADDRESS_BYTES), Err(Malformed::Limit));
+        let id = |length: usize| order(b'D', "1".repeat(length).as_bytes());
         assert!(id(ID_LIMIT).is_ok());
-        assert_eq!(id(ID_LIMIT + 1), Err(Malformed::Length));
+        assert_eq!(id(ID_LIMIT + 1), Err(Malformed::Limit));
         let most = Order::Mail {
             sender: vec![b'a'; ADDRESS_BYTES - 1],
         };
-        assert!(most.to_record().len() < LIMIT);
+        assert!(most.to_record().expect("it fits").len() < Order::LIMIT);
     }
 
     #[test]
     fn control_bytes_are_refused() {
         for byte in (0..32).chain([127]) {
-            assert_eq!(Order::parse(&[b'R', b'a', byte]), Err(Malformed::Byte));
-            assert_eq!(Order::parse(&[b'M', byte]), Err(Malformed::Byte));
+            assert_eq!(order(b'R', &[b'a', byte]), Err(Malformed::Byte));
+            assert_eq!(order(b'M', &[byte]), Err(Malformed::Byte));
         }
-        assert_eq!(Order::parse(b"D1 2"), Err(Malformed::Byte));
-        assert!(Order::parse(b"R\xe4@h").is_ok());
+        assert_eq!(order(b'D', b"1 2"), Err(Malformed::Byte));
+        assert!(order(b'R', b"\xe4@h").is_ok());
     }
 
     #[test]
@@ -284,32 +286,29 @@ mod tests {
             RecipientStatus::Refused("451 4.2.0 a??250 ok?".to_owned())
         );
         let long = RecipientStatus::refused(false, "4.2.0", &"x".repeat(5000));
-        assert_eq!(long.to_record().len(), STATUS_LIMIT);
-        assert_eq!(RecipientStatus::parse(&long.to_record()), Some(long));
-        assert_eq!(
-            RecipientStatus::parse(b"y"),
-            Some(RecipientStatus::Delivered)
-        );
+        let reply = Reply::Status(long);
+        let record = reply.to_record().expect("it fits");
+        assert_eq!(record.len(), Reply::LIMIT);
+        assert_eq!(Reply::from_record(&record), Ok(reply));
     }
 
     #[test]
-    fn what_is_no_verdict_is_none() {
-        let long = [b"n451 ".as_slice(), &[b'x'; STATUS_LIMIT]].concat();
-        for record in [
+    fn what_is_no_refusal_is_none() {
+        let long = [b"451 ".as_slice(), &[b'x'; REPLY_LIMIT]].concat();
+        for reply in [
             &b""[..],
             b"yes",
-            b"n",
-            b"n250 ok",
-            b"n451",
-            b"n451 \r\n",
-            b"n\xff",
+            b"250 ok",
+            b"451",
+            b"451 \r\n",
+            b"\xff",
             &long,
         ] {
             assert_eq!(
-                RecipientStatus::parse(record),
+                RecipientStatus::of_reply(reply),
                 None,
                 "{}",
-                record.escape_ascii()
+                reply.escape_ascii()
             );
         }
     }

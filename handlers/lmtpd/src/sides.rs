@@ -1,26 +1,26 @@
-//! The processes: one that does everything, or two of which only one reads the network.
+//! lmtpd's processes: one that does everything, or a monitor that delivers and an unprivileged child, which alone reads
+//! the network.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use chain::apart::{self, Speaker};
 use delivery::spool::Spool;
 use os::Exit;
 use os::identity::Identity;
-use os::process::Side;
+use privsep::{Channel, Fault, Process, UnprivilegedChild};
+use record::Malformed;
 use wire::{Conn, Limits, Log};
 
 use crate::delivery_proxy::{ANSWER_TIME, DeliveryProxy};
 use crate::local_delivery::{Delivery, LocalDelivery};
-use crate::record::{self, Order};
+use crate::record::{Order, Reply};
 use crate::replies;
 use crate::session::Session;
 use crate::settings::Settings;
 
-/// The clock of the side that decides runs this much longer than that of the side that speaks.
+/// The monitor's clock runs this much longer than the child's.
 const GRACE: Duration = Duration::from_secs(150);
 
 /// The most bytes that a message may have beyond the limit of those that a client may send: our own
@@ -33,24 +33,19 @@ pub fn alone(settings: Settings, name: &str, delivery: LocalDelivery) -> Exit {
     converse(settings, log, delivery)
 }
 
-/// Two processes: a child that is `who` speaks with the client, this one decides and delivers. Nothing
-/// may have been logged before but through the delivery's log.
+/// Two processes: an unprivileged child that is `who` speaks with the client, this one is its monitor and delivers.
+/// Nothing may have been logged before but through the delivery's log.
 pub fn apart(settings: Settings, name: &str, who: Identity, mut delivery: LocalDelivery) -> Exit {
-    let made = os::socket::message_pair().and_then(|pair| Ok((pair, os::process::fork()?)));
-    match made {
-        Ok(((ours, theirs), Side::Child)) => {
-            drop(ours);
-            // Nothing of the parent's may be undone by this process, also not by a bug in it.
-            let end = catch_unwind(AssertUnwindSafe(|| speak(settings, name, who, &theirs)));
-            os::process::end_now(end.map_or(101, |exit| exit.0));
+    match privsep::fork() {
+        Ok(Process::Child(monitor)) => {
+            os::process::end_with(|| speak(settings, name, who, &monitor))
         }
-        Ok(((ours, theirs), Side::Parent(pid))) => {
-            drop(theirs);
+        Ok(Process::Monitor(child)) => {
             // From here on the conversation is not this process's: it could not even read it.
             match os::fd::point_at_null(0).and_then(|()| os::fd::point_at_null(1)) {
-                Ok(()) => decide(&settings, delivery, &ours, Speaker::new(pid)),
+                Ok(()) => decide(&settings, delivery, child),
                 Err(error) => {
-                    Speaker::new(pid).end();
+                    child.end();
                     delivery.fault(&format!("unable to open /dev/null: {}", os::reason(&error)));
                     Exit::TEMPORARY
                 }
@@ -94,11 +89,11 @@ fn converse(settings: Settings, mut log: Log, delivery: impl Delivery) -> Exit {
 }
 
 /// The child: gives up everything, then speaks.
-fn speak(settings: Settings, name: &str, who: Identity, delivery: &OwnedFd) -> Exit {
-    let given_up = apart::give_up(who, &[delivery.as_fd()]);
+fn speak(settings: Settings, name: &str, who: Identity, monitor: &Channel<Order, Reply>) -> Exit {
+    let given_up = privsep::give_up(who, &[monitor.as_fd()]);
     let mut log = Log::new(name, settings.remote_ip.as_deref());
     match given_up {
-        Ok(()) => converse(settings, log, DeliveryProxy::new(delivery)),
+        Ok(()) => converse(settings, log, DeliveryProxy::new(monitor)),
         Err(reason) => {
             let entry = log.event("fault");
             entry.field("reason", reason.as_bytes()).say();
@@ -108,63 +103,42 @@ fn speak(settings: Settings, name: &str, who: Identity, delivery: &OwnedFd) -> E
     }
 }
 
-/// The parent: reads records of the child and nothing else, and delivers.
-fn decide(
-    settings: &Settings,
-    mut delivery: LocalDelivery,
-    orders: &OwnedFd,
-    speaker: Speaker,
-) -> Exit {
+type Child = UnprivilegedChild<Reply, Order>;
+
+/// The monitor: reads records of the child and nothing else, and delivers.
+fn decide(settings: &Settings, mut delivery: LocalDelivery, child: Child) -> Exit {
     let now = Instant::now();
     let session = now.checked_add(settings.limits.session + GRACE);
     let session_end = session.unwrap_or(now);
     loop {
-        let answered = match receive(orders.as_fd(), &speaker, session_end) {
+        let answered = match child.receive_with(session_end) {
             Ok(None) => {
-                return speaker.gone().unwrap_or_else(|reason| {
+                return child.exit().unwrap_or_else(|reason| {
                     delivery.fault(&reason);
                     Exit::TEMPORARY
                 });
             }
-            Ok(Some((order, text))) => serve(settings, &mut delivery, orders.as_fd(), order, text),
-            Err(reason) => Err(reason),
+            Ok(Some((order, text))) => serve(settings, &mut delivery, &child, order, text),
+            Err(fault) => Err(reason_of(&fault)),
         };
         if let Err(reason) = answered {
             // It is not what it was, or there is nothing to be done for it.
             delivery.fault(&reason);
-            speaker.end();
+            child.end();
             return Exit::TEMPORARY;
         }
     }
 }
 
-/// The next record and what came with it; `None` at the end. The error is a sentence.
-fn receive(
-    orders: BorrowedFd<'_>,
-    speaker: &Speaker,
-    deadline: Instant,
-) -> Result<Option<(Order, Option<OwnedFd>)>, String> {
-    let stuck = |error: &io::Error| {
-        let reason = os::reason(error);
-        format!("the process that speaks with the client is stuck: {reason}")
-    };
-    match speaker.wait_readable(orders, deadline) {
-        Ok(true) => {}
-        Ok(false) => return Err(stuck(&io::ErrorKind::TimedOut.into())),
-        Err(error) => return Err(stuck(&error)),
-    }
-    let mut buffer = [0; record::LIMIT];
-    match os::sibling::receive_with(orders, &mut buffer) {
-        Ok((0, _)) => Ok(None),
-        Ok((count, text)) => match Order::parse(&buffer[..count]) {
-            Ok(order) => Ok(Some((order, text))),
-            Err(error) => Err(error.to_string()),
-        },
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err("a record is malformed: it is too long".to_owned())
+/// Why the child is not listened to any more, as a sentence.
+fn reason_of(fault: &Fault) -> String {
+    match fault {
+        Fault::Malformed(why) => format!("a record is malformed: {why}"),
+        Fault::TooLong => format!("a record is malformed: {}", Malformed::Limit),
+        Fault::Stuck(error) => {
+            let reason = os::reason(error);
+            format!("the process that speaks with the client is stuck: {reason}")
         }
-        Err(error) => Err(stuck(&error)),
     }
 }
 
@@ -172,32 +146,31 @@ fn receive(
 fn serve(
     settings: &Settings,
     delivery: &mut LocalDelivery,
-    orders: BorrowedFd<'_>,
+    child: &Child,
     order: Order,
     text: Option<OwnedFd>,
 ) -> Result<(), String> {
-    let send = |bytes: &[u8]| {
-        os::socket::send_all_until(orders, bytes, Instant::now() + ANSWER_TIME)
-            .map_err(|error| format!("unable to answer: {}", os::reason(&error)))
+    let send = |reply: Reply| {
+        let sent = child.send(&reply, Instant::now() + ANSWER_TIME);
+        sent.map_err(|error| format!("unable to answer: {}", os::reason(&error)))
     };
     let out_of_turn = || Err("a record comes out of turn".to_owned());
     let count = delivery.count();
     match (order, text) {
         (Order::Mail { sender }, None) => delivery.mail(&sender),
         (Order::Rcpt { recipient }, None) => match count {
-            Some(count) if (count as u64) < settings.limits.recipients => {
-                let standing = delivery.rcpt(&recipient)?;
-                send(&[standing.to_byte()])
-            }
+            Some(count) if (count as u64) < settings.limits.recipients => delivery
+                .rcpt(&recipient)
+                .map(Reply::Recipient)
+                .and_then(send),
             _ => out_of_turn(),
         },
         (Order::Deliver { id }, Some(text)) if count.is_some_and(|count| count > 0) => {
             let text = checked(settings, text)?;
             let id = String::from_utf8_lossy(&id).into_owned();
             let statuses = delivery.deliver(&id, text)?;
-            statuses
-                .iter()
-                .try_for_each(|status| send(&status.to_record()))
+            let mut replies = statuses.into_iter().map(Reply::Status);
+            replies.try_for_each(send)
         }
         _ => out_of_turn(),
     }

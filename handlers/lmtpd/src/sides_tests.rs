@@ -1,13 +1,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use ::record::Message;
 use accounts::Home;
 use chain::Env;
 use os::log::Said;
 
 use super::*;
 use crate::local_delivery::Mode;
-use crate::record::{RecipientStatus, STATUS_LIMIT};
+use crate::record::{RecipientAnswer, RecipientStatus};
 
 /// joe of `users` belongs to nobody who runs tests; so what is delivered to him is refused.
 const UID: u32 = 4242;
@@ -20,17 +21,18 @@ fn home() -> tempfile::TempDir {
     folder
 }
 
-/// What a parent did with a child that was taken over.
+/// What a monitor did with a child that was taken over.
 struct Seen {
     exit: Exit,
     log: String,
-    answers: Vec<Vec<u8>>,
+    answers: Vec<Reply>,
 }
 
-/// Lets a parent read `messages`, all of which are there before it begins, the last with a descriptor.
-fn parent_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
-    let (orders, theirs) = os::socket::message_pair().expect("a pair");
-    for (at, message) in messages.iter().enumerate() {
+/// Lets a monitor read `messages`, all of which are there before it begins, the last with a descriptor.
+fn monitor_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
+    let (ours, theirs) = Channel::<Reply, Order>::pair().expect("a pair");
+    for (at, message) in messages.iter().map(|text| record(text)).enumerate() {
+        let message = &message[..];
         match with {
             Some(file) if at + 1 == messages.len() => {
                 os::sibling::send_with(theirs.as_fd(), message, file.as_fd()).expect("sent");
@@ -45,7 +47,7 @@ fn parent_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
         .arg("600")
         .spawn()
         .expect("started");
-    let speaker = Speaker::new(child.id().cast_signed());
+    let unprivileged = Child::new(child.id().cast_signed(), ours);
     let folder = home();
     let home = Home::at(folder.path().to_owned());
     let mut env = Env::default();
@@ -64,17 +66,13 @@ fn parent_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
     let ender = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(100));
         let mut answers = Vec::new();
-        let mut buffer = [0; STATUS_LIMIT];
-        while let Ok(count) = os::socket::receive_nowait(theirs.as_fd(), &mut buffer)
-            && count > 0
-        {
-            answers.push(buffer[..count].to_vec());
+        while let Ok(Some(answer)) = theirs.receive(Instant::now()) {
+            answers.push(answer);
         }
         answers
     });
-    let exit = decide(&settings, delivery, &orders, speaker);
+    let exit = decide(&settings, delivery, unprivileged);
     assert!(child.wait().is_err(), "the child is ended and waited for");
-    drop(orders);
     Seen {
         exit,
         log: lines.take(),
@@ -82,8 +80,18 @@ fn parent_of(messages: &[&[u8]], with: Option<&File>) -> Seen {
     }
 }
 
+/// The record of a kind and its field, which come as one text; `x` is a byte alone.
+fn record(text: &[u8]) -> Vec<u8> {
+    let (kind, field) = text.split_first().expect("a kind");
+    let length = u16::try_from(field.len()).expect("short").to_be_bytes();
+    match (kind, field) {
+        (b'x', _) => vec![*kind],
+        _ => [&[*kind], &length[..], field].concat(),
+    }
+}
+
 fn ends_with(messages: &[&[u8]], with: Option<&File>, reason: &str) {
-    let seen = parent_of(messages, with);
+    let seen = monitor_of(messages, with);
     assert_eq!(seen.exit, Exit::TEMPORARY);
     let last = seen.log.lines().last().expect("a line");
     assert!(last.contains(reason), "{last}");
@@ -91,12 +99,17 @@ fn ends_with(messages: &[&[u8]], with: Option<&File>, reason: &str) {
 
 #[test]
 fn recipients_are_answered_in_order() {
-    let seen = parent_of(
+    let seen = monitor_of(
         &[b"Ms@x", b"Rjoe@h", b"Rnobody@h", b"Rjoe@other", b"Rbad@h"],
         None,
     );
-    let answers: Vec<&[u8]> = seen.answers.iter().map(Vec::as_slice).collect();
-    assert_eq!(answers, [b"h", b"u", b"u", b"t"]);
+    let answers = [
+        RecipientAnswer::Here,
+        RecipientAnswer::Unknown,
+        RecipientAnswer::Unknown,
+        RecipientAnswer::Temporary,
+    ];
+    assert_eq!(seen.answers, answers.map(Reply::Recipient));
     assert!(
         seen.log.contains("lmtpd: fault to=<bad@h> reason="),
         "{}",
@@ -106,7 +119,7 @@ fn recipients_are_answered_in_order() {
 
 #[test]
 fn a_record_that_is_none_or_out_of_turn_is_the_end_of_the_child() {
-    let long = [b'R'; record::LIMIT + 1];
+    let long = [b'R'; Order::LIMIT + 1];
     let malformed: [&[u8]; 5] = [b"x", b"R", b"Rjoe\n", b"D../x", &long];
     for record in malformed {
         ends_with(&[b"Ms@x", record], None, "a record is malformed");
@@ -135,14 +148,14 @@ fn a_message_is_a_regular_file_and_no_larger_than_a_client_may_make_it() {
     file.set_len(100 + HEADER_BYTES + 1).expect("grown");
     ends_with(&messages, Some(&file), "larger than any may be");
     file.set_len(100 + HEADER_BYTES).expect("cut");
-    let seen = parent_of(&messages, Some(&file));
+    let seen = monitor_of(&messages, Some(&file));
     // It is looked at, and he cannot be delivered to.
     let [standing, status] = &seen.answers[..] else {
         panic!("two answers: {:?}", seen.answers)
     };
-    assert_eq!(standing, b"h");
+    assert_eq!(*standing, Reply::Recipient(RecipientAnswer::Here));
     assert!(
-        matches!(RecipientStatus::parse(status), Some(RecipientStatus::Refused(reply)) if reply.starts_with("451 "))
+        matches!(status, Reply::Status(RecipientStatus::Refused(reply)) if reply.starts_with("451 "))
     );
     assert!(
         seen.log.contains("lmtpd: fail qp=1.2 from=<> to=<joe@h> "),

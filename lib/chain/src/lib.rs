@@ -9,10 +9,8 @@
 //! environment as a value (changing that of a process is not safe in Rust, and not needed), and
 //! the bytes of the conversation on descriptor 0 that were read ahead. The descriptors themselves
 //! are 0, 1 and 2 in both cases. A [`child`] is a program beside this one, which is asked something
-//! or given something and waited for. [`apart`] is for those that read the
-//! network in another process than the one with privileges; [`tls`] is the door to encryption that a chain inherits with them.
+//! or given something and waited for; [`tls`] is the door to encryption that a chain inherits with them.
 
-pub mod apart;
 mod call;
 pub mod child;
 mod env;

@@ -1,20 +1,15 @@
-//! What the child that speaks with the client tells the parent that decides: one message a login.
+//! What the unprivileged child and the monitor of popup and imapup tell each other: a [`Record`] for each login, and
+//! an [`Answer`] where it does not let the client in.
 //!
-//! ```text
-//! version 1 | method | tls 0/1 | lengths of 5 fields, 2 bytes each, least first | the fields
-//! name, secret, note, variables of the TLS program, bytes that were read ahead
-//! ```
-//!
-//! The parent believes nothing of it but that a client may have said so: it has the challenges, the
-//! count of tries and the clock itself. A message that is not exactly this, or that has a NUL in a
-//! name or a secret, is the end of the child.
-
-use std::fmt;
+//! The monitor believes nothing of a record but that a client may have said so: it has the challenges, the count of
+//! tries and the clock itself. A message that is not exactly a record, or that has a NUL in a name or a secret, is the
+//! end of the child.
 
 use auth::Secret;
+use record::{Malformed, Message, Reader, Writer};
 use zeroize::Zeroizing;
 
-use crate::dialogue::{Login, Method};
+use crate::dialogue::{Answer, Login, Method, Refusal};
 use chain::tls;
 
 /// The most bytes of [`Login::note`].
@@ -24,127 +19,84 @@ pub const NOTE_LIMIT: usize = 128;
 /// descriptor 3 can hold is refused where logins are decided about.
 pub const FIELD_LIMIT: usize = sasl::FIELD_LIMIT;
 
-const VERSION: u8 = 1;
-const HEADER: usize = 3 + 5 * 2;
-
-/// The most bytes of one message.
-pub const LIMIT: usize =
-    HEADER + 2 * FIELD_LIMIT + NOTE_LIMIT + tls::VARIABLES_LIMIT + wire::conn::AHEAD_LIMIT;
-
-/// A message, as it was understood.
+/// A login, as the child tells it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {
     /// The login.
     pub login: Login,
     /// Where TLS was begun since the connection was made: the TLS program's variables.
     pub tls: Option<Vec<u8>>,
-    /// What was read ahead.
-    pub ahead: Vec<u8>,
+    /// What was read ahead. It may be a password that the client sent early.
+    pub ahead: Zeroizing<Vec<u8>>,
 }
 
-/// Why a message is not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
-    /// It is shorter or longer than it says.
-    Length,
-    /// A version, a method or a flag that is not known.
-    Unknown,
-    /// A field is over its limit.
-    Limit,
-    /// A byte that cannot stand in its field.
-    Byte,
-}
+impl Message for Record {
+    /// The method, whether there is TLS, the lengths of five fields, and the fields.
+    const LIMIT: usize =
+        2 + 5 * 2 + 2 * FIELD_LIMIT + NOTE_LIMIT + tls::VARIABLES_LIMIT + wire::conn::AHEAD_LIMIT;
 
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self {
-            Malformed::Length => "its lengths do not fit",
-            Malformed::Unknown => "it is of an unknown kind",
-            Malformed::Limit => "a field is too long",
-            Malformed::Byte => "a field has a byte that it cannot have",
-        };
-        write!(f, "the record of a login is malformed: {what}")
+    fn write(&self, to: &mut Writer) {
+        let login = &self.login;
+        let method = Method::ALL.iter().position(|one| *one == login.method);
+        to.u8(method
+            .and_then(|at| u8::try_from(at).ok())
+            .unwrap_or(u8::MAX));
+        to.bytes(&login.name, FIELD_LIMIT);
+        to.bytes(login.secret.expose(), FIELD_LIMIT);
+        to.bytes(&login.note, NOTE_LIMIT);
+        to.option(self.tls.as_deref(), |to, block| {
+            to.bytes(block, tls::VARIABLES_LIMIT);
+        });
+        to.bytes(&self.ahead, wire::conn::AHEAD_LIMIT);
     }
-}
 
-impl std::error::Error for Malformed {}
-
-/// Writes one. `None` where a field is over its limit.
-pub fn write(login: &Login, tls: Option<&[u8]>, ahead: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let method = Method::ALL
-        .iter()
-        .position(|method| *method == login.method)
-        .and_then(|at| u8::try_from(at).ok())?;
-    let fields = [
-        &login.name[..],
-        login.secret.expose(),
-        &login.note,
-        tls.unwrap_or_default(),
-        ahead,
-    ];
-    let length = HEADER + fields.iter().map(|field| field.len()).sum::<usize>();
-    let mut message = Zeroizing::new(Vec::with_capacity(length));
-    message.extend_from_slice(&[VERSION, method, u8::from(tls.is_some())]);
-    for (field, limit) in fields.iter().zip(LIMITS) {
-        let length = u16::try_from(field.len()).ok()?;
-        if field.len() > limit {
-            return None;
+    fn read(from: &mut Reader<'_>) -> Result<Record, Malformed> {
+        let method = Method::ALL.get(usize::from(from.u8()?));
+        let &method = method.ok_or(Malformed::Unknown)?;
+        let name = from.bytes(FIELD_LIMIT)?;
+        let secret = from.bytes(FIELD_LIMIT)?;
+        let note = from.bytes(NOTE_LIMIT)?;
+        let has_nul = name.contains(&0) || secret.contains(&0);
+        if has_nul || !note.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(Malformed::Byte);
         }
-        message.extend_from_slice(&length.to_le_bytes());
-    }
-    for field in fields {
-        message.extend_from_slice(field);
-    }
-    Some(message)
-}
-
-const LIMITS: [usize; 5] = [
-    FIELD_LIMIT,
-    FIELD_LIMIT,
-    NOTE_LIMIT,
-    tls::VARIABLES_LIMIT,
-    wire::conn::AHEAD_LIMIT,
-];
-
-/// Reads one.
-pub fn read(message: &[u8]) -> Result<Record, Malformed> {
-    let (header, mut rest) = message
-        .split_first_chunk::<HEADER>()
-        .ok_or(Malformed::Length)?;
-    let [version, method, has_tls, lengths @ ..] = header;
-    let method = Method::ALL.get(usize::from(*method));
-    let (VERSION, Some(&method), 0 | 1) = (*version, method, *has_tls) else {
-        return Err(Malformed::Unknown);
-    };
-    let mut fields = [&[][..]; 5];
-    for ((field, length), limit) in fields.iter_mut().zip(lengths.chunks_exact(2)).zip(LIMITS) {
-        let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
-        if length > limit {
-            return Err(Malformed::Limit);
-        }
-        (*field, rest) = rest.split_at_checked(length).ok_or(Malformed::Length)?;
-    }
-    if !rest.is_empty() {
-        return Err(Malformed::Length);
-    }
-    let [name, secret, note, variables, ahead] = fields;
-    let has_nul = name.contains(&0) || secret.contains(&0);
-    if has_nul || !note.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(Malformed::Byte);
-    }
-    if *has_tls == 0 && !variables.is_empty() {
-        return Err(Malformed::Unknown);
-    }
-    Ok(Record {
-        login: Login {
+        let login = Login {
             method,
             name: name.to_vec(),
             secret: Secret::new(secret),
             note: note.to_vec(),
-        },
-        tls: (*has_tls == 1).then(|| variables.to_vec()),
-        ahead: ahead.to_vec(),
-    })
+        };
+        let tls = from.option(|from| from.bytes(tls::VARIABLES_LIMIT))?;
+        Ok(Record {
+            login,
+            tls: tls.map(<[u8]>::to_vec),
+            ahead: Zeroizing::new(from.bytes(wire::conn::AHEAD_LIMIT)?.to_vec()),
+        })
+    }
+}
+
+impl Message for Answer {
+    const LIMIT: usize = 2;
+
+    fn write(&self, to: &mut Writer) {
+        to.u8(match self.why {
+            Refusal::Credentials => b'n',
+            Refusal::Temporary => b't',
+            Refusal::Permanent => b'p',
+        });
+        to.bool(self.last);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Answer, Malformed> {
+        let why = match from.u8()? {
+            b'n' => Refusal::Credentials,
+            b't' => Refusal::Temporary,
+            b'p' => Refusal::Permanent,
+            _ => return Err(Malformed::Unknown),
+        };
+        let last = from.bool()?;
+        Ok(Answer { why, last })
+    }
 }
 
 #[cfg(test)]
@@ -160,21 +112,29 @@ mod tests {
         }
     }
 
+    fn record(login: Login, tls: Option<&[u8]>, ahead: &[u8]) -> Record {
+        Record {
+            login,
+            tls: tls.map(<[u8]>::to_vec),
+            ahead: Zeroizing::new(ahead.to_vec()),
+        }
+    }
+
     fn good() -> Vec<u8> {
-        let message = write(&login(), Some(b"SSL_PROTOCOL=x\0\0"), b"STAT\r\n");
-        message.expect("short").to_vec()
+        let record = record(login(), Some(b"SSL_PROTOCOL=x\0\0"), b"STAT\r\n");
+        record.to_record().expect("short").to_vec()
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let record = read(&good()).expect("ours");
-        assert_eq!(record.login, login());
-        assert_eq!(record.tls.as_deref(), Some(&b"SSL_PROTOCOL=x\0\0"[..]));
-        assert_eq!(record.ahead, b"STAT\r\n");
+        let read = Record::from_record(&good()).expect("ours");
+        assert_eq!(read.login, login());
+        assert_eq!(read.tls.as_deref(), Some(&b"SSL_PROTOCOL=x\0\0"[..]));
+        assert_eq!(*read.ahead, b"STAT\r\n");
         for method in Method::ALL {
-            let message = write(&Login { method, ..login() }, None, b"").expect("short");
-            let record = read(&message).expect("ours");
-            assert_eq!((record.login.method, record.tls), (method, None));
+            let message = record(Login { method, ..login() }, None, b"").to_record();
+            let read = Record::from_record(&message.expect("short")).expect("ours");
+            assert_eq!((read.login.method, read.tls), (method, None));
         }
     }
 
@@ -182,28 +142,32 @@ mod tests {
     fn a_message_of_any_other_length_is_refused() {
         let message = good();
         for length in 0..message.len() {
-            assert_eq!(read(&message[..length]), Err(Malformed::Length), "{length}");
+            let read = Record::from_record(&message[..length]);
+            assert_eq!(read, Err(Malformed::Length), "{length}");
         }
         let longer = [&message[..], b"x"].concat();
-        assert_eq!(read(&longer), Err(Malformed::Length));
+        assert_eq!(Record::from_record(&longer), Err(Malformed::Length));
     }
 
     #[test]
-    fn unknown_versions_methods_and_flags_are_refused() {
-        for (at, value) in [(0, 0), (0, 2), (1, 5), (1, 255), (2, 2), (2, 0)] {
+    fn unknown_methods_and_flags_are_refused() {
+        // The flag of TLS stands behind name, secret and note.
+        let flag = 1 + 2 + 3 + 2 + 6 + 2 + 1;
+        for (at, value) in [(0, 5), (0, 255), (flag, 2)] {
             let mut message = good();
             message[at] = value;
-            assert_eq!(read(&message), Err(Malformed::Unknown), "{at}={value}");
+            let read = Record::from_record(&message);
+            assert_eq!(read, Err(Malformed::Unknown), "{at}={value}");
         }
     }
 
     #[test]
     fn a_nul_or_a_line_end_cannot_reach_where_it_would_mean_something() {
-        let at = HEADER;
-        for (at, byte) in [(at, 0), (at + 3, 0), (at + 9, b'\n'), (at + 9, 0)] {
+        let (name, secret, note) = (3, 8, 16);
+        for (at, byte) in [(name, 0), (secret, 0), (note, b'\n'), (note, 0)] {
             let mut message = good();
             message[at] = byte;
-            assert_eq!(read(&message), Err(Malformed::Byte), "{at}");
+            assert_eq!(Record::from_record(&message), Err(Malformed::Byte), "{at}");
         }
     }
 
@@ -217,16 +181,30 @@ mod tests {
                 ..login()
             };
             let tls = vec![b'v'; tls::VARIABLES_LIMIT];
-            write(&login, Some(&tls), &vec![b'a'; ahead])
+            record(login, Some(&tls), &vec![b'a'; ahead]).to_record()
         };
         let most = long(FIELD_LIMIT, FIELD_LIMIT, wire::conn::AHEAD_LIMIT).expect("it fits");
-        assert_eq!(most.len(), LIMIT);
-        assert!(read(&most).is_ok());
-        assert!(long(FIELD_LIMIT + 1, 1, 0).is_none());
-        assert!(long(1, FIELD_LIMIT + 1, 0).is_none());
-        assert!(long(1, 1, wire::conn::AHEAD_LIMIT + 1).is_none());
+        assert_eq!(most.len(), Record::LIMIT);
+        assert!(Record::from_record(&most).is_ok());
+        assert!(long(FIELD_LIMIT + 1, 1, 0).is_err());
+        assert!(long(1, FIELD_LIMIT + 1, 0).is_err());
+        assert!(long(1, 1, wire::conn::AHEAD_LIMIT + 1).is_err());
         let mut over = good();
-        over[HEADER - 1] = 0xff;
-        assert_eq!(read(&over), Err(Malformed::Limit));
+        over[1] = 0xff;
+        assert_eq!(Record::from_record(&over), Err(Malformed::Limit));
+    }
+
+    #[test]
+    fn an_answer_is_read_as_it_was_written() {
+        for why in [Refusal::Credentials, Refusal::Temporary, Refusal::Permanent] {
+            for last in [false, true] {
+                let answer = Answer { why, last };
+                let record = answer.to_record().expect("short");
+                assert_eq!(Answer::from_record(&record), Ok(answer));
+            }
+        }
+        for bad in [&b""[..], b"n", b"y\0", b"n\x02", b"n\0\0"] {
+            assert!(Answer::from_record(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -1,23 +1,24 @@
-//! The processes of a front: one that does everything, or two of which only one reads the network.
+//! The processes of popup and imapup: one that does everything, or a monitor and an unprivileged child, which alone
+//! reads the network.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use chain::apart::{self, Speaker};
 use chain::tls::Door;
 use os::Exit;
 use os::identity::Identity;
-use os::process::Side;
+use privsep::{Channel, Fault, Process, UnprivilegedChild};
+use record::Malformed;
 use wire::session::{REFUSAL_TIME, last_words};
 use wire::{Conn, Limits, Log};
 use zeroize::Zeroizing;
 
 use crate::desk::{Decision, Desk};
-use crate::dialogue::{Answer, Came, Refusal, Talk, Terms};
+use crate::dialogue::{Answer, Came, Talk, Terms};
+use crate::record::Record;
 use crate::settings::Settings;
-use crate::{Protocol, Ready, record};
+use crate::{Protocol, Ready};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(60);
@@ -64,22 +65,15 @@ pub(crate) fn alone(ready: Ready, mut log: Log, protocol: &Protocol) -> Exit {
     }
 }
 
-/// Two processes: a child that is `who` speaks with the client, this one decides.
+/// Two processes: an unprivileged child that is `who` speaks with the client, this one is its monitor and decides.
 pub(crate) fn apart(mut ready: Ready, mut log: Log, protocol: &Protocol, who: Identity) -> Exit {
-    let made = os::socket::message_pair().and_then(|pair| Ok((pair, os::process::fork()?)));
-    match made {
-        Ok(((ours, theirs), Side::Child)) => {
-            drop(ours);
-            // Nothing of the parent's may be undone by this process, also not by a bug in it.
-            let end = catch_unwind(AssertUnwindSafe(|| {
-                speak(ready, &mut log, protocol, who, &theirs)
-            }));
-            os::process::end_now(end.map_or(101, |exit| exit.0));
+    match privsep::fork() {
+        Ok(Process::Child(monitor)) => {
+            os::process::end_with(|| speak(ready, &mut log, protocol, who, &monitor))
         }
-        Ok(((ours, theirs), Side::Parent(pid))) => {
-            drop(theirs);
+        Ok(Process::Monitor(child)) => {
             ready.say_warnings(&mut log);
-            decide(ready, log, protocol, ours, Speaker::new(pid))
+            decide(ready, log, protocol, child)
         }
         Err(error) => {
             let reason = format!("unable to fork: {}", os::reason(&error));
@@ -114,17 +108,23 @@ fn no_conversation(error: &io::Error, log: &mut Log) -> Exit {
 }
 
 /// The child: gives up everything, then speaks.
-fn speak(ready: Ready, log: &mut Log, protocol: &Protocol, who: Identity, desk: &OwnedFd) -> Exit {
+fn speak(
+    ready: Ready,
+    log: &mut Log,
+    protocol: &Protocol,
+    who: Identity,
+    monitor: &Channel<Record, Answer>,
+) -> Exit {
     let Ready {
         settings,
-        desk: parents,
+        desk,
         door,
         terms,
         ..
     } = ready;
     // It may have descriptors of its own, which are closed here or never.
-    drop(parents);
-    if let Err(reason) = give_up(who, desk.as_fd(), door.as_ref()) {
+    drop(desk);
+    if let Err(reason) = give_up(who, monitor.as_fd(), door.as_ref()) {
         log.event("fault").field("reason", reason.as_bytes()).say();
         last_words(protocol.permanent);
         return Exit::TEMPORARY;
@@ -139,16 +139,20 @@ fn speak(ready: Ready, log: &mut Log, protocol: &Protocol, who: Identity, desk: 
             Came::End(exit) => return exit,
         };
         // Its fields are shorter than the limits, for the lines that they came in are.
-        let Some(message) = record::write(&login, talk.tls(), talk.ahead()) else {
-            return Exit::TEMPORARY;
+        let record = Record {
+            login,
+            tls: talk.tls().map(<[u8]>::to_vec),
+            ahead: Zeroizing::new(talk.ahead().to_vec()),
         };
-        drop(login);
-        let sent = os::socket::send_nowait(desk.as_fd(), &message);
-        drop(message);
+        let sent = monitor.send(&record, Instant::now() + REFUSAL_TIME);
+        drop(record);
         // With a foreign chain this process waits for the end of the session.
         talk.forget();
-        // Where he is let in there is no answer: this process is ended.
-        let answer = sent.and_then(|_| answered(desk.as_fd()));
+        // As long as it takes: a foreign chain may serve a whole session. Where the client is let in there is no answer:
+        // this process is ended.
+        let answer = sent
+            .map_err(Fault::Stuck)
+            .and_then(|()| monitor.receive(Instant::now() + Duration::from_secs(u32::MAX.into())));
         let Ok(Some(answer)) = answer else {
             return Exit::NO;
         };
@@ -158,63 +162,25 @@ fn speak(ready: Ready, log: &mut Log, protocol: &Protocol, who: Identity, desk: 
     }
 }
 
-/// Gives up everything but the way to the parent and to TLS.
-fn give_up(who: Identity, desk: BorrowedFd<'_>, door: Option<&Door>) -> Result<(), String> {
-    let mut keep = vec![desk];
+/// Gives up everything but the way to the monitor and to TLS.
+fn give_up(who: Identity, monitor: BorrowedFd<'_>, door: Option<&Door>) -> Result<(), String> {
+    let mut keep = vec![monitor];
     keep.extend(door.iter().flat_map(|door| door.descriptors()));
-    apart::give_up(who, &keep)
-}
-
-/// Waits for the parent's answer, as long as that takes: a foreign chain may serve a whole session.
-fn answered(desk: BorrowedFd<'_>) -> io::Result<Option<Answer>> {
-    let mut byte = [0];
-    let now = Instant::now();
-    let deadline = now + Duration::from_secs(u32::MAX.into());
-    let count = os::fd::read_until(desk, &mut byte, deadline)?;
-    Ok((count == 1).then(|| answer_of(byte[0])).flatten())
-}
-
-/// An answer as the one byte that the child is told.
-fn byte_of(answer: Answer) -> u8 {
-    let letter = match answer.why {
-        Refusal::Credentials => b'n',
-        Refusal::Temporary => b't',
-        Refusal::Permanent => b'p',
-    };
-    if answer.last {
-        letter.to_ascii_uppercase()
-    } else {
-        letter
-    }
-}
-
-fn answer_of(byte: u8) -> Option<Answer> {
-    let why = match byte.to_ascii_lowercase() {
-        b'n' => Refusal::Credentials,
-        b't' => Refusal::Temporary,
-        b'p' => Refusal::Permanent,
-        _ => return None,
-    };
-    let last = byte.is_ascii_uppercase();
-    Some(Answer { why, last })
+    privsep::give_up(who, &keep)
 }
 
 /// The child sends no more logins.
-fn gone(speaker: Speaker, log: &mut Log) -> Exit {
-    speaker.gone().unwrap_or_else(|reason| {
+fn gone(child: Child, log: &mut Log) -> Exit {
+    child.exit().unwrap_or_else(|reason| {
         log.event("fault").field("reason", reason.as_bytes()).say();
         Exit::TEMPORARY
     })
 }
 
-/// The parent: reads records of the child and nothing else, and decides.
-fn decide(
-    ready: Ready,
-    mut log: Log,
-    protocol: &Protocol,
-    records: OwnedFd,
-    speaker: Speaker,
-) -> Exit {
+type Child = UnprivilegedChild<Answer, Record>;
+
+/// The monitor: reads records of the child and nothing else, and decides.
+fn decide(ready: Ready, mut log: Log, protocol: &Protocol, child: Child) -> Exit {
     let Ready {
         settings,
         mut desk,
@@ -225,25 +191,11 @@ fn decide(
     let now = Instant::now();
     let mut deadline = now.checked_add(settings.login + GRACE).unwrap_or(now);
     loop {
-        let message = match receive(records.as_fd(), &speaker, deadline) {
-            Ok(Some(message)) => message,
-            Ok(None) => return gone(speaker, &mut log),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                return gone(speaker, &mut log);
-            }
-            Err(error) => {
-                // Its own clock has stopped: it is not what it was.
-                let reason = format!(
-                    "the process that speaks with the client is stuck: {}",
-                    os::reason(&error)
-                );
-                log.event("fault").field("reason", reason.as_bytes()).say();
-                speaker.end();
-                return Exit::TEMPORARY;
-            }
+        let understood = match child.receive(deadline) {
+            Ok(Some(record)) => Ok(record),
+            Ok(None) => return gone(child, &mut log),
+            Err(fault) => Err(reason_of(&fault)),
         };
-        let understood = record::read(&message).map_err(|error| error.to_string());
-        drop(message);
         let understood = understood.and_then(|record| {
             if !terms.joined && !record.ahead.is_empty() {
                 return Err("bytes were read that a foreign program is to read".to_owned());
@@ -251,40 +203,40 @@ fn decide(
             move_to_tls(&mut desk, &mut door, record.tls.as_deref())?;
             Ok(record)
         });
-        let record = match understood {
+        let mut record = match understood {
             Ok(record) => record,
             Err(reason) => {
                 log.event("fault").field("reason", reason.as_bytes()).say();
-                speaker.end();
+                child.end();
                 return Exit::TEMPORARY;
             }
         };
         match desk.decide(record.login, protocol, &mut log) {
             Decision::Refused(answer) => {
-                let byte = [byte_of(answer)];
-                if os::socket::send_nowait(records.as_fd(), &byte).is_err() {
-                    return gone(speaker, &mut log);
-                }
                 // A foreign chain may have served a whole session before it failed.
                 let by = Instant::now() + REFUSAL_TIME;
+                if child.send(&answer, by).is_err() {
+                    return gone(child, &mut log);
+                }
                 deadline = deadline.max(by);
                 if answer.last {
                     // It says its last words; there is nothing more to be decided.
-                    let _ = os::fd::wait_readable(records.as_fd(), by);
-                    speaker.end();
+                    child.wait_for_a_sign(by);
+                    child.end();
                     return Exit::NO;
                 }
             }
             Decision::Over(exit) => {
-                speaker.end();
+                child.end();
                 return exit;
             }
             Decision::Enter(entry) => {
                 // Nobody but the user reads his conversation from here on, and nothing of this is
                 // kept for as long as that takes.
-                speaker.end();
-                drop((records, door));
-                return desk.enter(&entry, record.ahead, protocol, log);
+                child.end();
+                drop(door);
+                let ahead = std::mem::take(&mut *record.ahead);
+                return desk.enter(&entry, ahead, protocol, log);
             }
         }
     }
@@ -310,24 +262,18 @@ fn move_to_tls(
     Err("TLS was begun without a TLS program".to_owned())
 }
 
-/// The next record, in no more memory than it needs; `None` at the end. One that is longer than any
-/// record comes cut, and is malformed.
-fn receive(
-    fd: BorrowedFd<'_>,
-    speaker: &Speaker,
-    deadline: Instant,
-) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    if !speaker.wait_readable(fd, deadline)? {
-        return Err(io::ErrorKind::TimedOut.into());
+/// Why the child is not listened to any more, as a sentence.
+fn reason_of(fault: &Fault) -> String {
+    let malformed = |why: Malformed| format!("the record of a login is malformed: {why}");
+    match fault {
+        Fault::Malformed(why) => malformed(*why),
+        Fault::TooLong => malformed(Malformed::Limit),
+        // Its own clock has stopped: it is not what it was.
+        Fault::Stuck(error) => {
+            let reason = os::reason(error);
+            format!("the process that speaks with the client is stuck: {reason}")
+        }
     }
-    let length = os::socket::next_message_length(fd)?.min(record::LIMIT + 1);
-    if length == 0 {
-        return Ok(None);
-    }
-    let mut message = Zeroizing::new(vec![0; length]);
-    let count = os::socket::receive_nowait(fd, &mut message)?;
-    message.truncate(count);
-    Ok(Some(message))
 }
 
 #[cfg(test)]

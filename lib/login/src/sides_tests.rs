@@ -5,11 +5,13 @@ use auth::{Offers, Secret};
 use chain::{Call, Env};
 use os::log::Said;
 
+use ::record::Message;
+
 use super::*;
 use crate::challenge::Challenges;
 use crate::desk::Way;
 use crate::desk::tests::PROTOCOL;
-use crate::dialogue::{Login, Method, Tls};
+use crate::dialogue::{Login, Method, Refusal, Tls};
 
 /// Lets nobody in, and counts.
 #[derive(Clone, Default)]
@@ -34,13 +36,13 @@ impl crate::Judge for Never {
     }
 }
 
-/// What a parent did with a child that was taken over: its exit, its log, how often it asked the
+/// What a monitor did with a child that was taken over: its exit, its log, how often it asked the
 /// checker, and the answers that were sent.
 struct Seen {
     exit: Exit,
     log: String,
     asked: u32,
-    answers: Vec<u8>,
+    answers: Vec<Answer>,
 }
 
 type Lines = Rc<RefCell<String>>;
@@ -54,10 +56,10 @@ fn log_to(lines: &Lines) -> Log {
     Log::to("popup", None, Box::new(sink))
 }
 
-/// Lets a parent read `messages`, all of which are there before it begins. `ends` tells whether the
+/// Lets a monitor read `messages`, all of which are there before it begins. `ends` tells whether the
 /// child's side is closed after them.
-fn parent_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
-    let (records, theirs) = os::socket::message_pair().expect("a pair");
+fn monitor_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
+    let (ours, theirs) = Channel::<Answer, Record>::pair().expect("a pair");
     for message in messages {
         os::socket::send_nowait(theirs.as_fd(), message).expect("sent");
     }
@@ -105,14 +107,13 @@ fn parent_of(messages: &[&[u8]], joined: bool, ends: bool) -> Seen {
             std::thread::sleep(Duration::from_millis(100));
         }
         let mut answers = Vec::new();
-        let mut byte = [0];
-        while os::socket::receive_nowait(theirs.as_fd(), &mut byte).is_ok_and(|count| count == 1) {
-            answers.push(byte[0]);
+        while let Ok(Some(answer)) = theirs.receive(Instant::now()) {
+            answers.push(answer);
         }
         drop(theirs);
         answers
     });
-    let exit = decide(ready, log, &PROTOCOL, records, Speaker::new(pid));
+    let exit = decide(ready, log, &PROTOCOL, UnprivilegedChild::new(pid, ours));
     assert!(child.wait().is_err(), "the child is ended and waited for");
     Seen {
         exit,
@@ -129,26 +130,18 @@ fn message(tls: Option<&[u8]>, ahead: &[u8]) -> Vec<u8> {
         secret: Secret::new(b"x"),
         note: Vec::new(),
     };
-    let message = record::write(&login, tls, ahead).expect("short");
-    message.to_vec()
-}
-
-#[test]
-fn answers_are_one_byte_each() {
-    for why in [Refusal::Credentials, Refusal::Temporary, Refusal::Permanent] {
-        for last in [false, true] {
-            let answer = Answer { why, last };
-            assert_eq!(answer_of(byte_of(answer)), Some(answer));
-        }
-    }
-    assert_eq!(answer_of(b'y'), None);
-    assert_eq!(answer_of(0), None);
+    let record = Record {
+        login,
+        tls: tls.map(<[u8]>::to_vec),
+        ahead: Zeroizing::new(ahead.to_vec()),
+    };
+    record.to_record().expect("short").to_vec()
 }
 
 #[test]
 fn a_child_that_goes_on_guessing_after_the_last_try_is_not_heard() {
     let guess = message(None, b"");
-    let seen = parent_of(&[&guess, &guess, &guess, &guess], true, false);
+    let seen = monitor_of(&[&guess, &guess, &guess, &guess], true, false);
     assert_eq!((seen.exit, seen.asked), (Exit::NO, 2));
 }
 
@@ -156,16 +149,18 @@ fn a_child_that_goes_on_guessing_after_the_last_try_is_not_heard() {
 fn the_last_answer_is_given_time_to_be_passed_on() {
     let guess = message(None, b"");
     let begun = Instant::now();
-    let seen = parent_of(&[&guess, &guess], true, false);
-    assert_eq!((seen.exit, &seen.answers[..]), (Exit::NO, &b"nN"[..]));
+    let seen = monitor_of(&[&guess, &guess], true, false);
+    let why = Refusal::Credentials;
+    let answers = [false, true].map(|last| Answer { why, last });
+    assert_eq!((seen.exit, &seen.answers[..]), (Exit::NO, &answers[..]));
     assert!(begun.elapsed() >= Duration::from_millis(100));
 }
 
 #[test]
 fn a_record_that_is_none_is_the_end_of_the_child() {
-    let long = vec![0; record::LIMIT + 1];
+    let long = vec![0; Record::LIMIT + 1];
     for bad in [&b"x"[..], &long, &message(None, b"")[1..]] {
-        let seen = parent_of(&[bad], true, false);
+        let seen = monitor_of(&[bad], true, false);
         assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
         let start = "popup: fault reason=\"the record of a login is malformed: ";
         assert!(seen.log.starts_with(start), "{}", seen.log);
@@ -173,11 +168,11 @@ fn a_record_that_is_none_is_the_end_of_the_child() {
 }
 
 #[test]
-fn what_was_not_begun_by_the_parents_means_is_not_believed() {
-    let seen = parent_of(&[&message(Some(b"\0\0"), b"")], true, false);
+fn what_was_not_begun_by_the_monitors_means_is_not_believed() {
+    let seen = monitor_of(&[&message(Some(b"\0\0"), b"")], true, false);
     assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
     assert!(seen.log.contains("TLS was begun without a TLS program"));
-    let seen = parent_of(&[&message(None, b"STAT\r\n")], false, false);
+    let seen = monitor_of(&[&message(None, b"STAT\r\n")], false, false);
     assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
     assert!(seen.log.contains("bytes were read that a foreign program"));
 }
@@ -190,7 +185,8 @@ fn a_child_that_is_gone_is_the_end() {
             .spawn();
         let child = child.expect("started").id().cast_signed();
         let lines = Lines::default();
-        let exit = gone(Speaker::new(child), &mut log_to(&lines));
+        let (ours, _) = Channel::pair().expect("a pair");
+        let exit = gone(UnprivilegedChild::new(child, ours), &mut log_to(&lines));
         assert!(!os::process::exists(child), "it is waited for");
         (exit, lines.take())
     };
@@ -209,7 +205,7 @@ fn a_child_that_is_gone_is_the_end() {
 #[test]
 fn a_child_that_lives_and_sends_nothing_or_closes_its_side_is_told_from_one_that_ended() {
     for (messages, ends) in [(&[][..], true), (&[&b""[..]], false)] {
-        let seen = parent_of(messages, true, ends);
+        let seen = monitor_of(messages, true, ends);
         assert_eq!((seen.exit, seen.asked), (Exit::TEMPORARY, 0));
         let reason = "reason=\"the process that speaks with the client sends nothing any more\"\n";
         assert!(seen.log.ends_with(reason), "{}", seen.log);
