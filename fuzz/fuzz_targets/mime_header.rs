@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mime::address::{self, Address};
-use mime::{date, decode, header, msgid, subject};
+use mime::{date, encoded_word, header, msgid, subject};
 
 fuzz_target!(|message: &[u8]| {
     let end = header::header_end(message);
@@ -40,7 +40,7 @@ fuzz_target!(|message: &[u8]| {
         assert!(ids.iter().all(|id| id.contains(&b'@')));
 
         // A base has no more marks, unless the mark was all there was.
-        let base = subject::base(&decode::header_text(field.value));
+        let base = subject::base(&encoded_word::header_text(field.value));
         let again = subject::base(&base.text);
         assert_eq!(again.text, base.text);
         assert!(!again.reply_or_forward);

@@ -2,54 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Waits until `fd` has bytes, is at its end, or is broken; `false` at the deadline.
-pub fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
-    wait(fd, PollFlags::POLLIN, deadline)
-}
-
-/// Waits until `fd` takes bytes or is broken; `false` at the deadline.
-pub fn wait_writable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
-    wait(fd, PollFlags::POLLOUT, deadline)
-}
-
-/// Whether nobody can take bytes from `fd` any more, as far as is known now: a connection that was
-/// reset or closed from both sides, a socket pair or a pipe without its other end. A peer that has
-/// only stopped sending can still read; by TCP one that has closed looks like that until something is
-/// written to it.
-pub fn is_broken(fd: BorrowedFd<'_>) -> bool {
-    let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-    let mut asked = [PollFd::new(fd, PollFlags::empty())];
-    loop {
-        match poll(&mut asked, PollTimeout::ZERO) {
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(_) => return true,
-            Ok(_) => break,
-        }
-    }
-    asked[0]
-        .revents()
-        .is_none_or(|told| told.intersects(broken))
-}
-
-fn wait(fd: BorrowedFd<'_>, what: PollFlags, deadline: Instant) -> io::Result<bool> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Rounded up, or the last millisecond would be a busy loop.
-        let left = left + Duration::from_nanos(999_999);
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(fd, what)], timeout) {
-            Ok(0) if Instant::now() >= deadline => return Ok(false),
-            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
-            Ok(_) => return Ok(true),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
+pub use crate::poll::{is_broken, wait_readable, wait_writable};
 
 /// Reads what is there, at most `buffer.len()` bytes, after waiting for it until `deadline`.
 ///
@@ -149,22 +106,6 @@ pub fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     }
 }
 
-/// Gives a copy of this process (a child of fork) these descriptors under these numbers, which are below 16, and
-/// closes all others from 3 on but those of the log. 0 to 2 stay where they are not given.
-///
-/// For a copy that never returns to its parent's code: nothing in it may own or remember any other
-/// descriptor from then on, as with [`close_all_but`].
-pub fn place_in_copy(descriptors: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<()> {
-    let given = out_of_the_way(descriptors)?;
-    let log = crate::log::descriptors();
-    let keep: Vec<BorrowedFd<'_>> = given.iter().map(|(fd, _)| fd.as_fd()).chain(log).collect();
-    close_all_but(&keep)?;
-    for (fd, number) in &given {
-        place(fd.as_fd(), *number)?;
-    }
-    Ok(())
-}
-
 /// Duplicates of `descriptors` numbered 16 or above, close-on-exec.
 pub(crate) fn out_of_the_way(
     descriptors: &[(BorrowedFd<'_>, RawFd)],
@@ -229,7 +170,7 @@ pub fn keep_from_programs() -> io::Result<()> {
         return Ok(());
     }
     // A kernel before 5.11.
-    let (limit, _) = crate::process::descriptor_limits()?;
+    let (limit, _) = descriptor_limits()?;
     let limit = i32::try_from(limit).unwrap_or(i32::MAX).min(1 << 20);
     for number in 3..limit {
         // SAFETY: as above; a bad number is an error value.
@@ -330,7 +271,7 @@ fn close_between(first: u32, last: u32) -> io::Result<()> {
         return Ok(());
     }
     // A kernel before 5.9.
-    let (limit, _) = crate::process::descriptor_limits()?;
+    let (limit, _) = descriptor_limits()?;
     let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(1 << 20);
     for number in first..=last.min(limit) {
         // SAFETY: as above.
@@ -339,8 +280,16 @@ fn close_between(first: u32, last: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// How many descriptors this process may have: the soft and the hard limit.
+pub fn descriptor_limits() -> io::Result<(u64, u64)> {
+    use nix::sys::resource::{Resource, getrlimit};
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use std::io::Write;
 

@@ -158,7 +158,7 @@ impl Sink {
     /// Waits until there seems to be room for a line, or nobody reads any more; `false` at the
     /// deadline.
     pub fn wait_until(&self, deadline: std::time::Instant) -> bool {
-        crate::fd::wait_writable(self.file.as_fd(), deadline).unwrap_or(false)
+        crate::poll::wait_writable(self.file.as_fd(), deadline).unwrap_or(false)
     }
 
     /// Writes `line` whole, waiting for room as long as it takes.

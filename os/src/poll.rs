@@ -1,5 +1,6 @@
-//! Waiting for several descriptors at once: files, pipes and sockets in any mixture, which is what
-//! epoll (it refuses files) cannot do.
+//! Waiting until a descriptor, or one of several, can be read or written.
+//!
+//! It is poll(2), for files, pipes and sockets in any mixture; epoll refuses files.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,6 +8,50 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Waits until `fd` has bytes, is at its end, or is broken; `false` at the deadline.
+pub fn wait_readable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+    wait(fd, PollFlags::POLLIN, deadline)
+}
+
+/// Waits until `fd` takes bytes or is broken; `false` at the deadline.
+pub fn wait_writable(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+    wait(fd, PollFlags::POLLOUT, deadline)
+}
+
+/// Whether nobody can take bytes from `fd` any more, as far as is known now: a connection that was
+/// reset or closed from both sides, a socket pair or a pipe without its other end. A peer that has
+/// only stopped sending can still read; by TCP one that has closed looks like that until something is
+/// written to it.
+pub fn is_broken(fd: BorrowedFd<'_>) -> bool {
+    let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+    let mut asked = [PollFd::new(fd, PollFlags::empty())];
+    loop {
+        match poll(&mut asked, PollTimeout::ZERO) {
+            Err(Errno::EINTR) => {}
+            Err(_) => return true,
+            Ok(_) => break,
+        }
+    }
+    asked[0]
+        .revents()
+        .is_none_or(|told| told.intersects(broken))
+}
+
+fn wait(fd: BorrowedFd<'_>, what: PollFlags, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Rounded up, or the last millisecond would be a busy loop.
+        let left = left + Duration::from_nanos(999_999);
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(fd, what)], timeout) {
+            Ok(0) if Instant::now() >= deadline => return Ok(false),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
 
 /// What a descriptor is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Processes: waiting for children, and the small facts of this one.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -47,7 +48,7 @@ pub fn wait_until(pid: i32, deadline: std::time::Instant) -> io::Result<Option<S
 
 /// Whether the child `pid`, which nobody has waited for yet, ends before the deadline.
 fn has_ended_by(pid: i32, deadline: std::time::Instant) -> io::Result<bool> {
-    use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+    use std::os::fd::{FromRawFd, OwnedFd};
     // SAFETY: the call takes two numbers and returns a new descriptor or an error. It goes by
     // number because not every C library has a wrapper for it.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -59,7 +60,7 @@ fn has_ended_by(pid: i32, deadline: std::time::Instant) -> io::Result<bool> {
     }
     // SAFETY: the kernel just returned this number as a new descriptor; nothing else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    crate::fd::wait_readable(fd.as_fd(), deadline)
+    crate::poll::wait_readable(fd.as_fd(), deadline)
 }
 
 /// Takes the status of the child `pid` if it has ended already.
@@ -160,6 +161,22 @@ pub(crate) fn has_threads() -> bool {
     }
     // A sandbox may refuse the call itself.
     std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() > 1)
+}
+
+/// Gives a copy of this process (a child of fork) these descriptors under these numbers, which are below 16, and
+/// closes all others from 3 on but those of the log. 0 to 2 stay where they are not given.
+///
+/// For a copy that never returns to its parent's code: nothing in it may own or remember any other
+/// descriptor from then on, as with [`crate::fd::close_all_but`].
+pub fn place_in_copy(descriptors: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<()> {
+    let given = crate::fd::out_of_the_way(descriptors)?;
+    let log = crate::log::descriptors();
+    let keep: Vec<BorrowedFd<'_>> = given.iter().map(|(fd, _)| fd.as_fd()).chain(log).collect();
+    crate::fd::close_all_but(&keep)?;
+    for (fd, number) in &given {
+        crate::fd::place(fd.as_fd(), *number)?;
+    }
+    Ok(())
 }
 
 /// Becomes the program `file` with these words and this environment (`NAME=VALUE` each), with all
@@ -275,12 +292,6 @@ pub fn host_name() -> Vec<u8> {
 
 /// No process can have a number above this, whatever `kernel.pid_max` is set to (proc(5)).
 pub const GREATEST_PID: u32 = 1 << 22;
-
-/// How many descriptors this process may have: the soft and the hard limit.
-pub fn descriptor_limits() -> io::Result<(u64, u64)> {
-    use nix::sys::resource::{Resource, getrlimit};
-    Ok(getrlimit(Resource::RLIMIT_NOFILE)?)
-}
 
 #[cfg(test)]
 mod tests {

@@ -47,7 +47,7 @@ impl Signals {
             watched.add(Signal::SIGTERM);
         }
         for (signal, _) in MEANINGLESS {
-            if !inherited.contains(signal) && is_default(signal) {
+            if !inherited.contains(signal) && is_default(signal as libc::c_int) {
                 watched.add(signal);
             }
         }
@@ -130,8 +130,13 @@ pub(crate) fn is_file_size_changed() -> bool {
     FILE_SIZE_CHANGED.load(Ordering::Relaxed)
 }
 
-fn is_default(signal: Signal) -> bool {
-    crate::spawn::is_default(signal as libc::c_int)
+/// Whether `signal` is at its default in this process.
+pub(crate) fn is_default(signal: libc::c_int) -> bool {
+    // SAFETY: an all-zero sigaction is a valid value of that plain C structure.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action the call only reads; `action` lives through it.
+    let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+    read == 0 && action.sa_sigaction == libc::SIG_DFL
 }
 
 /// Ignores the signals that mean nothing to a service yet: for its helpers that start no programs.
@@ -174,7 +179,7 @@ pub fn ignore_pipe() -> io::Result<()> {
 /// Ignores SIGXFSZ, so that a write over the limit of file sizes is the error EFBIG and the writer
 /// can clean up. Programs that are started later get it back as it was.
 pub fn ignore_file_size() -> io::Result<()> {
-    if is_default(Signal::SIGXFSZ) {
+    if is_default(Signal::SIGXFSZ as libc::c_int) {
         ignore(Signal::SIGXFSZ)?;
         FILE_SIZE_CHANGED.store(true, Ordering::Relaxed);
     }

@@ -170,7 +170,7 @@ pub fn send_all_until(
             Ok(count) => left = &left[count..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if !crate::fd::wait_writable(fd, deadline)? {
+                if !crate::poll::wait_writable(fd, deadline)? {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
@@ -197,7 +197,7 @@ pub fn peek_until(
     deadline: std::time::Instant,
 ) -> io::Result<usize> {
     loop {
-        if !crate::fd::wait_readable(fd, deadline)? {
+        if !crate::poll::wait_readable(fd, deadline)? {
             return Err(io::ErrorKind::TimedOut.into());
         }
         match nix::sys::socket::recv(

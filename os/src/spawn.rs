@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
-use crate::signals::Mask;
+use crate::signals::{Mask, is_default};
 
 /// What is enough for a few system calls and the C library's wrappers around them.
 const STACK_BYTES: usize = 64 * 1024;
@@ -310,15 +310,6 @@ fn prepare_descriptors(socket: RawFd) -> bool {
     // SAFETY: as above.
     let one = unsafe { libc::dup2(socket, 1) };
     zero != 0 || one != 1
-}
-
-/// Whether `signal` is at its default in this process.
-pub(crate) fn is_default(signal: c_int) -> bool {
-    // SAFETY: an all-zero sigaction is a valid value of that plain C structure.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: without a new action the call only reads; `action` lives through it.
-    let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
-    read == 0 && action.sa_sigaction == libc::SIG_DFL
 }
 
 fn default_disposition(signal: c_int) {

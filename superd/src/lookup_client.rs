@@ -434,7 +434,7 @@ impl LookupClient {
 
 /// How many questions the descriptors that the look-up process will have are enough for.
 fn open_limit() -> usize {
-    let (descriptors, _) = os::process::descriptor_limits().unwrap_or((1024, 1024));
+    let (descriptors, _) = os::fd::descriptor_limits().unwrap_or((1024, 1024));
     usize::try_from(descriptors / 4)
         .unwrap_or(OPEN_LIMIT)
         .clamp(1, OPEN_LIMIT)

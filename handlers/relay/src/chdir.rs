@@ -93,7 +93,7 @@ fn open(path: &Path) -> Result<RawFd, Trouble> {
 
 /// The highest number that nothing has.
 fn free_number() -> std::io::Result<RawFd> {
-    let (limit, _) = os::process::descriptor_limits()?;
+    let (limit, _) = os::fd::descriptor_limits()?;
     let highest = RawFd::try_from(limit.saturating_sub(1)).unwrap_or(HIGHEST);
     let mut numbers = (3..=highest.min(HIGHEST)).rev();
     let is_free = |number: &RawFd| {

@@ -110,7 +110,7 @@ impl Command<'_> {
             return CANNOT_BEGIN;
         }
         // Nobody is to wait for the end of a pipe, or of a connection, that a copy holds open.
-        if os::fd::place_in_copy(self.descriptors).is_err() {
+        if os::process::place_in_copy(self.descriptors).is_err() {
             return CANNOT_BEGIN;
         }
         let call = Call {

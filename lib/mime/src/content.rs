@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use crate::header::{fields, unfold};
-use crate::walk::{Disposition, Parameter};
+use crate::part::{Disposition, Parameter};
 use crate::words::{Cursor, is_space};
 
 /// How many parameters of one field, and tags of Content-Language, are read; more are ignored.

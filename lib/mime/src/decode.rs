@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 pub use crate::charset::{TextDecoder, charset_to_utf8, is_known as is_known_charset};
-pub use crate::encoded_word::header_text;
 
 /// A transfer encoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,7 @@ const MOST_CHARSET: usize = 64;
 /// that is not known, or that is broken, stays as it is.
 ///
 /// ```
-/// let text = mime::decode::header_text(b"=?utf-8?q?J=C3?= \r\n =?utf-8?q?=B6rg?= =?x?q?y?=");
+/// let text = mime::encoded_word::header_text(b"=?utf-8?q?J=C3?= \r\n =?utf-8?q?=B6rg?= =?x?q?y?=");
 /// assert_eq!(text, "J\u{f6}rg =?x?q?y?=");
 /// ```
 pub fn header_text(value: &[u8]) -> String {

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod date;
 pub mod decode;
+pub mod encoded_word;
 pub mod fold;
 pub mod header;
 pub mod msgid;
@@ -22,8 +23,8 @@ pub mod walk;
 mod boundary;
 mod charset;
 mod content;
-mod encoded_word;
 mod parse;
+mod part;
 mod words;
 
 #[cfg(test)]

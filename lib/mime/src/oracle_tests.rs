@@ -5,7 +5,8 @@ use std::fmt::Write;
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
 use crate::address::{Address, parse};
-use crate::decode::{charset_to_utf8, content, header_text};
+use crate::decode::{charset_to_utf8, content};
+use crate::encoded_word::header_text;
 use crate::header::first;
 use crate::walk::{Kind, Limits, structure};
 

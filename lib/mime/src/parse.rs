@@ -8,7 +8,7 @@ use memchr::{memchr_iter, memmem};
 use crate::boundary::{Boundaries, Hit};
 use crate::content::{self, Content};
 use crate::header::{header_end, is_empty_line, line_end};
-use crate::walk::{Kind, Limits, Part, Structure};
+use crate::part::{Kind, Limits, Part, Structure};
 
 /// The structure of a message.
 pub(crate) fn structure(message: &[u8], limits: Limits) -> Structure<'_> {

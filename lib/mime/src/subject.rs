@@ -9,7 +9,7 @@ pub struct Base {
     pub reply_or_forward: bool,
 }
 
-/// The base of a subject that is decoded: see [`crate::decode::header_text`].
+/// The base of a subject that is decoded: see [`crate::encoded_word::header_text`].
 ///
 /// ```
 /// let base = mime::subject::base("Re: [list] Fwd: a   question (fwd)");

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::*;
 
 /// Each part as `path type/subtype lines octets "body"`, `path` being the section that it is, and

@@ -166,7 +166,7 @@ mod tests {
         let error = crate::process::kill_group_at_once(pid).expect_err("killed");
         assert_eq!(error.raw_os_error(), Some(libc::EPERM));
         // Its own limits, descriptors and files are its own.
-        crate::process::descriptor_limits().expect("known");
+        crate::fd::descriptor_limits().expect("known");
         crate::process::no_children().expect("set");
         let (one, _other) = crate::socket::message_pair().expect("a pair");
         crate::fd::set_nonblocking(std::os::fd::AsFd::as_fd(&one)).expect("set");

@@ -24,12 +24,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("imap", "parse", "append"),
     ("imapd", "input", "messages"),
     ("maildir", "uidlist", "uids"),
-    ("mime", "decode", "encoded_word"),
-    ("mime", "walk", "parse"),
-    ("os", "fd", "log"),
-    ("os", "fd", "process"),
-    ("os", "signals", "spawn"),
-    ("os", "socket", "fd"),
     ("pop3d", "uidl", "store"),
 ];
 

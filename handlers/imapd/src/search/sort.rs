@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use imap::command::{SortBy, SortCriterion};
 use mime::address::{self, Address};
-use mime::decode::header_text;
+use mime::encoded_word::header_text;
 use mime::fold::fold;
 use mime::header::first;
 use mime::subject::{Base, base};

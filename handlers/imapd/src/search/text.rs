@@ -2,7 +2,8 @@
 
 use imap::date::Date;
 use mime::address::{self, Address};
-use mime::decode::{charset_to_utf8, header_text};
+use mime::decode::charset_to_utf8;
+use mime::encoded_word::header_text;
 use mime::fold::{Needle, contains_folded};
 use mime::header::fields;
 use mime::search;
