@@ -15,7 +15,7 @@ fail() {
 }
 
 mount --make-rprivate / || fail "unable to make the mounts private"
-for dir in etc/default etc/init.d var/log var/cache var/mail var/lib run home tmp proc dev srv/superd usr/local usr; do
+for dir in etc/default etc/init.d var/log var/cache var/mail var/lib run home tmp proc dev root srv/superd usr/local usr; do
     mkdir -p "$root/$dir"
 done
 mkdir -p "$root/run/lock"
