@@ -40,6 +40,20 @@ impl Syslog {
         String::from_utf8_lossy(&buffer[..count]).into_owned()
     }
 
+    /// Ends it: nobody takes what is sent to its socket any more, also no process that another test has just forked
+    /// and that has still to execute its program.
+    fn end(self) {
+        let Syslog { socket, path, .. } = self;
+        drop(socket);
+        let asks = UnixDatagram::unbound().unwrap();
+        let start = Instant::now();
+        while asks.connect(&path).is_ok() {
+            assert!(start.elapsed() < DEADLINE, "the socket stays open");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
     /// All that has come, for a splogger that is done.
     fn messages(&self) -> Vec<String> {
         let wait = Some(Duration::from_millis(1));
@@ -306,8 +320,7 @@ fn a_syslog_that_is_started_anew_gets_what_was_said_meanwhile() {
     let mut splogger = Running::start(&path);
     splogger.say("one\n");
     assert!(first.message().ends_with(" one"));
-    drop(first);
-    std::fs::remove_file(&path).unwrap();
+    first.end();
     splogger.say("two\n");
     std::thread::sleep(Duration::from_millis(500));
     splogger.say("three\n");
@@ -315,8 +328,7 @@ fn a_syslog_that_is_started_anew_gets_what_was_said_meanwhile() {
     assert!(second.message().ends_with(" two"));
     assert!(second.message().ends_with(" three"));
     // Gone once more, and with nothing to say meanwhile.
-    drop(second);
-    std::fs::remove_file(&path).unwrap();
+    second.end();
     let third = Syslog::at(&path);
     splogger.say("four\n");
     assert!(third.message().ends_with(" four"));

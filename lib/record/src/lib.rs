@@ -2,8 +2,7 @@
 //!
 //! A record is a row of fields without names. Numbers are big-endian; bytes of variable length have their length before
 //! them, in 16 bits. A [`Message`] says which fields its record has, in one function that writes them with a [`Writer`]
-//! and one that reads them with a [`Reader`]. On a socket that keeps message boundaries a record is one message; on a pipe
-//! it is one frame ([`stream`]).
+//! and one that reads them with a [`Reader`]. On a socket that keeps message boundaries a record is one message.
 //!
 //! Often the reader has privileges and the writer reads the network, so a reader believes nothing: every length is
 //! compared with the limit of its field before it is used, and a record with bytes left over is refused. Records may hold
@@ -13,7 +12,6 @@
 //! others, say to each other has a documented form and is not written with this crate.
 
 mod reader;
-pub mod stream;
 mod writer;
 
 use std::fmt;
